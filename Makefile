@@ -1,0 +1,78 @@
+# Everything a person types. The two that matter first: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The stack's data, with the settings file that belongs to it.
+DATA ?= .local
+SETTINGS := $(if $(filter .local,$(DATA)),local.settings.json,$(DATA)/local.settings.json)
+# Microsoft's own worker library runs on every version here, but declares 3.13 only: it gets a folder of its own.
+FUNCTIONS_RUNTIME := azure-functions-runtime==1.3.0
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+PYTEST := $(BIN)/pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup dev demo up test test-faults test-kills check format bench bench-fleet clean
+
+help:  ## Show this.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(VENV)/.installed: requirements.txt requirements-local.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Sensorwatch needs Python 3.11 to 3.13, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.13 …")'
+	@echo "Installing into $(VENV): a minute or two, once."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) -r requirements.txt -r requirements-local.txt
+	@$(PIP) --no-deps --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@echo "Installing the tools for tests and checks."
+	@$(PIP) -r requirements-dev.txt
+	@$(PIP) --ignore-requires-python --no-deps --upgrade --target $(VENV)/functions-runtime $(FUNCTIONS_RUNTIME)
+	@touch $@
+
+setup: $(VENV)/.installed  ## Install all that the local stack needs, and write local.settings.json.
+	@$(BIN)/python -m local setup
+
+dev: setup $(VENV)/.installed-dev
+
+demo: setup  ## Run the whole way once, from readings to alerts, and print a report.
+	@$(BIN)/python -m local demo
+
+up: setup  ## Start the local stack and stay until Ctrl-C (DATA=.local/demo: with the demo's data).
+	@$(BIN)/python -m local up --data $(DATA) --settings $(SETTINGS)
+
+test: dev  ## Run the tests, but for the slow ones.
+	$(PYTEST) -n 2 --dist loadfile -m "not slow"
+
+test-faults: dev  ## Kill host and broker again and again under load, and account for every reading (minutes).
+	$(PYTEST) -s tests/flow/test_faults.py
+
+test-kills: dev  ## Kill tasks at random moments and compare with tasks that were left alone.
+	$(PYTEST) -m slow tests/wire/test_task_kills.py
+
+check: dev  ## Check style, types and the rules for imports.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: dev  ## Format the code.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+$(VENV)/.installed-bench: requirements-bench.txt $(VENV)/.installed-dev
+	@echo "Installing what the benchmarks compare with; what does not install is left out of their tables."
+	@sed -n '/==/p' $< | while read -r package; do $(PIP) "$$package" || echo "left out: $$package"; done
+	@touch $@
+
+bench: dev $(VENV)/.installed-bench  ## Measure the stages beside other ways to do them, for minutes.
+	$(BIN)/python -m bench
+
+# SENSORS="1000 10000" for smaller fleets; the largest takes ten minutes and 5 GB.
+SENSORS ?= 1000 10000 100000
+bench-fleet: setup  ## Train and score fleets of up to 100,000 sensors on the local Batch service.
+	$(BIN)/python -m bench.fleet --sensors $(SENSORS)
+
+clean:  ## Remove what was installed and made, the local data too.
+	rm -rf $(VENV) .local local/azurite/node_modules build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,162 @@
+"""What the tasks' command lines have in common: arguments, exit codes, and one thread."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import resource
+import sys
+import time
+import traceback
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from sensorwatch.errors import SensorwatchError
+from sensorwatch.plans import task_id
+from sensorwatch.records import TaskSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sensorwatch.records import Kind
+
+__all__ = ["DataArguments", "parse_data", "parse_task", "run_task"]
+
+_log = logging.getLogger(__name__)
+
+_EPILOG = """\
+Settings come from the environment, as for the function app; docs/settings.md lists them.
+Exit codes: 0 done; 1 a known error, described on stderr; 2 wrong arguments or an unexpected error, with its traceback.
+Running the same task again is harmless.
+"""
+
+
+class DataArguments(NamedTuple):
+    """A data file to score: its place, the run it belongs to and the shard (None: as the step decides, and all)."""
+
+    place: str
+    run_id: str | None
+    shard: int | None
+
+
+def parse_data(arguments: Sequence[str] | None) -> DataArguments | None:
+    """Return the data file that a command line names with ``--data``, None where it names none.
+
+    Parameters
+    ----------
+    arguments
+        The command line without the program; None means the process's own. Wrong ones end the process with code 2.
+
+    Examples
+    --------
+    >>> parse_data(["--data", "data/hour.csv"])
+    DataArguments(place='data/hour.csv', run_id=None, shard=None)
+    >>> parse_data(["--run", "r", "--shard", "12", "--end", "2026-11-20T10:00:00Z"])
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    if not any(word == "--data" or word.startswith("--data=") for word in given):
+        return None
+    parser = argparse.ArgumentParser(
+        prog="python -m batch_tasks.score --data",
+        description="Score the windows of a data file and write prediction files.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="PLACE",
+        help="CSV or Parquet with the columns TS, Device, Tag and Value: CONTAINER/NAME of a blob, or a path",
+    )
+    parser.add_argument("--run", help="id of the run that the files belong to (default: follows from the content)")
+    parser.add_argument("--shard", type=_shard, help="only the sensors of this shard (default: all)")
+    parsed = parser.parse_args(given)
+    return DataArguments(parsed.data, parsed.run, parsed.shard)
+
+
+def parse_task(kind: Kind, description: str, arguments: Sequence[str] | None) -> TaskSpec:
+    """Return the task that a command line describes.
+
+    Parameters
+    ----------
+    kind
+        What the task does.
+    description
+        The sentence that ``--help`` begins with.
+    arguments
+        The command line without the program; None means the process's own. Wrong ones end the process with code 2.
+
+    Examples
+    --------
+    >>> task = parse_task("score", "", ["--run", "r", "--shard", "12", "--end", "2026-11-20T10:00:00Z"])
+    >>> task.task_id, task.end.isoformat()
+    ('score-000012', '2026-11-20T10:00:00+00:00')
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m batch_tasks.{kind}",
+        description=description,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--run", required=True, help="id of the run (the Batch job) that the task belongs to")
+    parser.add_argument("--shard", required=True, type=_shard, help="number of the shard of sensors")
+    parser.add_argument(
+        "--start", type=_time, help="only windows that end after this time, ISO 8601 with offset (default: no bound)"
+    )
+    parser.add_argument(
+        "--end", required=True, type=_time, help="only windows that end at or before this time, ISO 8601 with offset"
+    )
+    given = parser.parse_args(arguments)
+    if given.start is not None and given.start > given.end:
+        parser.error(f"--start {given.start.isoformat()} is after --end {given.end.isoformat()}")
+    return TaskSpec(given.run, task_id(kind, given.shard), kind, given.shard, given.start, given.end)
+
+
+def run_task(step: Callable[[], object]) -> int:
+    """Do a task's step, print its summary in one line, and return the exit code (see ``--help``).
+
+    What it cost goes to the log, which is kept beside the job's other logs.
+    """
+    import pyarrow as pa
+
+    pa.set_cpu_count(1)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("azure").setLevel(logging.WARNING)
+    try:
+        summary = step()
+    except SensorwatchError as exc:
+        sys.stderr.write(f"{type(exc).__name__}: {exc}\n")
+        return 1
+    except Exception:  # noqa: BLE001  the last resort of a process: the pool reports what stderr says
+        traceback.print_exc()
+        return 2
+    sys.stdout.write(f"{summary}\n")
+    _log.info("cpu %.2f s, peak memory %.0f MiB", time.process_time(), _peak_memory_bytes() / 2**20)
+    return 0
+
+
+def _peak_memory_bytes() -> int:
+    """Return the most memory that this process has had in use."""
+    # Linux counts in KiB, macOS in bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _shard(text: str) -> int:
+    try:
+        shard = int(text)
+    except ValueError:
+        shard = -1
+    if shard < 0:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 on, got `{text}`")
+    return shard
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"expected a time like 2026-11-20T10:00:00Z, got `{text}`")
+    return time.astimezone(UTC)

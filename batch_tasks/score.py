@@ -1,0 +1,49 @@
+"""Score the windows of one shard: ``python -m batch_tasks.score --run RUN --shard N [--start TIME] --end TIME``.
+
+With ``--data``, score those of a data file instead: ``python -m batch_tasks.score --data CONTAINER/NAME``.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from batch_tasks.arguments import parse_data, parse_task, run_task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sensorwatch.steps.score import ScoreSummary
+    from sensorwatch.steps.score_data import DataScoring
+
+__all__ = ["main"]
+
+_DESCRIPTION = (
+    "Score the new windows of one shard's sensors, and those marked for scoring again, and write a prediction file. "
+    "With --data PLACE: the windows of a data file, see --data PLACE --help."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the task that the arguments describe; return the exit code."""
+    data = parse_data(arguments)
+    if data is not None:
+
+        def data_step() -> DataScoring:
+            from sensorwatch.wiring import Wiring
+
+            return Wiring.from_environment().score_data(data.place, run_id=data.run_id, shard=data.shard)
+
+        return run_task(data_step)
+    task = parse_task("score", _DESCRIPTION, arguments)
+
+    def step() -> ScoreSummary:
+        from sensorwatch.wiring import Wiring
+
+        return Wiring.from_environment().score(task)
+
+    return run_task(step)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""Run the benchmarks, print their tables and keep their figures in ``.local/bench.json``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench import bench_file, bench_ingest, bench_memory, bench_models, bench_step, bench_store
+from bench.measure import RESULTS, Size, merge_results
+
+_BENCHMARKS: dict[str, tuple[Callable[[Size], dict[str, object]], Size, Size]] = {
+    "ingest": (bench_ingest.run, bench_ingest.QUICK, bench_ingest.FULL),
+    "store": (bench_store.run, bench_store.QUICK, bench_store.FULL),
+    "step": (bench_step.run, bench_step.QUICK, bench_step.FULL),
+    "memory": (bench_memory.run, bench_memory.QUICK, bench_memory.FULL),
+    "file": (bench_file.run, bench_file.QUICK, bench_file.FULL),
+    "models": (bench_models.run, bench_models.QUICK, bench_models.FULL),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run those named, or all."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which to run, of {', '.join(_BENCHMARKS)}; all")
+    parser.add_argument(
+        "--quick", action="store_true", help="little work: shows that they run, the figures say nothing"
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS, help=f"where the figures go ({RESULTS})")
+    given = parser.parse_args(arguments)
+    unknown = [name for name in given.names if name not in _BENCHMARKS]
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(_BENCHMARKS)}")
+    for name in given.names or _BENCHMARKS:
+        run, quick, full = _BENCHMARKS[name]
+        # After each one, so that what is done is kept when a later one is broken off.
+        merge_results(run(quick if given.quick else full), given.results)
+    machine = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
+    merge_results({"machine": machine, "quick": given.quick}, given.results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Readings as the original simulator writes them, made up: 75 bytes or so each, the same every time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from sensorwatch.joined import SensorIds
+from sensorwatch.records import RawEvent, SensorKey
+
+__all__ = ["READINGS_PER_SECOND", "SENSORS", "START", "batches", "bodies", "events", "known_sensors", "names"]
+
+SENSORS = 1_500
+START = datetime(2026, 11, 20, 10, tzinfo=UTC)
+# Each sensor once a second, in turn: of a batch of 1,000 no two readings share a window, which costs most.
+READINGS_PER_SECOND = SENSORS
+_TAGS = 10
+
+
+def names(sensors: int = SENSORS) -> list[tuple[int, int]]:
+    """Return Device and Tag of every sensor."""
+    return [divmod(sensor, _TAGS) for sensor in range(sensors)]
+
+
+def bodies(first: int, count: int) -> Iterator[bytes]:
+    """Yield the readings from a number on."""
+    values = random.Random(first)
+    sensors = names()
+    for number in range(first, first + count):
+        second, part = divmod(number, READINGS_PER_SECOND)
+        time = f"{START + timedelta(seconds=second):%Y-%m-%dT%H:%M:%S}.{part * 10**7 // READINGS_PER_SECOND:07}Z"
+        device, tag = sensors[number % SENSORS]
+        value = values.gauss(80, 5)
+        yield b'{"TS": "%b", "Device": %d, "Tag": %d, "Value": %.2f}' % (time.encode(), device, tag, value)
+
+
+def batches(readings: int, size: int) -> list[list[bytes]]:
+    """Return the readings in batches."""
+    return [list(bodies(first, min(size, readings - first))) for first in range(0, readings, size)]
+
+
+def events(first: int, count: int) -> list[RawEvent]:
+    """Return the readings from a number on as events, taken a tenth of a second after their time."""
+    return [
+        RawEvent(number, START + timedelta(seconds=number / READINGS_PER_SECOND + 0.1), body)
+        for number, body in enumerate(bodies(first, count), first)
+    ]
+
+
+def known_sensors() -> SensorIds:
+    """Return the sensors with their ids."""
+    known = SensorIds()
+    for sensor_id, (device, tag) in enumerate(names()):
+        known.add(SensorKey(str(device), str(tag)), sensor_id)
+    return known

@@ -1,0 +1,11 @@
+"""The function app: registers the blueprints, nothing else."""
+
+import azure.functions as func
+
+from functions import api, ingest, results, schedule
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+app.register_functions(ingest.blueprint)
+app.register_functions(schedule.blueprint)
+app.register_functions(results.blueprint)
+app.register_functions(api.blueprint)

@@ -1,0 +1,1 @@
+"""Thin triggers: unpack the binding, call one step, log the outcome."""

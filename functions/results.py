@@ -1,0 +1,29 @@
+"""Prediction files become anomalies and alerts."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import azure.functions as func
+
+from sensorwatch.wiring import wiring
+
+__all__ = ["blueprint"]
+
+blueprint = func.Blueprint()
+_log = logging.getLogger(__name__)
+
+# Decorators run before any settings are validated; what is neither of the two values fails here, by name.
+_SOURCE = func.BlobSource(os.environ.get("BLOB_TRIGGER_SOURCE") or func.BlobSource.LOGS_AND_CONTAINER_SCAN.value)
+
+
+@blueprint.function_name("publish")
+@blueprint.blob_trigger(
+    arg_name="blob", path="%PREDICTIONS_CONTAINER%/{name}", connection="AzureWebJobsStorage", source=_SOURCE
+)
+def publish(blob: func.InputStream) -> None:
+    """Publish one prediction file."""
+    container_and_name = blob.name or ""
+    name = container_and_name.partition("/")[2]
+    _log.info("%s: %s", name, wiring().publish(name, blob.read()))

@@ -1,0 +1,46 @@
+"""Timers: plan training and scoring, look after what is under way, tidy up."""
+
+from __future__ import annotations
+
+import logging
+
+import azure.functions as func
+
+from sensorwatch.wiring import wiring
+
+__all__ = ["blueprint"]
+
+blueprint = func.Blueprint()
+_log = logging.getLogger(__name__)
+
+
+@blueprint.function_name("train")
+@blueprint.timer_trigger(arg_name="timer", schedule="%TRAIN_SCHEDULE%", run_on_startup=False)
+def train(timer: func.TimerRequest) -> None:
+    """Submit the training that is due."""
+    _log.info("train%s: %s", _late(timer), wiring().submit_due("train"))
+
+
+@blueprint.function_name("score")
+@blueprint.timer_trigger(arg_name="timer", schedule="%SCORE_SCHEDULE%", run_on_startup=False)
+def score(timer: func.TimerRequest) -> None:
+    """Submit the scoring that is due."""
+    _log.info("score%s: %s", _late(timer), wiring().submit_due("score"))
+
+
+@blueprint.function_name("sweep")
+@blueprint.timer_trigger(arg_name="timer", schedule="%SWEEP_SCHEDULE%", run_on_startup=False)
+def sweep(timer: func.TimerRequest) -> None:
+    """Collect ended tasks, publish prediction files that were missed, send waiting notifications."""
+    _log.info("sweep%s: %s", _late(timer), wiring().sweep())
+
+
+@blueprint.function_name("housekeeping")
+@blueprint.timer_trigger(arg_name="timer", schedule="%HOUSEKEEPING_SCHEDULE%", run_on_startup=False)
+def housekeeping(timer: func.TimerRequest) -> None:
+    """Delete old jobs from the pool."""
+    _log.info("housekeeping%s: deleted %d jobs", _late(timer), len(wiring().delete_old_jobs()))
+
+
+def _late(timer: func.TimerRequest) -> str:
+    return " (past due)" if timer.past_due else ""

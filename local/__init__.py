@@ -1,0 +1,1 @@
+"""One machine: servers that speak the real protocols, so that product code runs unchanged without Azure."""

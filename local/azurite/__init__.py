@@ -1,0 +1,1 @@
+"""Azurite, the blob emulator, installed from a lock file and run as one process."""

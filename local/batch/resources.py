@@ -1,0 +1,59 @@
+"""What the routes of all resources share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from local.batch.errors import conflict
+from local.batch.web import answer
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from local.batch.records import JobRecord, PoolRecord, TaskRecord
+    from local.batch.scheduler import Scheduler
+
+__all__ = ["Resources", "created"]
+
+_ENDED_JOBS = {
+    "terminating": "JobBeingTerminated",
+    "completed": "JobCompleted",
+    "deleting": "JobBeingDeleted",
+}
+
+
+class Resources:
+    """What the routes of all resources need."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
+        self.state = scheduler.state
+        self.account = scheduler.account
+
+    def pool_of(self, request: Request) -> PoolRecord:
+        """Return the pool of a request; 404 where there is none."""
+        return self.state.pool(request.path_params["pool"])
+
+    def job_of(self, request: Request) -> JobRecord:
+        """Return the job of a request; 404 where there is none."""
+        return self.state.job(request.path_params["job"])
+
+    def task_of(self, request: Request) -> TaskRecord:
+        """Return the task of a request; 404 where there is none."""
+        return self.state.task(request.path_params["job"], request.path_params["task"])
+
+    def open_job_of(self, request: Request) -> JobRecord:
+        """Return the job of a request; 409 where it has ended or is ending."""
+        job = self.job_of(request)
+        if job.state in _ENDED_JOBS:
+            raise conflict(_ENDED_JOBS[job.state])
+        return job
+
+
+def created(url: str, record: PoolRecord | JobRecord | TaskRecord) -> Response:
+    """Return the answer to the creation of a record."""
+    response = answer(201, record=record)
+    response.headers["Location"] = url
+    response.headers["DataServiceId"] = url
+    return response

@@ -1,0 +1,142 @@
+"""What every request goes through: the signature, the API version, the body's size, errors in Batch's shape."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from local.batch.documents import etag
+from local.batch.errors import ServiceError
+from local.batch.files import http_date
+from local.batch.odata import paginate, predicate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from local.batch.auth import SharedKey
+    from local.batch.records import JobRecord, PoolRecord, TaskRecord
+
+__all__ = ["API_VERSION", "SignedRequests", "answer", "check_match", "error_response", "listing", "read_body"]
+
+_log = logging.getLogger(__name__)
+
+API_VERSION = "2025-06-01"
+_MAX_BODY_BYTES = 1_048_576
+_JSON = "application/json; odata=minimalmetadata"
+
+
+class SignedRequests:
+    """ASGI middleware that lets only signed requests of the right API version through."""
+
+    def __init__(self, app: ASGIApp, key: SharedKey) -> None:
+        self._app = app
+        self._key = key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection event."""
+        if scope["type"] == "http":
+            request = Request(scope)
+            path = scope["raw_path"].decode("latin-1")
+            query = scope["query_string"].decode("latin-1")
+            try:
+                self._key.check(request.method, path, query, dict(request.headers))
+                _check_version(request.query_params.get("api-version"))
+            except ServiceError as exc:
+                await error_response(request, exc)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _check_version(version: str | None) -> None:
+    if version != API_VERSION:
+        raise ServiceError(
+            400,
+            "UnsupportedRequestVersion",
+            f"The specified request version is not supported: expected {API_VERSION}, got {version}. "
+            "Use azure-batch 15.1.",
+        )
+
+
+async def read_body(request: Request) -> bytes:
+    """Return the request's body; one above 1 MB is a 413, as on Azure."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BODY_BYTES:
+            raise ServiceError(
+                413, "RequestBodyTooLarge", "The size of the request body exceeds the maximum size permitted."
+            )
+    return bytes(body)
+
+
+def answer(
+    status: int, document: dict[str, Any] | None = None, record: PoolRecord | JobRecord | TaskRecord | None = None
+) -> Response:
+    """Return a response with an optional JSON document, and the headers of the record it is about."""
+    headers = {"DataServiceVersion": "3.0", "request-id": str(uuid.uuid4())}
+    if record is not None:
+        headers |= {"ETag": etag(record), "Last-Modified": http_date(record.modified)}
+    if document is None:
+        return Response(status_code=status, headers=headers)
+    return Response(msgspec.json.encode(document), status, headers, media_type=_JSON)
+
+
+def listing(
+    request: Request, url: str, kind: str, entries: Iterable[tuple[int, dict[str, Any]]], *, filtered: bool = True
+) -> Response:
+    """Return one page of a list; the next page's link keeps the query.
+
+    Parameters
+    ----------
+    request
+        Whose ``$filter``, ``$select``, ``maxresults`` and ``$skiptoken`` count.
+    url
+        The service's address.
+    kind
+        What is listed (``tasks``).
+    entries
+        (sequence number, document) in ascending order.
+    filtered
+        Whether the list takes a filter at all.
+    """
+    query = request.query_params
+    text = query.get("$filter") if filtered else None
+    page = paginate(
+        entries,
+        keep_if=predicate(text) if text else None,
+        select=query.get("$select"),
+        max_results=query.get("maxresults"),
+        after=query.get("$skiptoken"),
+    )
+    document: dict[str, Any] = {"odata.metadata": f"{url}/$metadata#{kind}", "value": page.documents}
+    if page.next_after is not None:
+        following = request.url.include_query_params(**{"$skiptoken": page.next_after})
+        document["odata.nextLink"] = f"{url}{request.url.path}?{following.query}"
+    return answer(200, document)
+
+
+def check_match(request: Request, record: PoolRecord | JobRecord | TaskRecord) -> None:
+    """Honour ``If-Match`` and ``If-None-Match``; 412 where the condition is not met."""
+    tag = etag(record)
+    match, none_match = request.headers.get("if-match"), request.headers.get("if-none-match")
+    if (match not in {None, "*"} and (match or "").strip('"') != tag) or (
+        none_match is not None and none_match.strip('"') in {"*", tag}
+    ):
+        raise ServiceError(
+            412, "ConditionNotMet", "The condition specified in the conditional header(s) was not met for the operation"
+        )
+
+
+def error_response(request: Request, exc: ServiceError) -> Response:
+    """Return an error in Batch's shape; to a HEAD without a body."""
+    _log.info("%s %s: %d %s %s", request.method, request.url.path, exc.status, exc.code, exc.message)
+    headers = {"DataServiceVersion": "3.0", "request-id": str(uuid.uuid4())}
+    content = b"" if request.method == "HEAD" else msgspec.json.encode(exc.document())
+    return Response(content, exc.status, headers, media_type=_JSON)

@@ -1,0 +1,219 @@
+"""``make demo``: the whole way once, from readings to alerts, on servers that it starts and stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import Progress
+
+from local.demo_report import DemoReport
+from local.settings_file import write_settings_file
+from local.stack import Stack
+from sensorwatch.errors import SensorwatchError
+from sensorwatch.records import IngestCounts
+from sensorwatch.simulation.anomalies import plan_anomalies
+from sensorwatch.simulation.fleet import Fleet
+from sensorwatch.simulation.ground_truth import write_ground_truth
+from sensorwatch.simulation.matching import Detection, match
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from sensorwatch.records import Kind, RunSummary
+    from sensorwatch.simulation.anomalies import InjectedAnomaly
+
+__all__ = ["run_demo"]
+
+_HISTORY = timedelta(hours=1)
+_FRESH = timedelta(minutes=20)
+_ANOMALIES_PER_KIND = 3
+_SEED = 7
+_LIMIT_SECONDS = 120
+_POLL_SECONDS = 0.2
+_ALL = 1_000_000
+# Fired by hand, so that nobody waits for the hour; what follows from a run is looked after every other second.
+# Readings of the past are sent at once, with pauses in between: sensors are not silent for that.
+_VALUES = {
+    "TRAIN_SCHEDULE": "0 0 0 1 1 *",
+    "SCORE_SCHEDULE": "0 0 0 1 1 *",
+    "SWEEP_SCHEDULE": "*/2 * * * * *",
+    "NO_DATA_FLOOR_SECONDS": "86400",
+    "DATABASE_URL": "sqlite:///sensorwatch.db",
+}
+
+
+class DemoError(SensorwatchError):
+    """A stage did not do its work."""
+
+
+def run_demo(app: Path, template: Path, data: Path, report_file: Path) -> int:
+    """Run the demo in a folder that is made anew; return 0, or 1 with the reasons printed.
+
+    Parameters
+    ----------
+    app
+        Folder of the function app.
+    template
+        Template of the settings file.
+    data
+        Folder of the demo's data, logs and settings file.
+    report_file
+        Where the report goes as JSON.
+    """
+    console = Console()
+    settings_file = data / "local.settings.json"
+    shutil.rmtree(data, ignore_errors=True)
+    write_settings_file(settings_file, template, values=_VALUES)
+    stages: dict[str, float] = {}
+    stack = Stack(app, settings_file, data, report=console.print)
+    try:
+        with _stage(console, stages, "start the stack"):
+            stack.start()
+        report = _Demo(console, stack, data / "ground-truth.ndjson", stages).run()
+    except SensorwatchError as exc:
+        console.print(f"[red]The demo failed:[/red] {exc}\nThe servers' logs are in {data / 'logs'}")
+        return 1
+    finally:
+        stack.stop()
+    report_file.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
+    console.print(report.as_table())
+    for problem in report.problems():
+        console.print(f"[red]Not as it should be:[/red] {problem}")
+    _print_next(console, settings_file, data, report_file)
+    return 1 if report.problems() else 0
+
+
+class _Demo:
+    """The stages between the start and the end of the stack."""
+
+    def __init__(self, console: Console, stack: Stack, truth_file: Path, stages: dict[str, float]) -> None:
+        self._console = console
+        self._stack = stack
+        self._wiring = stack.wiring
+        self._truth_file = truth_file
+        self._stages = stages
+        self._fleet = Fleet(seed=_SEED)
+        self._sent = 0
+
+    def run(self) -> DemoReport:
+        """Go through the stages and return what they found.
+
+        The hour that the models are trained on holds anomalies too, as real data does; detection is judged by those in
+        the fresh readings, which alone are scored.
+        """
+        now = datetime.now(UTC).replace(second=0, microsecond=0)
+        # All windows must be settled when scoring is planned.
+        end = now - timedelta(seconds=self._wiring.settings.settle_seconds + 60)
+        fresh = end - _FRESH
+        before = plan_anomalies(self._fleet.sensors, fresh - _HISTORY, fresh, per_kind=1, seed=_SEED)
+        injected = plan_anomalies(self._fleet.sensors, fresh, end, per_kind=_ANOMALIES_PER_KIND, seed=_SEED)
+        write_ground_truth(self._truth_file, [*before, *injected])
+
+        with self._stage("send an hour of readings"):
+            self._send(fresh - _HISTORY, fresh, before)
+        with self._stage("train one model per sensor"):
+            trained = self._run("train")
+        with self._stage("send fresh readings with anomalies"):
+            self._send(fresh, end, injected)
+        with self._stage("score, and open alerts"):
+            scored = self._run("score")
+            self._wait(lambda: not self._wiring.store.pending_notifications(), "the notifications to be delivered")
+        return self._report(injected, [trained, scored])
+
+    def _send(self, start: datetime, end: datetime, anomalies: list[InjectedAnomaly]) -> None:
+        total = int((end - start).total_seconds() / self._fleet.interval_seconds) * len(self._fleet.sensors)
+        with Progress(console=self._console, transient=True) as progress, self._wiring.sender() as sender:
+            bar = progress.add_task("    sending", total=total)
+            self._sent += sender.send(
+                self._fleet.readings(start, end, anomalies),
+                progress=lambda sent: progress.update(bar, completed=sent),
+            )
+        self._console.print(f"    {self._sent} readings are sent")
+        self._wait(lambda: self._counts().received >= self._sent, "the readings to be ingested")
+        self._console.print(f"    {self._counts().received} readings are ingested")
+
+    def _counts(self) -> IngestCounts:
+        parts = [status.counts for status in self._wiring.store.ingest_status()]
+        return (
+            IngestCounts(*(sum(column) for column in zip(*parts, strict=True)))
+            if parts
+            else IngestCounts(0, 0, 0, 0, 0)
+        )
+
+    def _run(self, kind: Kind) -> RunSummary:
+        """Fire a timer and wait for the end of what it submits."""
+        self._stack.fire(kind)
+        self._wait(lambda: bool(self._wiring.store.runs(kind)), f"the {kind} timer to submit a job")
+        run = self._wiring.store.runs(kind)[0]
+        self._console.print(f"    job {run.run_id} is submitted")
+        self._wait(lambda: self._wiring.store.runs(kind)[0].ended_at is not None, f"the job {run.run_id} to end")
+        for task in self._wiring.store.tasks(run.run_id):
+            if task.state != "succeeded":
+                raise DemoError(f"task {task.spec.task_id} of {run.run_id} {task.state}: {task.detail}")
+        return self._wiring.store.runs(kind)[0]
+
+    def _report(self, injected: list[InjectedAnomaly], runs: list[RunSummary]) -> DemoReport:
+        store = self._wiring.store
+        sensors = store.sensors()
+        names = {sensor.sensor_id: sensor.key for sensor in sensors}
+        detections = [Detection(*names[found.sensor_id], found.end) for found in store.anomalies(limit=_ALL)]
+        alerts = store.alerts(limit=_ALL)
+        return DemoReport(
+            sent=self._sent,
+            counts=self._counts(),
+            windows=store.window_count(),
+            sensors=len(sensors),
+            models=DemoReport.ready(sensors),
+            tasks=[figures for run in runs for figures in DemoReport.task_figures(run, store.tasks(run.run_id))],
+            matched=match(injected, detections, window_seconds=self._wiring.settings.window_seconds),
+            alerts_opened=len(alerts),
+            alerts_open=sum(alert.cleared_end is None for alert in alerts),
+            stages=self._stages,
+        )
+
+    def _stage(self, name: str) -> AbstractContextManager[None]:
+        return _stage(self._console, self._stages, name)
+
+    def _wait(self, condition: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + _LIMIT_SECONDS
+        while not condition():
+            for server in self._stack.servers.values():
+                if server.ended:
+                    raise DemoError(f"{server.name} did not stay up: {server.describe_end()}")
+            if time.monotonic() > deadline:
+                raise DemoError(f"waited {_LIMIT_SECONDS} s for {what}")
+            time.sleep(_POLL_SECONDS)
+
+
+@contextmanager
+def _stage(console: Console, stages: dict[str, float], name: str) -> Iterator[None]:
+    console.print(f"[bold]{len(stages) + 1}. {name}[/bold]")
+    begun = time.monotonic()
+    yield
+    stages[name] = round(time.monotonic() - begun, 1)
+
+
+def _print_next(console: Console, settings_file: Path, data: Path, report_file: Path) -> None:
+    command = f".venv/bin/sensorwatch --settings {_shown(settings_file)}"
+    console.print(
+        f"\nWhere to look next:\n"
+        f"  {command} alerts      (or sensors, jobs, anomalies, ingest-status)\n"
+        f"  {_shown(report_file)}   this report as JSON\n"
+        f"  {_shown(data / 'ground-truth.ndjson')}   the injected anomalies\n"
+        f"  make up DATA={_shown(data)}   the stack again, with this data",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _shown(path: Path) -> str:
+    return os.path.relpath(path)

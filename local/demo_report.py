@@ -1,0 +1,127 @@
+"""What a demo run found: one table for a person, the same figures as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sensorwatch.records import IngestCounts, RunSummary, SensorStatus, TaskSummary
+    from sensorwatch.simulation.matching import MatchReport
+
+__all__ = ["DemoReport", "TaskFigures"]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFigures:
+    """One Batch task: its state, and the seconds that it ran."""
+
+    run_id: str
+    task_id: str
+    state: str
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DemoReport:
+    """The figures of a demo run; counts of readings, windows in the store, stages in seconds of wall time."""
+
+    sent: int
+    counts: IngestCounts
+    windows: int
+    sensors: int
+    models: int
+    tasks: Sequence[TaskFigures]
+    matched: MatchReport
+    alerts_opened: int
+    alerts_open: int
+    stages: Mapping[str, float]
+
+    @staticmethod
+    def task_figures(run: RunSummary, tasks: Sequence[TaskSummary]) -> list[TaskFigures]:
+        """Return a run's tasks as the report has them."""
+        return [TaskFigures(run.run_id, task.spec.task_id, task.state, task.seconds) for task in tasks]
+
+    @staticmethod
+    def ready(sensors: Sequence[SensorStatus]) -> int:
+        """Return how many sensors have a model."""
+        return sum(sensor.state == "ready" for sensor in sensors)
+
+    def problems(self) -> list[str]:
+        """Return what is not as it should be, as sentences; empty after a good run."""
+        counts = self.counts
+        outcomes = counts.accepted + counts.late + counts.duplicate + counts.invalid
+        checks = {
+            f"sent {self.sent} readings, but accepted + late + duplicate + invalid = {outcomes}": self.sent == outcomes,
+            f"{counts.late + counts.duplicate + counts.invalid} of {self.sent} simulated readings were not accepted": (
+                counts.accepted == self.sent
+            ),
+            f"{self.models} of {self.sensors} sensors have a model": self.models == self.sensors > 0,
+            "a task failed": all(task.state == "succeeded" for task in self.tasks),
+            "none of the injected anomalies was detected": self.matched.total.detected > 0,
+            "no alert was opened": self.alerts_opened > 0,
+        }
+        return [problem for problem, well in checks.items() if not well]
+
+    def as_json(self) -> dict[str, object]:
+        """Return the figures as JSON values."""
+        matched = self.matched
+        return {
+            "readings": {"sent": self.sent, **self.counts._asdict()},
+            "windows": self.windows,
+            "sensors": self.sensors,
+            "models": self.models,
+            "tasks": [asdict(task) for task in self.tasks],
+            "anomalies": {
+                "injected": matched.total.injected,
+                "detected": matched.total.detected,
+                "recall": matched.total.share,
+                "recall_by_kind": {kind: recall._asdict() for kind, recall in matched.by_kind.items()},
+                "windows_flagged": matched.windows,
+                "windows_flagged_rightly": matched.true_windows,
+                "precision": matched.precision,
+            },
+            "alerts": {"opened": self.alerts_opened, "still_open": self.alerts_open},
+            "seconds": dict(self.stages),
+            "problems": self.problems(),
+        }
+
+    def as_table(self) -> Table:
+        """Return the figures as a table."""
+        counts, matched = self.counts, self.matched
+        table = Table(title="What happened", title_justify="left", show_header=False)
+        table.add_column("what", style="bold")
+        table.add_column("figures")
+        table.add_row(
+            "readings",
+            f"{self.sent} sent = {counts.accepted} accepted + {counts.late} late + {counts.duplicate} duplicate "
+            f"+ {counts.invalid} invalid",
+        )
+        table.add_row("windows", f"{self.windows} of 5 s")
+        table.add_row("sensors", f"{self.sensors}, of which {self.models} have a model")
+        for task in self.tasks:
+            took = "" if task.seconds is None else f" in {task.seconds:.1f} s"
+            table.add_row("task", f"{task.task_id} of {task.run_id}: {task.state}{took}")
+        table.add_row(
+            "anomalies to find",
+            f"{matched.total.detected} of {matched.total.injected} detected: recall {_share(matched.total.share)}",
+        )
+        for kind, recall in matched.by_kind.items():
+            table.add_row(f"  {kind}", f"{recall.detected} of {recall.injected}")
+        table.add_row(
+            "anomalous windows",
+            f"{matched.windows}, of which {matched.true_windows} in an injected anomaly: "
+            f"precision {_share(matched.precision)}",
+        )
+        table.add_row("alerts", f"{self.alerts_opened} opened, {self.alerts_open} of them still open")
+        for stage, seconds in self.stages.items():
+            table.add_row("seconds", f"{seconds:6.1f}  {stage}")
+        return table
+
+
+def _share(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.2f}"

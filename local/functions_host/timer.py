@@ -1,0 +1,168 @@
+"""Timer triggers: due by NCRONTAB, one at a time, with a stored status so that a missed run is made up for once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import azure.functions as func
+from azure.core.exceptions import AzureError, ResourceNotFoundError
+
+from local.functions_host.errors import HostStoppingError
+from local.functions_host.schedule import Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from azure.storage.blob.aio import BlobServiceClient
+
+    from local.functions_host.app import HostedFunction
+    from local.functions_host.host_state import HostState
+    from local.functions_host.invoke import Invoker
+
+__all__ = ["TimerListener", "TimerStatus", "status_at_start"]
+
+_log = logging.getLogger("local.functions_host")
+
+# The real host watches no timer that is due more often: it would write the status all the time, and a missed run is
+# made up for by the next one soon enough.
+_SHORTEST_MONITORED = timedelta(minutes=1)
+_LONGEST_SLEEP_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class TimerStatus:
+    """What is stored of a timer: its last run (None before the first), the next, and when this was written; UTC."""
+
+    last: datetime | None
+    next: datetime
+    updated: datetime
+
+    def to_json(self) -> dict[str, str]:
+        """Return the status in the names of the real host, which knows no null."""
+        last = self.last or datetime(1, 1, 1, tzinfo=UTC)
+        return {"Last": last.isoformat(), "Next": self.next.isoformat(), "LastUpdated": self.updated.isoformat()}
+
+    @classmethod
+    def from_json(cls, content: dict[str, str]) -> TimerStatus:
+        """Read what :meth:`to_json` wrote."""
+        last = datetime.fromisoformat(content["Last"])
+        return cls(
+            last if last.year > 1 else None,
+            datetime.fromisoformat(content["Next"]),
+            datetime.fromisoformat(content["LastUpdated"]),
+        )
+
+
+def status_at_start(
+    stored: TimerStatus | None, schedule: Schedule, now: datetime
+) -> tuple[TimerStatus, datetime | None]:
+    """Return the status to go on from and the due time that was missed, None when none was.
+
+    A timer that has never run, or whose schedule has been changed since, has missed nothing; several missed runs are
+    one.
+    """
+    if stored is None or schedule.after(stored.last or stored.updated) != stored.next:
+        return TimerStatus(None, schedule.after(now), now), None
+    return stored, stored.next if stored.next < now else None
+
+
+class TimerListener:
+    """Fires one timer function."""
+
+    def __init__(
+        self, function: HostedFunction, invoker: Invoker, state: HostState, clock: Callable[[], datetime]
+    ) -> None:
+        self.function = function
+        self.ready = False
+        self._invoker = invoker
+        self._state = state
+        self._clock = clock
+        self._schedule = Schedule(str(function.trigger["schedule"]), function.where)
+        self._monitored = (
+            function.trigger.get("useMonitor") is not False
+            and self._schedule.shortest_interval(clock()) >= _SHORTEST_MONITORED
+        )
+        self._status: TimerStatus | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._blob = f"timers/{state.host_id}/{function.name}/status"
+
+    async def run(self) -> None:
+        """Fire whenever due, until cancelled."""
+        now = self._clock()
+        missed = await self._load_status(now) if self._monitored else None
+        self.ready = True
+        if missed:
+            _log.warning("%s: past due since %s", self.function.name, missed.isoformat())
+            await self.fire(past_due=True)
+        elif self.function.trigger.get("runOnStartup"):
+            await self.fire(past_due=False)
+        while True:
+            due = self._schedule.after(self._clock())
+            await self._wait_until(due)
+            await self.fire(past_due=False)
+
+    async def _wait_until(self, due: datetime) -> None:
+        # In steps: the clock may be set, or the machine sleep.
+        while (seconds := (due - self._clock()).total_seconds()) > 0:  # noqa: ASYNC110 - time has no event
+            await asyncio.sleep(min(seconds, _LONGEST_SLEEP_SECONDS))
+
+    async def fire(self, *, past_due: bool) -> None:
+        """Call the function once, after a call under way has ended, and store the status unless the host stops."""
+        async with self._one_at_a_time:
+            try:
+                async with self._invoker.work():
+                    started = self._clock()
+                    await self._invoker.invoke(self.function, lambda: self._request(past_due=past_due))
+                    await self._save_status(started)
+            except HostStoppingError:
+                # Nothing is stored, so that the next start finds the run past due.
+                return
+
+    def _request(self, *, past_due: bool) -> object:
+        content: dict[str, Any] = {
+            "IsPastDue": past_due,
+            "Schedule": {"AdjustForDST": True},
+            "ScheduleStatus": self._status.to_json() if self._status else None,
+        }
+        converter = func.get_binding_registry().get("timerTrigger")
+        return converter.decode(func.meta.Datum(json.dumps(content), "json"), trigger_metadata={})
+
+    async def _load_status(self, now: datetime) -> datetime | None:
+        """Read the stored status, and return the due time that was missed while the host was away."""
+        what = f"status of timer {self.function.name}"
+        await self._state.prepare()
+        text = await self._state.retry(self._read, what)
+        stored = TimerStatus.from_json(json.loads(text)) if text else None
+        self._status, missed = status_at_start(stored, self._schedule, now)
+        if self._status is not stored:
+            # A first status already lets a run that is missed from here on be noticed.
+            await self._state.retry(self._write, what)
+        return missed
+
+    async def _save_status(self, started: datetime) -> None:
+        if not self._monitored:
+            return
+        now = self._clock()
+        self._status = TimerStatus(started, self._schedule.after(started), now)
+        try:
+            await self._write(self._state.storage)
+        except AzureError as exc:
+            _log.warning("%s: its status can't be stored now: %s", self.function.name, exc)
+
+    async def _read(self, storage: BlobServiceClient) -> bytes | None:
+        try:
+            download = await storage.get_blob_client(self._state.container, self._blob).download_blob()
+            return await download.readall()
+        except ResourceNotFoundError:
+            return None
+
+    async def _write(self, storage: BlobServiceClient) -> None:
+        status = self._status
+        if status:
+            content = json.dumps(status.to_json())
+            await storage.get_blob_client(self._state.container, self._blob).upload_blob(content, overwrite=True)

@@ -1,0 +1,1 @@
+"""Sensorwatch: one anomaly model for every sensor of an IoT fleet."""

@@ -1,0 +1,86 @@
+"""iCalendar texts (RFC 5545) become periods: recurrences, exceptions, time zones and daylight saving included."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta, tzinfo
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from sensorwatch.errors import SettingsError
+
+if TYPE_CHECKING:
+    from datetime import date
+
+__all__ = ["CalendarEvent", "calendar_events"]
+
+_DAY_SECONDS = 86_400
+_MARGIN = timedelta(days=2)
+"""Events are looked up in days that are widened by this: their own zones are known afterwards only."""
+
+
+class CalendarEvent(NamedTuple):
+    """One occurrence: ``start < t <= end`` in seconds since 1970-01-01T00:00:00Z, and its summary."""
+
+    start: int
+    end: int
+    summary: str
+
+
+def calendar_events(text: str, start: int, end: int, zone: tzinfo) -> list[CalendarEvent]:
+    """Return the occurrences that overlap ``(start, end]``, in order.
+
+    Parameters
+    ----------
+    text
+        An iCalendar text. Cancelled events do not count.
+    start, end
+        Seconds since 1970-01-01T00:00:00Z.
+    zone
+        The zone of whole days, and of times that name none.
+
+    Raises
+    ------
+    SettingsError
+        It is no iCalendar text, or a rule in it can't be followed.
+
+    Examples
+    --------
+    >>> text = '''BEGIN:VCALENDAR
+    ... BEGIN:VEVENT
+    ... UID:1
+    ... DTSTART:20261120T100000Z
+    ... DURATION:PT2H
+    ... RRULE:FREQ=WEEKLY
+    ... SUMMARY:Cleaning
+    ... END:VEVENT
+    ... END:VCALENDAR'''
+    >>> calendar_events(text, 1_795_774_000, 1_795_860_000, UTC)
+    [CalendarEvent(start=1795773600, end=1795780800, summary='Cleaning')]
+    """
+    first, last = start // _DAY_SECONDS, -(-end // _DAY_SECONDS)
+    found = _events_of_days(text, first, max(last, first + 1), zone)
+    return [event for event in found if event.start < end and event.end > start]
+
+
+@lru_cache(maxsize=256)
+def _events_of_days(text: str, first: int, last: int, zone: tzinfo) -> tuple[CalendarEvent, ...]:
+    import icalendar
+    import recurring_ical_events
+
+    from_day, to_day = (datetime.fromtimestamp(day * _DAY_SECONDS, UTC) for day in (first, last))
+    try:
+        calendar = icalendar.Calendar.from_ical(text)
+        found = recurring_ical_events.of(calendar).between(from_day - _MARGIN, to_day + _MARGIN)
+        events = [
+            CalendarEvent(_seconds(event.start, zone), _seconds(event.end, zone), str(event.get("SUMMARY", "")).strip())
+            for event in found
+            if str(event.get("STATUS", "")).upper() != "CANCELLED"
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as exc:
+        raise SettingsError(f"expected an iCalendar text (BEGIN:VCALENDAR …), got: {exc}; export it anew") from exc
+    return tuple(sorted(event for event in events if event.start < event.end))
+
+
+def _seconds(moment: date, zone: tzinfo) -> int:
+    aware = moment if isinstance(moment, datetime) else datetime.combine(moment, time())
+    return int((aware if aware.tzinfo else aware.replace(tzinfo=zone)).timestamp())

@@ -1,0 +1,21 @@
+"""The ``sensorwatch`` command: one file for each group of commands."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line; errors raised on purpose become one message and exit code 1."""
+    from sensorwatch.cli.app import app
+    from sensorwatch.errors import SensorwatchError, TransientError
+
+    try:
+        app()
+    except SensorwatchError as exc:
+        sys.stderr.write(f"sensorwatch: {exc}\n")
+        if isinstance(exc, TransientError):
+            sys.stderr.write("`sensorwatch doctor` says what is not well; `make up` starts the local stack.\n")
+        sys.exit(1)

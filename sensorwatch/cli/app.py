@@ -1,0 +1,76 @@
+"""The command line's root: global options, and the commands it is made of."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sensorwatch.cli import (
+    alerts,
+    backtest,
+    config,
+    deadletters,
+    doctor,
+    export,
+    models,
+    plan,
+    readings,
+    rules,
+    runs,
+    sensors,
+    sinks,
+    views,
+)
+from sensorwatch.cli.context import CommandContext
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="sensorwatch",
+    help="One anomaly model for every sensor of an IoT fleet.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+readings.register(app)
+plan.register(app)
+backtest.register(app)
+runs.register(app)
+sensors.register(app)
+views.register(app)
+alerts.register(app)
+rules.register(app)
+app.add_typer(models.app, name="models")
+export.register(app)
+deadletters.register(app)
+sinks.register(app)
+app.add_typer(config.app, name="config")
+doctor.register(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("sensorwatch"))
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="SENSORWATCH_SETTINGS",
+            help="Settings file, local.settings.json where there is one; what is set in the environment wins over it.",
+        ),
+    ] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """One anomaly model for every sensor of an IoT fleet."""
+    context.obj = CommandContext(settings, os.environ)

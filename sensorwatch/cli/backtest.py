@@ -1,0 +1,152 @@
+"""``sensorwatch backtest``: what the detectors would have said of a past range."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from sensorwatch.cli.context import TIME_FORMATS, CommandContext, JsonOption, print_json, print_table
+from sensorwatch.errors import InvalidInputError, SensorwatchError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from sensorwatch.records import TaskSpec
+    from sensorwatch.steps.backtest import LiveComparison, SensorBacktest
+    from sensorwatch.steps.memory import MemoryAlerts, MemoryModels, MemoryPredictions, PastStore
+    from sensorwatch.steps.publish import PublishingStore
+    from sensorwatch.wiring import Wiring
+
+__all__ = ["BoundSteps", "register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(backtest)
+
+
+class BoundSteps:
+    """The steps as the settings bind them (:class:`sensorwatch.steps.backtest.Steps`).
+
+    Parameters
+    ----------
+    wiring
+        The settings.
+    detector, training_seconds
+        Stand in for the settings' where given.
+    """
+
+    def __init__(self, wiring: Wiring, *, detector: str | None = None, training_seconds: int | None = None) -> None:
+        self._wiring = wiring
+        self._detector = detector
+        self._training_seconds = training_seconds
+
+    def train(self, task: TaskSpec, store: PastStore, models: MemoryModels) -> object:
+        """Train a shard."""
+        return self._wiring.train(
+            task,
+            store=store,
+            registry=models,
+            detector=self._detector,
+            training_seconds=self._training_seconds,
+        )
+
+    def score(self, task: TaskSpec, store: PastStore, models: MemoryModels, predictions: MemoryPredictions) -> object:
+        """Score a shard."""
+        return self._wiring.score(task, store=store, registry=models, predictions=predictions)
+
+    def publish(self, name: str, predictions: pa.Table, alerts: MemoryAlerts) -> object:
+        """Make alerts of predictions."""
+        from sensorwatch.steps.publish import publish
+
+        # Publishing needs no more of a store than these alerts have.
+        return publish(
+            name,
+            predictions,
+            store=cast("PublishingStore", alerts),
+            policy=self._wiring.alert_policy,
+        )
+
+
+def backtest(
+    context: typer.Context,
+    start: Annotated[datetime, typer.Option("--from", formats=TIME_FORMATS, help="Score windows after this; UTC.")],
+    end: Annotated[datetime, typer.Option("--to", formats=TIME_FORMATS, help="Score windows up to this; UTC.")],
+    train_seconds: Annotated[
+        int | None, typer.Option(min=1, help="Train on so much before the range; default TRAINING_SECONDS.")
+    ] = None,
+    detector: Annotated[str | None, typer.Option(help="Every sensor's detector; default: as configured.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Known anomalies (ndjson), for precision and recall.", exists=True)
+    ] = None,
+    against_live: Annotated[
+        bool,
+        typer.Option("--against-live", help="Score with the models used live, and compare; exit code 1 if not equal."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train on the windows before a past range, score those in it, and report; nothing is stored."""
+    from sensorwatch.simulation.ground_truth import read_ground_truth
+    from sensorwatch.steps import backtest as step
+
+    wiring = context.ensure_object(CommandContext).wiring
+    begin, until = start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)
+    if against_live:
+        if train_seconds or detector or labels:
+            raise InvalidInputError("--against-live uses the models that were used live: give no other option with it")
+        _show_comparison(
+            step.compare_with_live(
+                begin,
+                until,
+                store=wiring.store,
+                runs=wiring.store,
+                registry=wiring.models,
+                predictions=wiring.prediction_files,
+                steps=BoundSteps(wiring),
+            ),
+            as_json=as_json,
+        )
+        return
+    report = step.backtest(
+        begin,
+        until,
+        store=wiring.store,
+        steps=BoundSteps(wiring, detector=detector, training_seconds=train_seconds),
+        window_seconds=wiring.settings.window_seconds,
+        labels=read_ground_truth(labels) if labels else None,
+    )
+    if as_json:
+        print_json({"sensors": [_row(sensor) for sensor in report.sensors], "total": _row(report.total)})
+        return
+    rows = [_row(sensor) for sensor in (*report.sensors, report.total)]
+    if labels is None:
+        rows = [
+            {k: v for k, v in row.items() if k not in {"injected", "detected", "precision", "recall"}} for row in rows
+        ]
+    print_table(f"Backtest from {begin:%Y-%m-%d %H:%M:%S}Z to {until:%Y-%m-%d %H:%M:%S}Z", rows, empty="No sensors.")
+
+
+def _row(figures: SensorBacktest) -> dict[str, object]:
+    return {
+        **asdict(figures),
+        "device": figures.device or "all",
+        "anomalies_per_day": figures.anomalies_per_day,
+        "alerts_per_day": figures.alerts_per_day,
+        "recall": figures.recall,
+    }
+
+
+def _show_comparison(found: LiveComparison, *, as_json: bool) -> None:
+    if as_json:
+        print_json({**asdict(found), "equal": found.equal})
+    else:
+        typer.echo(
+            f"{found.compared} windows compared: scores differ by {found.largest_difference:.3g} at most, "
+            f"{found.labels_differ} labels differ, {found.missing} windows could not be scored again"
+        )
+    if not found.equal:
+        raise SensorwatchError("the scores are not those given live")

@@ -1,0 +1,62 @@
+"""``sensorwatch config``: check ``sensorwatch.yaml``, and see what it would change before it does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table
+from sensorwatch.errors import NotFoundError
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Check sensorwatch.yaml, and show what it would change.", no_args_is_help=True)
+
+
+@app.command()
+def check(
+    context: typer.Context,
+    file: Annotated[Path | None, typer.Argument(help="Another file than the setting CONFIGURATION_FILE names.")] = None,
+) -> None:
+    """Check the file, down to its estimators; exit code 1 with a line for each mistake."""
+    from sensorwatch.configuration import parse_configuration
+    from sensorwatch.detectors.check import check_detectors
+
+    if file is None:
+        wiring = context.ensure_object(CommandContext).wiring
+        place, configuration = wiring.settings.configuration_file, wiring.configuration
+    elif file.is_file():
+        place, configuration = str(file), parse_configuration(file.read_bytes(), str(file))
+    else:
+        raise NotFoundError(f"{file}: there is no such file")
+    check_detectors(configuration, place)
+    rules = len(configuration.detectors)
+    if rules:
+        typer.echo(f"{place}: fine, {rules} {'rule' if rules == 1 else 'rules'} for detectors")
+    else:
+        typer.echo(f"{place}: no rules for detectors: every sensor gets the one of the setting DETECTOR")
+
+
+@app.command()
+def diff(context: typer.Context, as_json: JsonOption = False) -> None:
+    """List the sensors that the next training would give another detector or other parameters."""
+    from sensorwatch.steps.configuration_changes import configuration_changes
+
+    wiring = context.ensure_object(CommandContext).wiring
+    changes = configuration_changes(
+        wiring.configuration, wiring.settings.detector, store=wiring.store, registry=wiring.models
+    )
+    rows = [
+        {"sensor_id": change.sensor_id, **change.key._asdict(), "now": change.now, "then": change.then}
+        for change in changes
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    print_table("Changes", rows, empty="Nothing would change.")
+    if rows:
+        total = ", ".join(f"{number} to {then}" for then, number in sorted(Counter(r["then"] for r in rows).items()))
+        typer.echo(f"{len(rows)} sensors: {total}. They change with the next training, when they have new windows.")

@@ -1,0 +1,107 @@
+"""What every command shares: the settings it runs with, and how it prints."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+
+from sensorwatch.settings import read_settings_file
+from sensorwatch.wiring import Wiring
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["TIME_FORMATS", "CommandContext", "JsonOption", "print_json", "print_table", "utc_text"]
+
+_DEFAULT_FILE = Path("local.settings.json")
+_UNBOUNDED_WIDTH = 100_000
+
+TIME_FORMATS = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"]
+"""How times are written on the command line; they are in UTC."""
+
+JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@dataclass(frozen=True)
+class CommandContext:
+    """The settings of a command line; nothing is read or connected before it is asked for.
+
+    Attributes
+    ----------
+    settings_file
+        The file that was asked for; None: ``local.settings.json`` where there is one.
+    environment
+        The environment, whose values win over the file's unless they are empty.
+    """
+
+    settings_file: Path | None
+    environment: Mapping[str, str]
+
+    @cached_property
+    def values(self) -> dict[str, str]:
+        """The settings' texts: the file's, where there is one, under those of the environment that are not empty."""
+        file = self.settings_file or _DEFAULT_FILE
+        from_file = read_settings_file(file) if self.settings_file or file.exists() else {}
+        return {**from_file, **{key: value for key, value in self.environment.items() if value}}
+
+    @cached_property
+    def wiring(self) -> Wiring:
+        """The adapters for these settings.
+
+        Raises
+        ------
+        SettingsError
+        """
+        return Wiring.from_environment(self.values)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON; times as ISO 8601."""
+    typer.echo(json.dumps(value, indent=2, default=_json_default))
+
+
+def print_table(title: str, rows: Sequence[Mapping[str, Any]], *, empty: str) -> None:
+    """Print rows with equal keys as a table, or ``empty`` where there are none; nothing is ever cut off."""
+    if not rows:
+        typer.echo(empty)
+        return
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    for key, value in rows[0].items():
+        number = isinstance(value, (int, float))
+        table.add_column(key.replace("_", " "), justify="right" if number else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    unbounded = Console(width=_UNBOUNDED_WIDTH)
+    needed = Measurement.get(unbounded, unbounded.options, table).maximum
+    Console(width=max(Console().width, needed)).print(table)
+
+
+def utc_text(seconds: int) -> str:
+    """Return seconds since 1970-01-01T00:00:00Z as ISO 8601 in UTC."""
+    return _iso(datetime.fromtimestamp(seconds, UTC))
+
+
+def _iso(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _json_default(value: object) -> str:
+    return _iso(value) if isinstance(value, datetime) else str(value)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"  # noqa: RUF001
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

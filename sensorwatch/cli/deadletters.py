@@ -1,0 +1,133 @@
+"""Commands for dead letters: what could not be used, and taking it in again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table
+from sensorwatch.readings import element_at
+from sensorwatch.steps.replay import Selection
+
+if TYPE_CHECKING:
+    from sensorwatch.records import DeadLetter
+
+__all__ = ["register"]
+
+_SHOWN_CHARACTERS = 120
+
+_DayOption = Annotated[
+    str | None, typer.Option("--day", help="Only those that the hub took on this day (UTC), like 2026-11-20.")
+]
+_ReasonOption = Annotated[str | None, typer.Option("--reason", help="Only those with this reason, like late.")]
+_PartitionOption = Annotated[str | None, typer.Option("--partition", help="Only those of the partition with this id.")]
+
+_commands = typer.Typer(no_args_is_help=True, help="Show readings that could not be used, and take them in again.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(_commands, name="deadletters")
+
+
+@_commands.command("list")
+def list_letters(
+    context: typer.Context,
+    day: _DayOption = None,
+    reason: _ReasonOption = None,
+    partition: _PartitionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Count the dead letters by day, partition and reason, and how many were taken in again."""
+    wiring = context.ensure_object(CommandContext).wiring
+    letters: Counter[tuple[str, str, str]] = Counter()
+    replayed: Counter[tuple[str, str, str]] = Counter()
+    for letter, state in wiring.dead_letters_with_state(Selection(day, reason, partition)):
+        key = (_day(letter), letter.partition.partition_id, letter.reason)
+        letters[key] += 1
+        replayed[key] += state == "replayed"
+    rows = [
+        {"day": key[0], "partition": key[1], "reason": key[2], "letters": letters[key], "replayed": replayed[key]}
+        for key in sorted(letters)
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table("Dead letters", rows, empty="No dead letters.")
+
+
+@_commands.command()
+def show(
+    context: typer.Context,
+    day: _DayOption = None,
+    reason: _ReasonOption = None,
+    partition: _PartitionOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, by day and partition.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Show dead letters with what was wrong; as JSON with their event's whole body."""
+    wiring = context.ensure_object(CommandContext).wiring
+    found = islice(wiring.dead_letters_with_state(Selection(day, reason, partition)), limit)
+    rows = [
+        {
+            "enqueued_time": letter.enqueued_time,
+            "partition": letter.partition.partition_id,
+            "sequence_number": letter.sequence_number,
+            "index": letter.index,
+            "reason": letter.reason,
+            "detail": letter.detail,
+            "state": state,
+            "body": _text(letter.body) if as_json else _cut(_text(element_at(letter.body, letter.index))),
+        }
+        for letter, state in found
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table("Dead letters", rows, empty="No dead letters.")
+
+
+@_commands.command()
+def replay(
+    context: typer.Context,
+    day: _DayOption = None,
+    reason: _ReasonOption = None,
+    partition: _PartitionOption = None,
+    accept_late: Annotated[bool, typer.Option("--accept-late", help="No reading is late this time.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also those that a former replay left.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many would be taken.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Take dead letters in again under the settings of now, each once however often this is called."""
+    wiring = context.ensure_object(CommandContext).wiring
+    outcome = wiring.replay_dead_letters(
+        Selection(day, reason, partition), accept_late=accept_late, again=again, dry_run=dry_run
+    )
+    counts = outcome.counts
+    row = {
+        "letters_would_be_taken" if dry_run else "letters_taken": outcome.taken,
+        "taken_before": outcome.before,
+        "waiting": outcome.waiting,
+        **({} if dry_run else counts._asdict()),
+    }
+    if as_json:
+        print_json(row)
+    else:
+        print_table("Replay", [row], empty="")
+
+
+def _day(letter: DeadLetter) -> str:
+    return letter.enqueued_time.astimezone(UTC).date().isoformat()
+
+
+def _text(body: bytes) -> str:
+    return body.decode(errors="backslashreplace")
+
+
+def _cut(text: str) -> str:
+    shown = " ".join(text.split())
+    return shown if len(shown) <= _SHOWN_CHARACTERS else shown[:_SHOWN_CHARACTERS] + "…"

@@ -1,0 +1,118 @@
+"""``sensorwatch doctor``: what works, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+import typer
+
+from sensorwatch.cli.context import CommandContext, JsonOption, print_json
+from sensorwatch.errors import SensorwatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sensorwatch.wiring import Wiring
+
+__all__ = ["register"]
+
+_PACKAGES = (
+    *("azure-functions", "azure-eventhub", "azure-batch", "azure-storage-blob"),
+    *("scikit-learn", "pyodbc", "pandas", "pyarrow", "SQLAlchemy"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at: ``detail`` is what was found, ``advice`` what to do where it is not well."""
+
+    name: str
+    well: bool
+    detail: str
+    advice: str = ""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(doctor)
+
+
+def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
+    """Check versions, settings and every connection; say what to do about what is not well."""
+    command = context.ensure_object(CommandContext)
+    checks = [_python(), *(_package(name) for name in _PACKAGES)]
+    try:
+        wiring = command.wiring
+    except SensorwatchError as exc:
+        where = command.settings_file or "local.settings.json or the environment"
+        checks.append(Check("settings", False, str(exc), f"mend them in {where}"))
+    else:
+        checks.append(Check("settings", True, "valid"))
+        checks.extend(_connections(wiring))
+    if as_json:
+        print_json([asdict(check) for check in checks])
+    else:
+        width = max(len(check.name) for check in checks)
+        for check in checks:
+            typer.echo(f"{'well    ' if check.well else 'NOT WELL'}  {check.name:<{width}}  {check.detail}")
+            if check.advice:
+                typer.echo(f"{'':<{width + 12}}{check.advice}")
+    if not all(check.well for check in checks):
+        raise typer.Exit(1)
+
+
+def _python() -> Check:
+    found = sys.version.split()[0]
+    supported = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    return Check("python", supported, found, "" if supported else "use Python 3.11, 3.12 or 3.13")
+
+
+def _package(name: str) -> Check:
+    try:
+        return Check(name, True, version(name))
+    except PackageNotFoundError:
+        return Check(name, False, "not installed", "pip install -r requirements.txt")
+
+
+def _connections(wiring: Wiring) -> list[Check]:
+    local = "`make up` starts the local stack; on Azure look at"
+    return [
+        _try("database", wiring.store.check, f"`sensorwatch init` makes the tables; {local} DATABASE_URL"),
+        _try("storage", lambda: _containers(wiring), f"`sensorwatch init` makes them; {local} AzureWebJobsStorage"),
+        _try("event hub", lambda: _event_hub(wiring), f"{local} EventHub and EVENT_HUB_NAME"),
+        _try("batch pool", lambda: _pool(wiring), f"{local} BATCH_ACCOUNT_URL and BATCH_POOL_ID"),
+    ]
+
+
+def _try(name: str, check: Callable[[], str], advice: str) -> Check:
+    try:
+        return Check(name, True, check())
+    except SensorwatchError as exc:
+        return Check(name, False, str(exc), advice)
+
+
+def _containers(wiring: Wiring) -> str:
+    from sensorwatch.blobs import translate_blob_errors
+    from sensorwatch.errors import NotFoundError
+
+    with translate_blob_errors():
+        present = {container.name for container in wiring.blobs.list_containers()}
+    missing = sorted(set(wiring.containers) - present)
+    if missing:
+        raise NotFoundError(f"missing containers: {', '.join(missing)}")
+    return f"{len(wiring.containers)} containers"
+
+
+def _pool(wiring: Wiring) -> str:
+    problems = wiring.pool.problems()
+    if problems:
+        raise SensorwatchError("; ".join(problems))
+    return f"pool {wiring.settings.batch_pool_id} is well"
+
+
+def _event_hub(wiring: Wiring) -> str:
+    with wiring.sender() as sender:
+        return f"{len(sender.partition_ids())} partitions"

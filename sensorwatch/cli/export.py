@@ -1,0 +1,87 @@
+"""``sensorwatch export``: one sensor's windows with their anomalies, for a notebook or a spreadsheet."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sensorwatch.cli.context import TIME_FORMATS, CommandContext
+from sensorwatch.errors import InvalidInputError, NotFoundError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sensorwatch.records import SensorStatus
+    from sensorwatch.wiring import Wiring
+
+__all__ = ["register", "sensor_frame"]
+
+_ALL = 1_000_000
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(export)
+
+
+def export(
+    context: typer.Context,
+    device: Annotated[str, typer.Argument(help="Its device.")],
+    tag: Annotated[str, typer.Argument(help="Its tag.")],
+    file: Annotated[Path, typer.Argument(help="What to write: a name that ends in .csv or .parquet.")],
+    after: Annotated[
+        datetime | None, typer.Option(formats=TIME_FORMATS, help="Only windows that end after this; UTC.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=TIME_FORMATS, help="Only windows that end by then; UTC.")
+    ] = None,
+) -> None:
+    """Write one sensor's windows with their anomalies to a file."""
+    if file.suffix not in {".csv", ".parquet"}:
+        raise InvalidInputError(f"{file}: expected a name that ends in .csv or .parquet")
+    wiring = context.ensure_object(CommandContext).wiring
+    found = [sensor for sensor in wiring.store.sensors() if sensor.key == (device, tag)]
+    if not found:
+        raise NotFoundError(f"no sensor with device {device} and tag {tag}; `sensorwatch sensors` lists them")
+    start, end = after and after.replace(tzinfo=UTC), until.replace(tzinfo=UTC) if until else wiring.clock()
+    frame = sensor_frame(wiring, found[0], start, end)
+    if file.suffix == ".csv":
+        frame.to_csv(file, index=False, date_format="%Y-%m-%dT%H:%M:%SZ")
+    else:
+        frame.to_parquet(file, index=False)
+    typer.echo(f"wrote {len(frame)} windows to {file}")
+
+
+def sensor_frame(wiring: Wiring, sensor: SensorStatus, after: datetime | None, until: datetime) -> pd.DataFrame:
+    """Return a sensor's windows with ``after < TS <= until`` (UTC) as a frame, oldest first.
+
+    Columns are those of the original system's ``SensorValues`` (TS, Device, Tag, Value), then Readings, the number that
+    Value is the mean of, and of anomalous windows Score (0-100), Severity, ExpectedLow and ExpectedHigh.
+    """
+    import pandas as pd
+
+    columns = wiring.store.read_windows(sensor.shard, after, until)
+    own = columns.sensor_id == sensor.sensor_id
+    windows = pd.DataFrame(
+        {
+            "TS": pd.to_datetime(columns.end[own], unit="s", utc=True),
+            "Device": sensor.key.device,
+            "Tag": sensor.key.tag,
+            "Value": columns.value[own],
+            "Readings": columns.count[own],
+        }
+    )
+    anomalies = wiring.store.anomalies(sensor.sensor_id, limit=_ALL)
+    found = pd.DataFrame(
+        {
+            "TS": pd.to_datetime([anomaly.end for anomaly in anomalies], unit="s", utc=True),
+            "Score": [anomaly.score for anomaly in anomalies],
+            "Severity": [anomaly.severity for anomaly in anomalies],
+            "ExpectedLow": [anomaly.expected_low for anomaly in anomalies],
+            "ExpectedHigh": [anomaly.expected_high for anomaly in anomalies],
+        }
+    )
+    return windows.merge(found, on="TS", how="left", sort=True)

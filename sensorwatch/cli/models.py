@@ -1,0 +1,227 @@
+"""``sensorwatch models``: the versions of the model shards, what is in them, and the ways in and out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table, utc_text
+from sensorwatch.errors import InvalidInputError, NotFoundError
+from sensorwatch.records import ModelRef, SensorKey
+
+if TYPE_CHECKING:
+    from sensorwatch.records import SensorStatus
+    from sensorwatch.wiring import Wiring
+
+__all__ = ["app"]
+
+_ShardOption = Annotated[int | None, typer.Option("--shard", min=0, help="Only this shard.")]
+_SUFFIXES = (".skops", ".onnx")
+
+app = typer.Typer(help="List, compare, roll back, export and import models.", invoke_without_command=True)
+
+
+@app.callback()
+def models(context: typer.Context, shard: _ShardOption = None, as_json: JsonOption = False) -> None:
+    """List the versions of the model shards, or do more with a subcommand."""
+    if context.invoked_subcommand is None:
+        _print_versions(context, shard, as_json=as_json)
+
+
+@app.command("list")
+def list_versions(context: typer.Context, shard: _ShardOption = None, as_json: JsonOption = False) -> None:
+    """List the versions of the model shards, the current one marked."""
+    _print_versions(context, shard, as_json=as_json)
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    device: Annotated[str | None, typer.Argument(help="Show one sensor's model: its device.")] = None,
+    tag: Annotated[str | None, typer.Argument(help="And its tag.")] = None,
+    shard: Annotated[int | None, typer.Option(min=0, help="Show a whole shard.")] = None,
+    version: Annotated[str | None, typer.Option(help="This version instead of the current one.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a shard's version, or one sensor's model."""
+    wiring = context.ensure_object(CommandContext).wiring
+    if device is not None and tag is not None and shard is None:
+        _print_sensor(wiring, _sensor(wiring, device, tag), version, as_json=as_json)
+    elif device is None and shard is not None:
+        _print_shard(wiring, _ref(wiring, shard, version), as_json=as_json)
+    else:
+        raise InvalidInputError("expected DEVICE and TAG of a sensor, or --shard N")
+
+
+@app.command()
+def diff(
+    context: typer.Context,
+    shard: Annotated[int, typer.Argument(min=0, help="The shard.")],
+    old: Annotated[str | None, typer.Argument(help="A version; by default the one before the new one.")] = None,
+    new: Annotated[str | None, typer.Argument(help="Another version; by default the current one.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what differs between two versions of a shard."""
+    from sensorwatch.steps.model_changes import model_changes
+
+    wiring = context.ensure_object(CommandContext).wiring
+    newer = _ref(wiring, shard, new)
+    older = ModelRef(shard, old) if old is not None else _before(wiring, newer)
+    names = {sensor.sensor_id: sensor.key for sensor in wiring.store.sensors(shard)}
+    rows = [
+        {
+            **_name(names.get(change.sensor_id), change.sensor_id),
+            "change": change.kind,
+            "detector": change.detector,
+            "trained_until": None if change.training_end is None else utc_text(change.training_end),
+            "distance": change.distance,
+        }
+        for change in model_changes(wiring.models.load(older), wiring.models.load(newer))
+    ]
+    title = f"Shard {shard}: {older.version} → {newer.version}"
+    _print(title, rows, as_json=as_json, empty=f"{title}: no difference.")
+
+
+@app.command()
+def rollback(
+    context: typer.Context,
+    shard: Annotated[int, typer.Argument(min=0, help="The shard.")],
+    to: Annotated[str | None, typer.Option(help="The version; by default the newest before the current one.")] = None,
+) -> None:
+    """Make an older version of a shard's models the current one."""
+    from sensorwatch.steps.rollback import roll_back
+
+    wiring = context.ensure_object(CommandContext).wiring
+    typer.echo(roll_back(shard, to, store=wiring.store, registry=wiring.models))
+
+
+@app.command("export")
+def export_one(
+    context: typer.Context,
+    device: Annotated[str, typer.Argument(help="The sensor's device.")],
+    tag: Annotated[str, typer.Argument(help="The sensor's tag.")],
+    file: Annotated[Path, typer.Argument(help="What to write: a name that ends in .skops or .onnx.")],
+    version: Annotated[str | None, typer.Option(help="This version instead of the current one.")] = None,
+) -> None:
+    """Write one sensor's model to a file that scores the same elsewhere."""
+    from sensorwatch.steps.export_model import export_model, model_row
+
+    if file.suffix not in _SUFFIXES:
+        raise InvalidInputError(f"{file}: expected a name that ends in .skops or .onnx")
+    wiring = context.ensure_object(CommandContext).wiring
+    sensor = _sensor(wiring, device, tag)
+    ref = _ref(wiring, sensor.shard, version)
+    content = export_model(model_row(wiring.models.load(ref), sensor.sensor_id), file.suffix)
+    file.write_bytes(content)
+    typer.echo(f"wrote {len(content)} bytes to {file}")
+
+
+@app.command("import")
+def import_files(
+    context: typer.Context,
+    paths: Annotated[list[Path], typer.Argument(help="Files named model_DEVICE_TAG.skops or .onnx, or their folders.")],
+    device: Annotated[str | None, typer.Option(help="Of a single file: its device, whatever its name.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Of a single file: its tag.")] = None,
+) -> None:
+    """Take in models that were trained elsewhere, as the current ones of their sensors."""
+    wiring = context.ensure_object(CommandContext).wiring
+    files = _model_files(paths)
+    given = SensorKey(device, tag) if device is not None and tag is not None else None
+    if (device is None) != (tag is None) or (given is not None and len(files) != 1):
+        raise InvalidInputError(f"expected --device and --tag together, and for one file only, got {len(files)} files")
+    typer.echo(wiring.import_models(files, given))
+
+
+def _print_versions(context: typer.Context, shard: int | None, *, as_json: bool) -> None:
+    wiring = context.ensure_object(CommandContext).wiring
+    versions = wiring.models.versions(shard)
+    current = {wiring.models.current(number) for number in {ref.shard for ref in versions}}
+    rows = [{"shard": ref.shard, "version": ref.version, "current": ref in current} for ref in versions]
+    _print("Models", rows, as_json=as_json, empty="No models yet; `sensorwatch train` trains them.")
+
+
+def _print_sensor(wiring: Wiring, sensor: SensorStatus, version: str | None, *, as_json: bool) -> None:
+    from sensorwatch.steps.export_model import model_row
+    from sensorwatch.steps.model_changes import describe_model
+
+    ref = _ref(wiring, sensor.shard, version)
+    described = {
+        **sensor.key._asdict(),
+        "sensor_id": sensor.sensor_id,
+        "shard": sensor.shard,
+        "shard_version": ref.version,
+        **describe_model(model_row(wiring.models.load(ref), sensor.sensor_id)),
+    }
+    if as_json:
+        print_json(described)
+    else:
+        rows = [{"": name.replace("_", " "), "value": value} for name, value in described.items()]
+        print_table(f"{sensor.key.device} {sensor.key.tag}", rows, empty="")
+
+
+def _print_shard(wiring: Wiring, ref: ModelRef, *, as_json: bool) -> None:
+    from sensorwatch.steps.export_model import model_row
+    from sensorwatch.steps.model_changes import describe_model
+
+    table = wiring.models.load(ref)
+    names = {sensor.sensor_id: sensor.key for sensor in wiring.store.sensors(ref.shard)}
+    sensors = []
+    for sensor_id in table["sensor_id"].to_pylist():
+        described = describe_model(model_row(table, sensor_id))
+        shown = ("detector", "state", "reason", "windows", "trained_until", "expected_low", "expected_high", "version")
+        sensors.append({**_name(names.get(sensor_id), sensor_id), **{name: described[name] for name in shown}})
+    manifest = wiring.models.manifest(ref)
+    if as_json:
+        print_json({"shard": ref.shard, "version": ref.version, "manifest": manifest, "sensors": sensors})
+        return
+    about = [{"": name, "value": str(value)} for name, value in manifest.items() if not isinstance(value, list)]
+    print_table(f"Shard {ref.shard}, version {ref.version}", about, empty="")
+    print_table("Models", sensors, empty="No sensors.")
+
+
+def _print(title: str, rows: list[dict[str, Any]], *, as_json: bool, empty: str) -> None:
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(title, rows, empty=empty)
+
+
+def _name(key: SensorKey | None, sensor_id: int) -> dict[str, Any]:
+    return {"sensor_id": sensor_id, "device": key and key.device, "tag": key and key.tag}
+
+
+def _sensor(wiring: Wiring, device: str, tag: str) -> SensorStatus:
+    found = [sensor for sensor in wiring.store.sensors() if sensor.key == (device, tag)]
+    if not found:
+        raise NotFoundError(f"no sensor with device {device} and tag {tag}; `sensorwatch sensors` lists them")
+    return found[0]
+
+
+def _ref(wiring: Wiring, shard: int, version: str | None) -> ModelRef:
+    current = ModelRef(shard, version) if version is not None else wiring.models.current(shard)
+    if current is None:
+        raise NotFoundError(f"shard {shard} has no models yet; `sensorwatch models list` lists those that have")
+    return current
+
+
+def _before(wiring: Wiring, ref: ModelRef) -> ModelRef:
+    older = [each for each in wiring.models.versions(ref.shard) if each.version < ref.version]
+    if not older:
+        raise NotFoundError(f"shard {ref.shard} has no version before {ref.version} to compare with")
+    return older[0]
+
+
+def _model_files(paths: list[Path]) -> list[Path]:
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files += sorted(each for each in path.glob("model_*") if each.suffix in _SUFFIXES)
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise NotFoundError(f"{path}: expected a file or a folder; there is none of this name")
+    if not files:
+        raise NotFoundError(f"no files named model_DEVICE_TAG.skops or .onnx in {', '.join(map(str, paths))}")
+    return files

@@ -1,0 +1,63 @@
+"""``sensorwatch plan``: what is due, and what it will take, before anything is submitted."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table
+from sensorwatch.records import Kind  # noqa: TC001 - the command line reads its annotations as it runs
+
+__all__ = ["register"]
+
+_KINDS: tuple[Kind, Kind] = ("train", "score")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(plan)
+
+
+def plan(
+    context: typer.Context,
+    kind: Annotated[Kind | None, typer.Argument(help="Only this kind of run.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what is due now, and what it will take and cost; nothing is submitted."""
+    wiring = context.ensure_object(CommandContext).wiring
+    rows = []
+    for each in (kind,) if kind else _KINDS:
+        due, estimate = wiring.plan(each)
+        rows.append(
+            {
+                "run_id": due.run.run_id if due.run else None,
+                "kind": each,
+                "shards_due": len(due.due),
+                "waiting": len(due.due) - estimate.tasks,
+                **asdict(estimate),
+            }
+        )
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        title = f"{row['kind']}: {row['run_id'] or 'nothing is due'}"
+        print_table(title, [{"what": what, "figure": figure} for what, figure in _lines(row)], empty="")
+
+
+def _lines(row: dict[str, object]) -> list[tuple[str, str]]:
+    cost, history = row["cost"], row["history"]
+    waiting = f", {row['waiting']} more wait for the next run (MAX_TASKS_PER_RUN)" if row["waiting"] else ""
+    return [
+        ("tasks", f"{row['tasks']} of one shard each{waiting}"),
+        ("sensors", f"{row['sensors']}"),
+        ("sensor-windows", f"{row['sensor_windows']} at most"),
+        ("task seconds", f"{row['task_seconds']:.1f}"),
+        ("nodes", f"{row['nodes']}"),
+        ("wall seconds", f"{row['wall_seconds']:.1f}"),
+        ("node-minutes", f"{row['node_minutes']:.2f}"),
+        ("cost", "set NODE_PRICE_PER_HOUR to see it" if cost is None else f"{cost:.4f} {row['currency']}"),
+        ("after", f"{history} tasks of that kind" if history else "no task of that kind yet: a default"),
+    ]

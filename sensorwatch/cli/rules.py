@@ -1,0 +1,141 @@
+"""Commands about what alerts: the rules, and the maintenance calendar."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table, utc_text
+from sensorwatch.configuration import Configuration, parse_configuration
+from sensorwatch.configurations import read_configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sensorwatch.alerting.preview import SensorPreview
+    from sensorwatch.wiring import Wiring
+
+__all__ = ["register"]
+
+_FileArgument = Annotated[
+    Path | None, typer.Argument(help="A file in place of the one that CONFIGURATION_FILE names.", show_default=False)
+]
+_COUNTS = ("anomalies", "suppressed", "would_be_suppressed", "alerts", "would_be_alerts")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    rules = typer.Typer(help="Check the rules of alerts, and see what other ones would have alerted of.")
+    rules.command("check")(check)
+    rules.command("preview")(preview)
+    app.add_typer(rules, name="rules")
+    app.command()(calendar)
+
+
+def check(context: typer.Context, file: _FileArgument = None, as_json: JsonOption = False) -> None:
+    """Check the rules of a file, and count the sensors that each decides on; exit code 1 if there are mistakes."""
+    wiring = context.ensure_object(CommandContext).wiring
+    policy = wiring.policy_of(_configuration(wiring, file))
+    now = int(wiring.clock().timestamp())
+    policy.maintenance.periods(now, now + 1)
+    keys = [sensor.key for sensor in wiring.store.sensors()]
+    decided = Counter(policy.rule_position(key) for key in keys)
+    rows = [
+        {
+            "rule": policy.section.rule_name(i),
+            "device": rule.device,
+            "tag": rule.tag,
+            "enabled": rule.enabled,
+            "sensors": decided[i],
+            "matching": sum(rule.matches(key) for key in keys),
+        }
+        for i, rule in enumerate(policy.section.rules)
+    ]
+    if as_json:
+        print_json({"rules": rows, "maintenance": len(policy.maintenance.entries), "without_rule": decided[None]})
+        return
+    print_table("Rules", rows, empty="No rules: the settings alone decide.")
+    typer.echo(f"{decided[None]} sensors without a rule; {len(policy.maintenance.entries)} maintenance entries.")
+    for row in rows:
+        if row["matching"] and not row["sensors"]:
+            typer.echo(f"{row['rule']}: never decides, as earlier rules match all of its sensors.")
+        elif not row["matching"]:
+            typer.echo(f"{row['rule']}: matches no sensor that was seen so far.")
+
+
+def preview(
+    context: typer.Context,
+    file: _FileArgument = None,
+    days: Annotated[float, typer.Option(min=0.01, max=366, help="How far to look back.")] = 7,
+    sensors: Annotated[int, typer.Option(min=0, help="Show so many sensors, the greatest changes first.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Count the alerts that a file's rules would have raised, beside those in force; nothing is written."""
+    from sensorwatch.steps.preview_rules import preview_rules
+
+    wiring = context.ensure_object(CommandContext).wiring
+    end = wiring.clock()
+    found = preview_rules(
+        store=wiring.store,
+        in_force=wiring.alert_policy,
+        proposed=wiring.policy_of(_configuration(wiring, file)),
+        start=end - timedelta(days=days),
+        end=end,
+    )
+    by_rule = _by_rule(found)
+    changed = sorted(found, key=lambda row: (-abs(row.would_be_alerts - row.alerts), -row.alerts, row.sensor_id))
+    by_sensor = [
+        {**row.key._asdict(), "rule": row.rule, **{name: getattr(row, name) for name in _COUNTS}} for row in changed
+    ]
+    if as_json:
+        print_json({"days": days, "rules": by_rule, "sensors": by_sensor})
+        return
+    print_table(f"The last {days:g} days by rule", by_rule, empty="No anomalies in that time.")
+    if found and sensors:
+        print_table("By sensor", by_sensor[:sensors], empty="")
+
+
+def calendar(
+    context: typer.Context,
+    days: Annotated[float, typer.Option(min=0.01, max=3660, help="How far to look ahead.")] = 30,
+    as_json: JsonOption = False,
+) -> None:
+    """List the maintenance that is going on or to come."""
+    wiring = context.ensure_object(CommandContext).wiring
+    now = int(wiring.clock().timestamp())
+    plan = wiring.maintenance
+    rows = [
+        {
+            "from": utc_text(period.start),
+            "to": utc_text(period.end),
+            "device": plan.entries[period.entry].device,
+            "tag": plan.entries[period.entry].tag,
+            "why": period.why,
+        }
+        for period in plan.periods(now, now + int(days * 86_400))
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table("Maintenance", rows, empty=f"No maintenance in the next {days:g} days.")
+
+
+def _configuration(wiring: Wiring, file: Path | None) -> Configuration:
+    if file is None:
+        return wiring.configuration
+    container = wiring.settings.models_container
+    content = read_configuration(str(file), lambda: wiring.blobs.get_container_client(container), required=True)
+    return parse_configuration(content, str(file))
+
+
+def _by_rule(rows: Sequence[SensorPreview]) -> list[Mapping[str, Any]]:
+    by_rule: dict[str, Counter[str]] = {}
+    for row in rows:
+        counts = by_rule.setdefault(row.rule, Counter())
+        counts.update({"sensors": 1, **{name: getattr(row, name) for name in _COUNTS}})
+    columns = ("sensors", *_COUNTS)
+    return [{"rule": rule, **{name: counts[name] for name in columns}} for rule, counts in by_rule.items()]

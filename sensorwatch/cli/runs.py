@@ -1,0 +1,137 @@
+"""Commands that start runs and show what became of them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table
+from sensorwatch.errors import NotFoundError, SensorwatchError
+
+if TYPE_CHECKING:
+    from sensorwatch.records import Kind, TaskSummary
+    from sensorwatch.wiring import Wiring
+
+__all__ = ["register"]
+
+_POLL_SECONDS = 1.0
+
+_WaitOption = Annotated[
+    bool, typer.Option("--wait", help="Stay until its tasks have ended; exit code 1 if one failed.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (init, train, score, jobs):
+        app.command()(command)
+
+
+def init(
+    context: typer.Context,
+    pool: Annotated[bool, typer.Option("--pool", help="Also create the Batch pool, without an identity.")] = False,
+) -> None:
+    """Create or migrate the database's tables and create missing containers; safe to repeat."""
+    wiring = context.ensure_object(CommandContext).wiring
+    wiring.prepare(pool=pool)
+    typer.echo(f"Ready: {wiring.store.check()}")
+
+
+def train(context: typer.Context, wait: _WaitOption = False, as_json: JsonOption = False) -> None:
+    """Submit the training that is due now, as the timer does."""
+    _submit(context.ensure_object(CommandContext).wiring, "train", wait=wait, as_json=as_json)
+
+
+def score(
+    context: typer.Context,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Score a data file now instead: CSV or Parquet, a path or CONTAINER/NAME of a blob."),
+    ] = None,
+    wait: _WaitOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Submit the scoring that is due now, as the timer does."""
+    wiring = context.ensure_object(CommandContext).wiring
+    if data is None:
+        _submit(wiring, "score", wait=wait, as_json=as_json)
+        return
+    scored = wiring.score_data(data)
+    if as_json:
+        print_json({"run_id": scored.run_id, "data": scored.data, "shards": [asdict(each) for each in scored.shards]})
+    else:
+        typer.echo(scored)
+
+
+def jobs(
+    context: typer.Context,
+    run_id: Annotated[str | None, typer.Argument(help="Show this run's tasks.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many runs, the newest first.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """List the runs, or one run's tasks."""
+    wiring = context.ensure_object(CommandContext).wiring
+    if run_id is not None:
+        rows = [_task_row(task) for task in wiring.store.tasks(run_id)]
+        if not rows:
+            raise NotFoundError(f"no run {run_id}; `sensorwatch jobs` lists them")
+    else:
+        rows = [
+            {
+                "run_id": run.run_id,
+                "created_at": run.created_at,
+                "ended_at": run.ended_at,
+                **{state: run.tasks.get(state, 0) for state in ("planned", "running", "succeeded", "failed")},
+            }
+            for run in wiring.store.runs(limit=limit)
+        ]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(run_id or "Runs", rows, empty="No run yet; `sensorwatch train` submits one.")
+
+
+def _task_row(task: TaskSummary) -> dict[str, object]:
+    return {
+        "task_id": task.spec.task_id,
+        "state": task.state,
+        "exit_code": task.exit_code,
+        "retries": task.retries,
+        "seconds": task.seconds,
+        "detail": task.detail,
+    }
+
+
+def _submit(wiring: Wiring, kind: Kind, *, wait: bool, as_json: bool) -> None:
+    submission = wiring.submit_due(kind)
+    tasks = _wait(wiring, submission.run_id) if wait and submission.run_id is not None else []
+    if as_json:
+        print_json({"run_id": submission.run_id, "tasks": submission.tasks, "ended": [_task_row(t) for t in tasks]})
+    else:
+        typer.echo(f"{kind}: {submission}")
+    failed = [task for task in tasks if task.state == "failed"]
+    if failed:
+        raise SensorwatchError(
+            f"{len(failed)} of {len(tasks)} tasks of {submission.run_id} failed, the first with: {failed[0].detail}"
+        )
+
+
+def _wait(wiring: Wiring, run_id: str) -> list[TaskSummary]:
+    """Sweep until the run has ended, with a bar of its tasks on standard error."""
+    columns = (TextColumn(run_id), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task(run_id, total=None)
+        while True:
+            wiring.sweep()
+            tasks = wiring.store.tasks(run_id)
+            progress.update(
+                bar, total=len(tasks), completed=sum(task.state in {"succeeded", "failed"} for task in tasks)
+            )
+            if run_id not in {run.run_id for run in wiring.store.open_runs()}:
+                return tasks
+            time.sleep(_POLL_SECONDS)

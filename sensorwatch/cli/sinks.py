@@ -1,0 +1,79 @@
+"""Commands for the alert sinks: how they are doing, and whether they work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table
+from sensorwatch.errors import NotFoundError, SensorwatchError
+
+if TYPE_CHECKING:
+    from sensorwatch.records import SinkStatus
+
+__all__ = ["register"]
+
+_sinks = typer.Typer(help="Show how the alert sinks are doing, or send them a test message.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(_sinks, name="sinks")
+
+
+@_sinks.command("list")
+def list_sinks(context: typer.Context, as_json: JsonOption = False) -> None:
+    """List the sinks that are switched on, and those that still have notifications waiting."""
+    wiring = context.ensure_object(CommandContext).wiring
+    known = {status.name: status for status in wiring.store.sink_status()}
+    on = [sink.name for sink in wiring.sinks]
+    off = [name for name, status in known.items() if name not in on and status.waiting]
+    rows = [{"sink": name, "on": name in on, **_row(known.get(name))} for name in [*on, *off]]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table("Sinks", rows, empty="No sinks.")
+
+
+def _row(status: SinkStatus | None) -> dict[str, Any]:
+    if status is None:
+        return dict.fromkeys(("state", "failing_since", "last_delivery", "waiting", "last_error")) | {
+            "state": "unused",
+            "waiting": 0,
+        }
+    return {
+        "state": "failing" if status.failing else "ok",
+        "failing_since": status.failing_since,
+        "last_delivery": status.last_delivery,
+        "waiting": status.waiting,
+        "last_error": status.last_error,
+    }
+
+
+@_sinks.command("test")
+def send_test(
+    context: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(help="Sinks by name; without any: all that are on.")] = None,
+) -> None:
+    """Send a test message, which says that it is one, past the outbox."""
+    from sensorwatch.alerting.payload import trial_message
+
+    wiring = context.ensure_object(CommandContext).wiring
+    on = {sink.name: sink for sink in wiring.sinks}
+    unknown = sorted(set(names or ()) - set(on))
+    if unknown:
+        raise NotFoundError(f"no sink named {', '.join(unknown)} is switched on; there are: {', '.join(on)}")
+    failed = 0
+    for name in names or on:
+        try:
+            on[name].send(trial_message(name, wiring.clock(), wiring.settings.dashboard_url))
+        except SensorwatchError as exc:
+            failed += 1
+            typer.echo(f"{name}: {exc}")
+        else:
+            typer.echo(f"{name}: delivered")
+        finally:
+            on[name].close()
+    if failed:
+        raise typer.Exit(1)

@@ -1,0 +1,78 @@
+"""Commands that show what there is: anomalies, ingestion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table, utc_text
+
+if TYPE_CHECKING:
+    from sensorwatch.records import SensorKey
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (anomalies, ingest_status):
+        app.command()(command)
+
+
+def _show(title: str, rows: list[dict[str, Any]], *, as_json: bool, empty: str) -> None:
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(title, rows, empty=empty)
+
+
+def anomalies(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 50,
+    suppressed: Annotated[
+        bool, typer.Option("--suppressed", help="Those that raise no alert, with the reason, in place of the others.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the newest anomalous windows."""
+    wiring = context.ensure_object(CommandContext).wiring
+    found = wiring.store.anomalies(limit=limit, suppressed=suppressed)
+    names = _names(context, {anomaly.sensor_id for anomaly in found})
+    rows = [
+        {
+            "window_end": utc_text(anomaly.end),
+            **names[anomaly.sensor_id]._asdict(),
+            "value": anomaly.value,
+            "expected_low": anomaly.expected_low,
+            "expected_high": anomaly.expected_high,
+            "score": anomaly.score,
+            "severity": anomaly.severity,
+            "model_version": anomaly.model_version,
+            "training_start": None if anomaly.training_start is None else utc_text(anomaly.training_start),
+            "training_end": None if anomaly.training_end is None else utc_text(anomaly.training_end),
+            **({"suppressed": anomaly.suppressed} if suppressed else {}),
+        }
+        for anomaly in found
+    ]
+    _show("Anomalies", rows, as_json=as_json, empty="No suppressed anomalies." if suppressed else "No anomalies.")
+
+
+def ingest_status(context: typer.Context, as_json: JsonOption = False) -> None:
+    """Show what was received of every partition and what became of it."""
+    wiring = context.ensure_object(CommandContext).wiring
+    rows = [
+        {
+            **status.partition._asdict(),
+            "sequence_number": status.mark.sequence_number,
+            "enqueued_time": status.mark.enqueued_time,
+            **status.counts._asdict(),
+        }
+        for status in wiring.store.ingest_status()
+    ]
+    _show("Ingestion (readings)", rows, as_json=as_json, empty="Nothing was received yet.")
+
+
+def _names(context: typer.Context, sensor_ids: set[int]) -> dict[int, SensorKey]:
+    found = context.ensure_object(CommandContext).wiring.store.sensors_by_id(sensor_ids)
+    return {sensor_id: status.key for sensor_id, status in found.items()}

@@ -1,0 +1,308 @@
+"""``sensorwatch.yaml``: which detector a sensor gets, which estimators may be made and loaded, and what alerts.
+
+::
+
+    detectors:                       # the first rule that matches a sensor decides
+      - device: press-*              # shell-style patterns, case-sensitive; left out: any
+        tag: vibration
+        steps:                       # a pipeline
+          - estimator: sklearn.preprocessing.StandardScaler
+          - estimator: sklearn.svm.OneClassSVM
+            parameters: {nu: 0.01}
+      - tag: temperature
+        estimator: sklearn.ensemble.IsolationForest
+        parameters: {n_estimators: 50}
+      - device: "*"
+        detector: ocsvm
+    estimators:
+      modules: [sklearn.]            # where estimators may come from
+      trusted_types: []              # what stored estimators may hold beside what skops knows itself
+
+A file that is missing or empty means these defaults: no rules, so every sensor gets the detector of the setting
+``DETECTOR``. The sections ``alerts`` and ``maintenance`` are described in :mod:`sensorwatch.alerting.sections`.
+Whatever else the file may hold one day has a section, and so a field here, of its own.
+
+A Batch task reads the very file that its run was planned with: :func:`configuration_name` names its content, which is
+stored under that name beside the models.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import yaml
+from pydantic import Field, JsonValue, ValidationError, model_validator
+
+from sensorwatch.alerting.sections import AlertSection, Maintenance
+from sensorwatch.errors import SettingsError
+from sensorwatch.sensor_patterns import Section, SensorPattern
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic_core import ErrorDetails
+
+    from sensorwatch.records import SensorKey
+
+__all__ = [
+    "NO_PARAMETERS",
+    "STORED_PREFIX",
+    "Configuration",
+    "DetectorChoice",
+    "DetectorRule",
+    "EstimatorPolicy",
+    "Step",
+    "canonical_json",
+    "configuration_name",
+    "embed_calendars",
+    "parse_configuration",
+]
+
+STORED_PREFIX = "stored:"
+"""What the setting ``CONFIGURATION_FILE`` begins with where it names a stored configuration instead of a file."""
+
+NO_PARAMETERS = "{}"
+"""The specification of a detector that takes no parameters, or is given none."""
+
+_TRAINABLE = ("ocsvm", "ocsvm_sklearn", "sklearn")
+"""The detectors that a rule may name; a test holds them to the registry, which is too heavy to be loaded here."""
+
+_ESTIMATOR_DETECTOR = "sklearn"
+_IMPORT_PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$"
+_SHOWN_CHARACTERS = 120
+
+_ImportPath = Annotated[str, Field(pattern=_IMPORT_PATH)]
+_Parameters = dict[Annotated[str, Field(min_length=1)], JsonValue]
+
+
+class Step(Section):
+    """One estimator of a pipeline: its import path, and its keyword arguments."""
+
+    estimator: _ImportPath
+    parameters: _Parameters = Field(default_factory=dict)
+
+
+class DetectorRule(SensorPattern):
+    """A rule: sensors whose device and tag match the patterns get this detector with these parameters."""
+
+    detector: str = ""
+    estimator: _ImportPath | None = None
+    steps: tuple[Step, ...] = ()
+    parameters: _Parameters = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_detector(self) -> DetectorRule:
+        made = self.estimator is not None or bool(self.steps)
+        if not made and not self.detector:
+            raise ValueError(f"expected `detector` (one of {', '.join(_TRAINABLE)}), `estimator` or `steps`")
+        if self.estimator is not None and self.steps:
+            raise ValueError("expected `estimator` or `steps`, got both")
+        if made and self.detector not in ("", _ESTIMATOR_DETECTOR):
+            raise ValueError(f"`estimator` and `steps` belong to `{_ESTIMATOR_DETECTOR}`, got `{self.detector}`")
+        if self.detector and self.detector not in _TRAINABLE:
+            raise ValueError(f"unknown detector `{self.detector}`; expected one of {', '.join(_TRAINABLE)}")
+        if self.estimator is None and self.parameters:
+            where = "its steps: move them there" if self.steps else "an `estimator`; take them out"
+            raise ValueError(f"`parameters` belong to {where}")
+        return self
+
+    @property
+    def choice(self) -> DetectorChoice:
+        """The detector that the rule gives."""
+        steps = self.steps
+        if self.estimator is not None:
+            steps = (Step(estimator=self.estimator, parameters=self.parameters),)
+        if not steps:
+            return DetectorChoice(self.detector, NO_PARAMETERS, ruled=True)
+        specification = canonical_json({"steps": [step.model_dump() for step in steps]})
+        return DetectorChoice(_ESTIMATOR_DETECTOR, specification, ruled=True)
+
+
+class EstimatorPolicy(Section):
+    """What may be made and loaded.
+
+    Attributes
+    ----------
+    modules
+        Beginnings of the import paths that estimators may have.
+    trusted_types
+        Types that a stored estimator may hold beside those that skops trusts itself. The default is what
+        scikit-learn's forests and neighbours are made of.
+    """
+
+    modules: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*$")], ...] = ("sklearn.",)
+    trusted_types: tuple[_ImportPath, ...] = (
+        "sklearn.metrics._dist_metrics.EuclideanDistance64",
+        "sklearn.neighbors._ball_tree.BallTree",
+        "sklearn.neighbors._kd_tree.KDTree",
+        "sklearn.tree._tree.Tree",
+    )
+
+    def allows(self, path: str) -> bool:
+        """Return whether an estimator may have this import path."""
+        return path.startswith(self.modules)
+
+
+class DetectorChoice(NamedTuple):
+    """The detector of a sensor: its name, its parameters as canonical JSON, and whether a rule says so."""
+
+    detector: str
+    specification: str
+    ruled: bool
+
+
+class Configuration(Section):
+    """All of ``sensorwatch.yaml``."""
+
+    detectors: tuple[DetectorRule, ...] = ()
+    estimators: EstimatorPolicy = EstimatorPolicy()
+    alerts: AlertSection = AlertSection()
+    maintenance: tuple[Maintenance, ...] = ()
+
+    @model_validator(mode="after")
+    def _allowed_modules(self) -> Configuration:
+        for i, rule in enumerate(self.detectors):
+            for path in [rule.estimator] if rule.estimator else [step.estimator for step in rule.steps]:
+                if not self.estimators.allows(path):
+                    allowed = ", ".join(self.estimators.modules)
+                    raise ValueError(
+                        f"detectors.{i}: the estimator `{path}` is of no allowed module ({allowed}); "
+                        "add its beginning to estimators.modules if you trust it"
+                    )
+        return self
+
+    def choice(self, key: SensorKey, default: str) -> DetectorChoice:
+        """Return the detector that a sensor gets: that of the first rule that matches, or else ``default``.
+
+        Examples
+        --------
+        >>> from sensorwatch.records import SensorKey
+        >>> configuration = parse_configuration("detectors: [{tag: 'temp*', detector: ocsvm_sklearn}]", "example")
+        >>> configuration.choice(SensorKey("press-1", "temperature"), "ocsvm").detector
+        'ocsvm_sklearn'
+        >>> configuration.choice(SensorKey("press-1", "vibration"), "ocsvm").detector
+        'ocsvm'
+        """
+        for rule in self.detectors:
+            if rule.matches(key):
+                return rule.choice
+        return DetectorChoice(default, NO_PARAMETERS, ruled=False)
+
+
+def canonical_json(value: object) -> str:
+    """Return a value as the one JSON text that equal values have."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def configuration_name(content: bytes) -> str:
+    """Return the name of a stored configuration, which says what is in it.
+
+    Examples
+    --------
+    >>> configuration_name(b"")
+    'stored:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+    """
+    return STORED_PREFIX + hashlib.sha256(content).hexdigest()
+
+
+def embed_calendars(content: bytes, read: Callable[[str], str]) -> bytes:
+    r"""Return the configuration with the text of every calendar file in place of its name, so that it can travel.
+
+    Without such files, or with mistakes, which parsing will tell, it stays as it is.
+
+    Parameters
+    ----------
+    read
+        Returns the text of a file by its name.
+
+    Examples
+    --------
+    >>> embed_calendars(b"maintenance: [{calendar: a.ics}]", lambda name: "BEGIN:VCALENDAR")
+    b'maintenance:\n- calendar_text: BEGIN:VCALENDAR\n'
+    """
+    try:
+        document = yaml.load(content, Loader=_UniqueKeyLoader)  # noqa: S506  a safe loader
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return content
+    entries = document.get("maintenance") if isinstance(document, dict) else None
+    named = [
+        entry
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict) and isinstance(entry.get("calendar"), str)
+    ]
+    for entry in named:
+        entry["calendar_text"] = read(entry.pop("calendar"))
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode() if named else content
+
+
+def parse_configuration(content: str | bytes, place: str) -> Configuration:
+    """Return the configuration in a YAML text.
+
+    Parameters
+    ----------
+    content
+        The text; bytes are UTF-8.
+    place
+        What to call it in messages: its file.
+
+    Raises
+    ------
+    SettingsError
+        One line per mistake: file, place in it, expected, got, hint.
+
+    Examples
+    --------
+    >>> parse_configuration("detectors: [{device: 'press-*', detector: nonsense}]", "sensorwatch.yaml")
+    Traceback (most recent call last):
+    ...
+    sensorwatch.errors.SettingsError: sensorwatch.yaml: detectors.0: unknown detector `nonsense`; expected one of \
+ocsvm, ocsvm_sklearn, sklearn; got `{'device': 'press-*', 'detector': 'nonsense'}`
+    """
+    try:
+        text = content.decode("utf-8") if isinstance(content, bytes) else content
+        document = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  a safe loader that also refuses double keys
+    except UnicodeDecodeError as exc:
+        raise SettingsError(f"{place}: expected UTF-8, got: {exc}") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as exc:
+        raise SettingsError(f"{place}: expected YAML, got: {' '.join(str(exc).split())}") from None
+    try:
+        return Configuration.model_validate({} if document is None else document)
+    except ValidationError as exc:
+        lines = dict.fromkeys(_describe(place, error) for error in exc.errors(include_url=False))
+        raise SettingsError("\n".join(lines)) from None
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Plain data only, and no key twice: the second would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return a mapping's values."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key `{key.value}` is there twice", key.start_mark
+                )
+            if isinstance(key.value, str):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _describe(place: str, error: ErrorDetails) -> str:
+    path = ".".join(str(part) for part in error["loc"])
+    where = f"{place}: {path}" if path else place
+    problem = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        problem = f"unknown key `{error['loc'][-1]}`; correct or remove it"
+        return f"{where}: {problem}"
+    if not path and error["type"] == "model_type":
+        problem = "expected a mapping with the sections detectors, estimators, alerts and maintenance"
+    if error["type"] == "tuple_type":
+        problem = "expected a list"
+    if error["type"] == "value_error" and not path:
+        return f"{where}: {problem}"
+    got = str(error["input"])
+    shown = got if len(got) <= _SHOWN_CHARACTERS else f"{got[:_SHOWN_CHARACTERS]}…"
+    return f"{where}: {problem}; got `{shown}`"

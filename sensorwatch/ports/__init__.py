@@ -1,0 +1,34 @@
+"""What the steps need from the outside, as protocols; the adapters beside ``steps`` implement them.
+
+Every method that writes may be called again with the same arguments and then changes nothing more. Adapters translate
+their SDK's errors: :class:`~sensorwatch.errors.TransientError` where trying again later may help,
+:class:`~sensorwatch.errors.NotFoundError`, :class:`~sensorwatch.errors.ConflictError`.
+"""
+
+from sensorwatch.ports.alerts import AlertSink, AlertStore, LifecycleStore, OutboxStore, WatchStore
+from sensorwatch.ports.clock import Clock
+from sensorwatch.ports.ingestion import DeadLetters, IngestStore, WindowStore
+from sensorwatch.ports.models import ModelRegistry, PredictionFiles, PredictionWriter
+from sensorwatch.ports.runs import Pool, RunStore
+from sensorwatch.ports.sensors import SensorFinder, SensorStore
+from sensorwatch.ports.store import Store
+
+__all__ = [
+    "AlertSink",
+    "AlertStore",
+    "Clock",
+    "DeadLetters",
+    "IngestStore",
+    "LifecycleStore",
+    "ModelRegistry",
+    "OutboxStore",
+    "Pool",
+    "PredictionFiles",
+    "PredictionWriter",
+    "RunStore",
+    "SensorFinder",
+    "SensorStore",
+    "Store",
+    "WatchStore",
+    "WindowStore",
+]

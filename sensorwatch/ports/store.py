@@ -1,0 +1,29 @@
+"""The SQL store as a whole."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sensorwatch.ports.alerts import AlertStore, LifecycleStore, OutboxStore, WatchStore
+from sensorwatch.ports.ingestion import IngestStore, WindowStore
+from sensorwatch.ports.runs import RunStore
+from sensorwatch.ports.sensors import SensorFinder, SensorStore
+
+__all__ = [
+    "Store",
+]
+
+
+class Store(
+    IngestStore,
+    WindowStore,
+    SensorStore,
+    SensorFinder,
+    RunStore,
+    AlertStore,
+    LifecycleStore,
+    OutboxStore,
+    WatchStore,
+    Protocol,
+):
+    """The whole SQL store."""

@@ -1,0 +1,459 @@
+"""The settings: one line each, read once from the environment, validated before anything starts.
+
+``docs/settings.md`` lists them; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from sensorwatch.sink_settings import (
+    SmtpSecurity,
+    Webhook,
+    is_loopback,
+    parse_recipients,
+    parse_webhooks,
+)
+
+__all__ = ["DATABASE_PREFIX_SQLITE", "Settings"]
+
+_DAY_SECONDS = 86_400
+DATABASE_PREFIX_SQLITE = "sqlite:///"
+
+_ContainerName = Annotated[str, Field(pattern=r"^[a-z0-9](-?[a-z0-9]){2,62}$")]
+_Schedule = Annotated[str, Field(pattern=r"^\S+( \S+){5}$")]
+
+
+class Settings(BaseModel):
+    """All settings, frozen; fields are named after their environment variables in lower case.
+
+    Secrets are :class:`~pydantic.SecretStr`: their ``repr`` shows asterisks.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=False, str_strip_whitespace=True)
+
+    # Connections
+    database_url: SecretStr = Field(
+        alias="DATABASE_URL", description="SQLAlchemy URL of the database: `mssql+pyodbc://…` or `sqlite:///…`."
+    )
+    storage_connection: SecretStr | None = Field(
+        None, alias="AzureWebJobsStorage", description="Connection string of the storage account."
+    )
+    storage_account: str | None = Field(
+        None, alias="AzureWebJobsStorage__accountName", description="Name of the storage account, reached by identity."
+    )
+    event_hub_connection: SecretStr | None = Field(
+        None, alias="EventHub", description="Connection string of the Event Hubs namespace."
+    )
+    event_hub_namespace: str | None = Field(
+        None,
+        alias="EventHub__fullyQualifiedNamespace",
+        description="Host name of the Event Hubs namespace, reached by identity.",
+    )
+    event_hub_name: str = Field("readings", alias="EVENT_HUB_NAME", description="Event hub that carries the readings.")
+    event_hub_consumer_group: str = Field(
+        "$Default", alias="EVENT_HUB_CONSUMER_GROUP", description="Consumer group of the ingest function."
+    )
+
+    # Containers
+    models_container: _ContainerName = Field(
+        "models", alias="MODELS_CONTAINER", description="Blob container of the model shards."
+    )
+    predictions_container: _ContainerName = Field(
+        "predictions", alias="PREDICTIONS_CONTAINER", description="Blob container of the prediction files."
+    )
+    dead_letters_container: _ContainerName = Field(
+        "dead-letters", alias="DEAD_LETTERS_CONTAINER", description="Blob container of readings that can't be used."
+    )
+    task_logs_container: _ContainerName = Field(
+        "task-logs", alias="TASK_LOGS_CONTAINER", description="Blob container of the tasks' stdout and stderr."
+    )
+
+    # Windows
+    window_seconds: int = Field(
+        5, alias="WINDOW_SECONDS", ge=1, le=_DAY_SECONDS, description="Length of a window; divides a day."
+    )
+    window_time: Literal["event", "arrival"] = Field(
+        "event",
+        alias="WINDOW_TIME",
+        description="Time that decides a reading's window: its own TS (`event`) or when the hub took it (`arrival`).",
+    )
+    lateness_seconds: int = Field(
+        3600,
+        alias="LATENESS_SECONDS",
+        ge=0,
+        description="How far behind its sensor's newest window a reading may be before it is late.",
+    )
+    late_policy: Literal["update", "drop"] = Field(
+        "update",
+        alias="LATE_POLICY",
+        description="A reading whose window was scored already: corrects it (`update`) or is late (`drop`).",
+    )
+    future_seconds: int = Field(
+        300,
+        alias="FUTURE_SECONDS",
+        ge=0,
+        description="How far ahead of its arrival a reading's TS may be before it is invalid.",
+    )
+    earliest_time: AwareDatetime = Field(
+        datetime(2000, 1, 1, tzinfo=UTC), alias="EARLIEST_TIME", description="Readings before this are invalid."
+    )
+    max_body_bytes: int = Field(1_048_576, alias="MAX_BODY_BYTES", ge=1, description="Larger event bodies are invalid.")
+
+    # Shards and models
+    shard_size: int = Field(
+        1000,
+        alias="SHARD_SIZE",
+        ge=1,
+        le=100_000,
+        description="Sensors in a shard: consecutive ids, one task each run. Fixed once there are windows.",
+    )
+    detector: str = Field("ocsvm", alias="DETECTOR", description="Detector of sensors that no rule gives another.")
+    configuration_file: str = Field(
+        "sensorwatch.yaml", alias="CONFIGURATION_FILE", description="File with the rules: which sensor gets what."
+    )
+    training_seconds: int = Field(
+        _DAY_SECONDS,
+        alias="TRAINING_SECONDS",
+        ge=1,
+        description="Length of the training range, back from a sensor's newest window.",
+    )
+    minimum_training_windows: int = Field(
+        100,
+        alias="MINIMUM_TRAINING_WINDOWS",
+        ge=2,
+        description="Windows a sensor needs in the training range before it gets a model.",
+    )
+    promotion_holdout_share: float = Field(
+        0.2,
+        alias="PROMOTION_HOLDOUT_SHARE",
+        ge=0,
+        lt=1,
+        description="Last share of its training windows that a new model is tried on; 0 leaves that out.",
+    )
+    promotion_max_flagged_share: float = Field(
+        0.5,
+        alias="PROMOTION_MAX_FLAGGED_SHARE",
+        ge=0,
+        le=1,
+        description="A new model that flags more of them, or of all it was trained on, is not used.",
+    )
+    model_stale_seconds: int = Field(
+        3 * _DAY_SECONDS,
+        alias="MODEL_STALE_SECONDS",
+        ge=1,
+        description="A sensor with newer windows whose model saw none for this long is shown as stale.",
+    )
+    sensor_silent_seconds: int = Field(
+        3600,
+        alias="SENSOR_SILENT_SECONDS",
+        ge=1,
+        description="A sensor without a window for this long is shown as stale.",
+    )
+    prediction_format: Literal["parquet", "csv"] = Field(
+        "parquet", alias="PREDICTION_FORMAT", description="Format of the prediction files."
+    )
+
+    # Timers
+    train_schedule: _Schedule = Field(
+        "0 0 1 * * *", alias="TRAIN_SCHEDULE", description="When training is planned (NCRONTAB, six fields, UTC)."
+    )
+    score_schedule: _Schedule = Field(
+        "0 */5 * * * *", alias="SCORE_SCHEDULE", description="When scoring is planned (NCRONTAB, six fields, UTC)."
+    )
+    sweep_schedule: _Schedule = Field(
+        "*/30 * * * * *",
+        alias="SWEEP_SCHEDULE",
+        description="When ended jobs, missed prediction files and waiting notifications are looked after.",
+    )
+    housekeeping_schedule: _Schedule = Field(
+        "0 30 2 * * *", alias="HOUSEKEEPING_SCHEDULE", description="When old jobs are deleted."
+    )
+    settle_seconds: int = Field(
+        30, alias="SETTLE_SECONDS", ge=0, description="A window is scored when its end is this far in the past."
+    )
+    run_window_seconds: int = Field(
+        60,
+        alias="RUN_WINDOW_SECONDS",
+        ge=1,
+        le=_DAY_SECONDS,
+        description="Runs planned within the same such span are one run.",
+    )
+    max_tasks_per_run: int = Field(
+        10_000,
+        alias="MAX_TASKS_PER_RUN",
+        ge=1,
+        description="Tasks of a run at most: the most overdue shards first, the others wait for the next run.",
+    )
+
+    blob_trigger_source: Literal["LogsAndContainerScan", "EventGrid"] = Field(
+        "LogsAndContainerScan",
+        alias="BLOB_TRIGGER_SOURCE",
+        description="How the host learns of prediction files; Flex Consumption plans need EventGrid.",
+    )
+
+    # Azure Batch
+    batch_account_url: str | None = Field(
+        None, alias="BATCH_ACCOUNT_URL", pattern=r"^https?://[^/]+/?$", description="Endpoint of the Batch account."
+    )
+    batch_account_name: str | None = Field(
+        None, alias="BATCH_ACCOUNT_NAME", description="Name of the Batch account; needed with a key only."
+    )
+    batch_account_key: SecretStr | None = Field(
+        None, alias="BATCH_ACCOUNT_KEY", description="Key of the Batch account; leave it out to use an identity."
+    )
+    batch_pool_id: str = Field(
+        "sensorwatch", alias="BATCH_POOL_ID", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Pool that runs the tasks."
+    )
+    task_image: str | None = Field(
+        None, alias="TASK_IMAGE", description="Container image of the tasks; without it they run on the node itself."
+    )
+    task_identity_id: str | None = Field(
+        None,
+        alias="TASK_IDENTITY_ID",
+        description="Resource id of the pool's user-assigned identity, which uploads the tasks' logs.",
+    )
+    task_retries: int = Field(
+        2, alias="TASK_RETRIES", ge=0, le=10, description="How often a failed task is tried again."
+    )
+    task_timeout_seconds: int = Field(
+        3600, alias="TASK_TIMEOUT_SECONDS", ge=1, description="A task that runs longer is ended."
+    )
+    max_nodes: int = Field(
+        20,
+        alias="MAX_NODES",
+        ge=1,
+        le=10_000,
+        description="Nodes that a pool made by `sensorwatch init --pool` grows to at most; plans count on them.",
+    )
+    task_slots_per_node: int = Field(
+        4, alias="TASK_SLOTS_PER_NODE", ge=1, le=256, description="Tasks that a node of such a pool runs at once."
+    )
+    node_price_per_hour: float | None = Field(
+        None, alias="NODE_PRICE_PER_HOUR", ge=0, description="What a node of the pool costs an hour, for estimates."
+    )
+    node_price_currency: str = Field("EUR", alias="NODE_PRICE_CURRENCY", description="The currency of that price.")
+    job_retention_days: int = Field(
+        7, alias="JOB_RETENTION_DAYS", ge=1, description="Ended jobs are deleted after this."
+    )
+
+    # Alerts
+    alert_anomalous_windows: int = Field(
+        3, alias="ALERT_ANOMALOUS_WINDOWS", ge=1, description="Anomalous windows (k of the last n) that open an alert."
+    )
+    alert_recent_windows: int = Field(
+        5, alias="ALERT_RECENT_WINDOWS", ge=1, le=1000, description="Windows (n) among which they are counted."
+    )
+    alert_quiet_seconds: int = Field(
+        300,
+        alias="ALERT_QUIET_SECONDS",
+        ge=0,
+        description="An alert clears after this long without an anomalous window.",
+    )
+    incident_sensors: int = Field(
+        3,
+        alias="INCIDENT_SENSORS",
+        ge=2,
+        description="So many sensors of one device or site alerting together are one incident, told once.",
+    )
+    incident_seconds: int = Field(
+        300, alias="INCIDENT_SECONDS", ge=0, description="Alerts that open at most this far apart are together."
+    )
+    incident_site_pattern: str | None = Field(
+        None,
+        alias="INCIDENT_SITE_PATTERN",
+        description="Regular expression that takes the site from a device's name; without it incidents are by device.",
+    )
+    no_data_intervals: float = Field(
+        10.0,
+        alias="NO_DATA_INTERVALS",
+        gt=0,
+        description="A sensor is silent when nothing came for so many of its usual intervals.",
+    )
+    no_data_floor_seconds: int = Field(
+        300, alias="NO_DATA_FLOOR_SECONDS", ge=1, description="And for at least this long."
+    )
+    retired_seconds: int = Field(
+        7 * _DAY_SECONDS,
+        alias="RETIRED_SECONDS",
+        ge=1,
+        description="A sensor whose newest window is older than this is retired, not silent.",
+    )
+    flatline_seconds: int = Field(
+        3600,
+        alias="FLATLINE_SECONDS",
+        ge=1,
+        description="A sensor that varies normally is flat when all windows of so long are equal.",
+    )
+
+    # Notifications
+    dashboard_url: str | None = Field(
+        None, alias="DASHBOARD_URL", pattern=r"^https?://\S+$", description="Where the dashboard is, for links to it."
+    )
+    webhooks: SecretStr | None = Field(
+        None,
+        alias="WEBHOOKS",
+        description="Where alerts are posted: `name=https://…`, several with blanks between them; "
+        "`name=teams+https://…` and `name=slack+https://…` for those.",
+    )
+    webhook_secret: SecretStr | None = Field(
+        None, alias="WEBHOOK_SECRET", description="Key that signs what is posted; without it nothing is signed."
+    )
+    alert_event_hub_name: str | None = Field(
+        None, alias="ALERT_EVENT_HUB_NAME", description="Event hub that alerts are sent to, in the same namespace."
+    )
+    smtp_host: str | None = Field(None, alias="SMTP_HOST", description="Mail server that sends alerts by e-mail.")
+    smtp_port: int = Field(587, alias="SMTP_PORT", ge=1, le=65_535, description="Its port.")
+    smtp_security: SmtpSecurity = Field(
+        "starttls",
+        alias="SMTP_SECURITY",
+        description="Encryption: `starttls`, `tls` from the start, or `none` for a server on the same machine.",
+    )
+    smtp_user: str | None = Field(None, alias="SMTP_USER", description="User name on the mail server, if it wants one.")
+    smtp_password: SecretStr | None = Field(None, alias="SMTP_PASSWORD", description="Password of that user.")
+    email_from: str | None = Field(None, alias="EMAIL_FROM", description="Sender of the e-mails.")
+    email_to: str | None = Field(
+        None, alias="EMAIL_TO", description="Recipients of the e-mails, with commas between them."
+    )
+    notification_timeout_seconds: float = Field(
+        10.0,
+        alias="NOTIFICATION_TIMEOUT_SECONDS",
+        gt=0,
+        le=300,
+        description="A sink that does not answer for this long has failed.",
+    )
+    notification_run_seconds: float = Field(
+        20.0,
+        alias="NOTIFICATION_RUN_SECONDS",
+        gt=0,
+        le=300,
+        description="How long one timer or trigger goes on delivering; the next one takes up the rest.",
+    )
+    notification_retry_seconds: float = Field(
+        5.0,
+        alias="NOTIFICATION_RETRY_SECONDS",
+        gt=0,
+        le=3600,
+        description="Pause after the first failed try; it doubles with every try, up to ten minutes.",
+    )
+    notification_max_age_seconds: int = Field(
+        3 * _DAY_SECONDS,
+        alias="NOTIFICATION_MAX_AGE_SECONDS",
+        ge=1,
+        description="A sink that could not take a notification for this long does not get it.",
+    )
+
+    @field_validator("window_seconds", "run_window_seconds")
+    @classmethod
+    def _divides_a_day(cls, value: int) -> int:
+        if _DAY_SECONDS % value:
+            raise ValueError(f"must divide {_DAY_SECONDS} (a day); try 5, 10, 15, 20, 30 or 60")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("mssql+pyodbc://", DATABASE_PREFIX_SQLITE)):
+            raise ValueError("must start with mssql+pyodbc:// or sqlite:///")
+        return value
+
+    @field_validator("webhooks")
+    @classmethod
+    def _good_webhooks(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_webhooks(value.get_secret_value())
+        return value
+
+    @field_validator("email_from", "email_to")
+    @classmethod
+    def _good_addresses(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and len(parse_recipients(value)) > 1 and info.field_name == "email_from":
+            raise ValueError("expected one address")
+        return value
+
+    @model_validator(mode="after")
+    def _whole_sinks(self) -> Settings:
+        if self.smtp_host is not None:
+            for key, value in (("EMAIL_FROM", self.email_from), ("EMAIL_TO", self.email_to)):
+                if value is None:
+                    raise ValueError(
+                        f"{key}: missing; SMTP_HOST is set, so e-mails need it: {self.description_of(key)}"
+                    )
+            if self.smtp_security == "none" and not is_loopback(self.smtp_host):
+                raise ValueError(
+                    "SMTP_SECURITY: expected starttls or tls, as alerts and passwords must not travel in the clear; "
+                    "got `none`, which is for a server on the same machine only"
+                )
+        if self.alert_event_hub_name and not (self.event_hub_connection or self.event_hub_namespace):
+            raise ValueError("EventHub: missing; ALERT_EVENT_HUB_NAME is set, so its namespace is needed")
+        return self
+
+    @property
+    def webhook_list(self) -> tuple[Webhook, ...]:
+        """The webhooks, in the order in which they are given."""
+        return () if self.webhooks is None else parse_webhooks(self.webhooks.get_secret_value())
+
+    @property
+    def email_recipients(self) -> tuple[str, ...]:
+        """The recipients of e-mails."""
+        return () if self.email_to is None else parse_recipients(self.email_to)
+
+    @field_validator("incident_site_pattern")
+    @classmethod
+    def _regular_expression(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as exc:
+            raise ValueError(f"must be a regular expression ({exc}); try ^([^-]+)-") from None
+        return value
+
+    @model_validator(mode="after")
+    def _anomalous_among_recent(self) -> Settings:
+        if self.alert_anomalous_windows > self.alert_recent_windows:
+            raise ValueError(
+                f"ALERT_ANOMALOUS_WINDOWS ({self.alert_anomalous_windows}) must not exceed "
+                f"ALERT_RECENT_WINDOWS ({self.alert_recent_windows})"
+            )
+        return self
+
+    @classmethod
+    def description_of(cls, key: str) -> str:
+        """Return what a setting is, by its environment variable; empty for an unknown one."""
+        return next((field.description or "" for field in cls.model_fields.values() if field.alias == key), "")
+
+    def task_environment(self) -> dict[str, str]:
+        """Return what a Batch task needs of the settings, as environment variables, without any secret.
+
+        The Batch service shows a task's environment to whoever may read the account. So connection strings stay out,
+        and so does a database URL with a password: give the pool an identity, or set them on its nodes.
+        """
+        values = {
+            field.alias or name: value
+            for name, field in type(self).model_fields.items()
+            if name in self.model_fields_set
+            and (value := getattr(self, name)) is not None
+            and not isinstance(value, SecretStr)
+        }
+        environment = {key: _as_text(value) for key, value in values.items()}
+        url = self.database_url.get_secret_value()
+        if urlsplit(url).password is None and "pwd=" not in url.lower():
+            environment["DATABASE_URL"] = url
+        return environment
+
+
+def _as_text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

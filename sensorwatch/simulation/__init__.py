@@ -1,0 +1,1 @@
+"""A fleet of sensors that behaves like one: for the demo, the tests and the benchmarks."""

@@ -1,0 +1,67 @@
+"""The ground-truth file: which anomalies were injected, one JSON object a line.
+
+::
+
+    {"device": "oven-3", "tag": "flow", "kind": "spike", "start": "2026-11-20T10:04:01+00:00", "end": "2026-…"}
+
+Readings with ``start <= time < end`` (UTC) are disturbed; ``kind`` is one of those in
+:mod:`sensorwatch.simulation.anomalies`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sensorwatch.errors import InvalidInputError
+from sensorwatch.simulation.anomalies import ANOMALY_KINDS, InjectedAnomaly
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+__all__ = ["read_ground_truth", "write_ground_truth"]
+
+
+def write_ground_truth(path: Path, anomalies: Iterable[InjectedAnomaly]) -> None:
+    """Write the labels, replacing the file; its folder is created."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [
+        json.dumps(
+            asdict(anomaly)
+            | {"start": anomaly.start.astimezone(UTC).isoformat(), "end": anomaly.end.astimezone(UTC).isoformat()}
+        )
+        + "\n"
+        for anomaly in anomalies
+    ]
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def read_ground_truth(path: Path) -> list[InjectedAnomaly]:
+    """Return the labels in a file.
+
+    Raises
+    ------
+    InvalidInputError
+        The file is missing, or a line is no label.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InvalidInputError(f"{path}: can't be read as a ground-truth file: {exc}") from exc
+    return [_label(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+
+
+def _label(path: Path, number: int, line: str) -> InjectedAnomaly:
+    try:
+        fields = json.loads(line)
+        kind = next(kind for kind in ANOMALY_KINDS if kind == fields["kind"])
+        start, end = (datetime.fromisoformat(fields[name]).astimezone(UTC) for name in ("start", "end"))
+        return InjectedAnomaly(str(fields["device"]), str(fields["tag"]), kind, start, end)
+    except (ValueError, KeyError, TypeError, StopIteration) as exc:
+        raise InvalidInputError(
+            f"{path}, line {number}: expected an object with device, tag, start, end and a kind among "
+            f"{', '.join(ANOMALY_KINDS)}, got `{line[:100]}`"
+        ) from exc

@@ -1,0 +1,126 @@
+"""A prediction file becomes anomalies and alerts; delivered again, it changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from sensorwatch.alerting.feedback import suppress
+from sensorwatch.alerting.rules import ScoredWindow, advance
+from sensorwatch.ports import AlertStore, WatchStore
+from sensorwatch.prediction_columns import ANOMALOUS
+from sensorwatch.records import AlertChanges, Anomaly, SensorKey
+from sensorwatch.steps.watch_flatlines import watch_flatlines
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    import pyarrow as pa
+
+    from sensorwatch.alert_records import Tolerance
+    from sensorwatch.alerting.policy import AlertPolicy
+    from sensorwatch.alerting.rules import AlertRules
+    from sensorwatch.records import AlertState, PublishOutcome
+
+__all__ = ["PublishingStore", "publish"]
+
+_ABOUT = ("expected_low", "expected_high", "model_version", "training_start", "training_end")
+
+
+class PublishingStore(AlertStore, WatchStore, Protocol):
+    """What publishing needs of the store."""
+
+    def tolerances(self, sensor_ids: Collection[int]) -> dict[int, list[Tolerance]]:
+        """As :meth:`sensorwatch.ports.LifecycleStore.tolerances`."""
+        ...
+
+
+def publish(
+    name: str,
+    predictions: pa.Table,
+    *,
+    store: PublishingStore,
+    policy: AlertPolicy,
+) -> PublishOutcome:
+    """Store the anomalies of a prediction file and take its windows into the alert rules.
+
+    Parameters
+    ----------
+    name
+        The file's name, by which the store knows that it was published.
+    predictions
+        Columns as :mod:`sensorwatch.prediction_columns` documents them.
+    policy
+        What alerts, and when. An anomaly that it suppresses, or that feedback on an earlier alert makes tolerated, is
+        stored with the reason, and opens no alert.
+    """
+    import pyarrow.compute as pc
+
+    anomalous = pc.equal(predictions["prediction"], ANOMALOUS)
+    anomalies = _anomalies(predictions.filter(anomalous), policy)
+    anomalies = suppress(anomalies, store.tolerances({each.sensor_id for each in anomalies if not each.suppressed}))
+    normal_again = predictions.filter(pc.and_(predictions["rescored"], pc.invert(anomalous)))
+    withdrawn = list(zip(normal_again["sensor_id"].to_pylist(), normal_again["ts"].to_pylist(), strict=True))
+    alarming = {(anomaly.sensor_id, anomaly.end) for anomaly in anomalies if not anomaly.suppressed}
+    alarming_sensors = {sensor_id for sensor_id, _ in alarming}
+
+    def decide(states: Mapping[int, AlertState]) -> AlertChanges:
+        windows, keys = _windows_of(predictions, alarming_sensors | states.keys(), alarming)
+        return _advance(states, windows, keys, policy)
+
+    outcome = store.publish(anomalies, withdrawn, pc.unique(predictions["sensor_id"]).to_pylist(), decide)
+    opened, cleared = watch_flatlines(predictions, store=store, policy=policy)
+    store.mark_published(name)
+    return replace(
+        outcome, alerts_opened=outcome.alerts_opened + opened, alerts_cleared=outcome.alerts_cleared + cleared
+    )
+
+
+def _anomalies(rows: pa.Table, policy: AlertPolicy) -> list[Anomaly]:
+    columns = ("sensor_id", "ts", "value", "score", "severity", *_ABOUT)
+    found = [Anomaly(*row) for row in zip(*(rows[column].to_pylist() for column in columns), strict=True)]
+    names = zip(*(rows[column].to_pylist() for column in ("sensor_id", "device", "tag")), strict=True)
+    reasons = policy.suppressions(found, {sensor_id: SensorKey(device, tag) for sensor_id, device, tag in names})
+    return [
+        replace(anomaly, suppressed=reason) if reason else anomaly
+        for anomaly, reason in zip(found, reasons, strict=True)
+    ]
+
+
+def _windows_of(
+    predictions: pa.Table, sensor_ids: set[int], alarming: set[tuple[int, int]]
+) -> tuple[dict[int, list[ScoredWindow]], dict[int, SensorKey]]:
+    """Return the windows of these sensors, ascending in time; most sensors of a file have nothing to tell."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows = predictions.filter(pc.is_in(predictions["sensor_id"], pa.array(sorted(sensor_ids), pa.int64())))
+    rows = rows.sort_by([("sensor_id", "ascending"), ("ts", "ascending")])
+    windows: dict[int, list[ScoredWindow]] = {}
+    keys: dict[int, SensorKey] = {}
+    columns = ("sensor_id", "device", "tag", "ts", "score", "severity", "value", *_ABOUT)
+    for sensor_id, device, tag, end, score, severity, *about in zip(
+        *(rows[column].to_pylist() for column in columns), strict=True
+    ):
+        keys.setdefault(sensor_id, SensorKey(device, tag))
+        alarms = (sensor_id, end) in alarming
+        windows.setdefault(sensor_id, []).append(ScoredWindow(end, score, severity, alarms, *about))
+    return windows, keys
+
+
+def _advance(
+    states: Mapping[int, AlertState],
+    windows: Mapping[int, list[ScoredWindow]],
+    keys: Mapping[int, SensorKey],
+    policy: AlertPolicy,
+) -> AlertChanges:
+    """Take in each sensor's windows by its own k, n and quiet period."""
+    groups: dict[AlertRules, dict[int, list[ScoredWindow]]] = {}
+    for sensor_id, of_sensor in windows.items():
+        groups.setdefault(policy.rules(keys[sensor_id]), {})[sensor_id] = of_sensor
+    parts = [advance(states, group, rules) for rules, group in groups.items()]
+    return AlertChanges(
+        states=[state for part in parts for state in part.states],
+        alerts=[alert for part in parts for alert in part.alerts],
+        notifications=[notification for part in parts for notification in part.notifications],
+    )

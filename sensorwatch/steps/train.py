@@ -1,0 +1,378 @@
+"""Train the sensors of a shard that have new windows, and make their models the current ones.
+
+Doing a task twice is harmless: the same windows give the same models under the same version name, and a sensor without
+newer windows than its model is left alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import platform
+from collections import Counter
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version as installed_version
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sensorwatch.alerting.maintenance import MaintenancePlan
+from sensorwatch.calibration import calibrate
+from sensorwatch.configuration import Configuration
+from sensorwatch.detectors import Series
+from sensorwatch.errors import ConflictError
+from sensorwatch.ports import SensorStore, WindowStore
+from sensorwatch.promotion import PromotionRules, refusals
+from sensorwatch.records import WindowColumns
+from sensorwatch.rhythms import rhythms
+from sensorwatch.shards import MODEL_SCHEMA, has_model, merge, params_column, with_version
+from sensorwatch.steps.chosen_detectors import ChosenDetectors
+from sensorwatch.steps.current_models import CurrentModels, load_current
+from sensorwatch.steps.outcomes import record_outcomes
+from sensorwatch.steps.refused_models import REFUSED, carried_refusals, describe_refused
+from sensorwatch.training_ranges import training_ranges
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from sensorwatch.detectors import Detector
+    from sensorwatch.ports import ModelRegistry
+    from sensorwatch.records import ModelRef, SensorStatus, TaskSpec
+    from sensorwatch.watch_records import SensorRhythm
+
+__all__ = ["TrainSummary", "TrainingStore", "train"]
+
+_log = logging.getLogger(__name__)
+
+_PUBLISH_TRIES = 5
+_PART_VALUES = 1_000_000
+"""Values that are worked on at once: enough to be fast, and few enough for the working arrays to stay small."""
+
+_DEFAULT_PROMOTION = PromotionRules()
+_NO_RULES = Configuration()
+_NO_MAINTENANCE = MaintenancePlan((), 1)
+
+_LIBRARIES = ("sensorwatch", "numpy", "pyarrow", "scikit-learn")
+
+
+class TrainingStore(WindowStore, SensorStore, Protocol):
+    """What training needs of the store."""
+
+    def record_rhythms(self, rhythms: Sequence[SensorRhythm]) -> None:
+        """As :meth:`sensorwatch.ports.WatchStore.record_rhythms`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSummary:
+    """What a training task did.
+
+    Attributes
+    ----------
+    shard
+        The shard.
+    version
+        The version that is current now; None where there are no models.
+    trained
+        Sensors that were trained now, with or without getting a model.
+    windows
+        Windows they were trained on.
+    states
+        Number of the shard's sensors by state.
+    problem
+        Why the models that were current could not be used; empty when they could.
+    """
+
+    shard: int
+    version: str | None
+    trained: int
+    windows: int
+    states: Mapping[str, int]
+    problem: str
+
+    def __str__(self) -> str:
+        """Return it as one line."""
+        states = ", ".join(f"{number} {state}" for state, number in sorted(self.states.items())) or "no sensors"
+        line = f"shard {self.shard}: trained {self.trained} sensors on {self.windows} windows; {states}"
+        line += f"; version {self.version}" if self.version else "; no models"
+        return f"{line}; went back to an older version: {self.problem}" if self.problem else line
+
+
+def train(
+    task: TaskSpec,
+    *,
+    store: TrainingStore,
+    registry: ModelRegistry,
+    detector_name: str,
+    training_seconds: int,
+    minimum_windows: int,
+    now: datetime,
+    promotion: PromotionRules = _DEFAULT_PROMOTION,
+    configuration: Configuration = _NO_RULES,
+    maintenance: MaintenancePlan = _NO_MAINTENANCE,
+) -> TrainSummary:
+    """Train a shard's sensors that have windows newer than their model.
+
+    Parameters
+    ----------
+    task
+        The shard, and the windows that may be used: ``task.start < end <= task.end``.
+    store, registry
+        Where windows and sensors come from, where models go.
+    detector_name
+        Detector of the new models of sensors that the configuration has no rule for.
+    training_seconds
+        A sensor's training range goes back this far from its newest window.
+    minimum_windows
+        Windows with a finite value that a sensor needs there; with fewer it is ``warming``.
+    now
+        Current time (UTC), for the manifest.
+    promotion
+        What a new model has to keep to. One that is refused leaves the sensor's former model in use, as ``stale``; a
+        sensor without one is ``failed``. The manifest keeps what was refused.
+    configuration
+        Which detectors sensors get. An imported model stays unless a rule names a detector for its sensor.
+    maintenance
+        Windows measured under maintenance are left out.
+
+    Raises
+    ------
+    InvalidInputError
+        No such detector.
+    ConflictError
+        Others kept changing the shard's models; nothing is lost, the task can run again.
+    """
+    chosen = ChosenDetectors(configuration, detector_name)
+    sensors = store.sensors(task.shard)
+    current = load_current(registry, task.shard)
+    ranges = training_ranges(
+        _newest_of_due(chosen.to_train(sensors, current.models), current.models, task.end), training_seconds
+    )
+    rows: list[pa.Table] = []
+    refused: list[dict[str, object]] = []
+    usual: list[SensorRhythm] = []
+    digest = hashlib.sha256()
+    windows = 0
+    began = {sensor.sensor_id: int(sensor.train_from.timestamp()) for sensor in sensors if sensor.train_from}
+    for wanted in ranges:
+        start = max(wanted.start, task.start) if task.start else wanted.start
+        columns = _since_new_trends(store.read_windows(task.shard, start, wanted.end), began)
+        columns = _without_maintenance(columns, sensors, maintenance)
+        for part in _parts(_training_windows(columns, wanted.sensor_ids, training_seconds)):
+            for array in (part.sensor_ids, part.series.offsets, part.series.times, part.series.values):
+                digest.update(array.tobytes())
+            for detector, sensor_ids, series in chosen.groups(part.sensor_ids, part.series):
+                fitted, refused_here = _fit(
+                    detector, _Part(sensor_ids, series), training_seconds, minimum_windows, promotion
+                )
+                rows.append(fitted)
+                refused.extend(refused_here)
+            windows += len(part.series.values)
+            usual.extend(rhythms(part.sensor_ids, part.series.offsets, part.series.times, part.series.values))
+    trained = _starting_with(began, pa.concat_tables(rows, promote_options="default")) if rows else None
+    about = {
+        "window_end": task.end.isoformat(),
+        "created_at": now.isoformat(),
+        "run_id": task.run_id,
+        "task_id": task.task_id,
+        "detector": detector_name,
+        "training_seconds": training_seconds,
+        "minimum_training_windows": minimum_windows,
+        "promotion": asdict(promotion),
+        "data_sha256": digest.hexdigest(),
+        "versions": {"python": platform.python_version(), **{name: installed_version(name) for name in _LIBRARIES}},
+    }
+    ref, models = _publish(registry, task.shard, current, trained, about, refused)
+    outcomes = record_outcomes(store, sensors, models)
+    store.record_rhythms(usual)
+    return TrainSummary(
+        shard=task.shard,
+        version=ref.version if ref else None,
+        trained=0 if trained is None else trained.num_rows,
+        windows=windows,
+        states=Counter(outcome.state for outcome in outcomes),
+        problem=current.problem,
+    )
+
+
+def _newest_of_due(sensors: Sequence[SensorStatus], models: pa.Table | None, end: datetime) -> dict[int, datetime]:
+    """Return the newest window up to ``end`` of the sensors whose model (if any) has not seen it."""
+    seen: dict[int, int | None] = {}
+    if models is not None:
+        seen = dict(zip(models["sensor_id"].to_pylist(), models["training_end"].to_pylist(), strict=True))
+    newest = {sensor.sensor_id: min(sensor.last_window, end) for sensor in sensors if sensor.last_window}
+    return {
+        sensor_id: time
+        for sensor_id, time in newest.items()
+        if (until := seen.get(sensor_id)) is None or time.timestamp() > until
+    }
+
+
+def _since_new_trends(columns: WindowColumns, began: Mapping[int, int]) -> WindowColumns:
+    """Leave out what came before the new trend of a sensor that a person said has one."""
+    if not began:
+        return columns
+    ids = np.array(sorted(began), np.int64)
+    ends = np.array([began[sensor_id] for sensor_id in sorted(began)], np.int64)
+    position = np.minimum(np.searchsorted(ids, columns.sensor_id), len(ids) - 1)
+    keep = (ids[position] != columns.sensor_id) | (columns.end > ends[position])
+    return WindowColumns(columns.sensor_id[keep], columns.end[keep], columns.value[keep], columns.count[keep])
+
+
+def _starting_with(began: Mapping[int, int], trained: pa.Table) -> pa.Table:
+    """Return the models with training ranges that start with their sensors' new trends."""
+    if not began:
+        return trained
+    rows = zip(trained["sensor_id"].to_pylist(), trained["training_start"].to_pylist(), strict=True)
+    starts = [None if start is None else max(start, began.get(sensor_id, start)) for sensor_id, start in rows]
+    column = trained.schema.get_field_index("training_start")
+    return trained.set_column(column, trained.schema.field(column), pa.array(starts, pa.int64()))
+
+
+def _without_maintenance(
+    columns: WindowColumns, sensors: Sequence[SensorStatus], maintenance: MaintenancePlan
+) -> WindowColumns:
+    if not maintenance.entries:
+        return columns
+    ids = np.array([sensor.sensor_id for sensor in sensors], np.int64)
+    # A sensor that came after the catalogue was read has windows here, but is not among those to train.
+    position = np.minimum(np.searchsorted(ids, columns.sensor_id), len(ids) - 1)
+    keep = ~maintenance.mask([sensor.key for sensor in sensors], position, columns.end)
+    return WindowColumns(columns.sensor_id[keep], columns.end[keep], columns.value[keep], columns.count[keep])
+
+
+class _Part(NamedTuple):
+    """Training windows of some sensors; every sensor has at least one."""
+
+    sensor_ids: npt.NDArray[np.int64]
+    series: Series
+
+
+def _training_windows(columns: WindowColumns, sensor_ids: Sequence[int], training_seconds: int) -> _Part:
+    """Return each wanted sensor's windows of the last ``training_seconds`` up to its newest."""
+    found, whole = Series.grouped(columns.sensor_id, columns.end, columns.value)
+    newest = whole.times[whole.offsets[1:] - 1]
+    keep = whole.times > np.repeat(newest - training_seconds, whole.lengths)
+    keep &= np.repeat(np.isin(found, sensor_ids), whole.lengths)
+    if keep.all():
+        return _Part(found, whole)
+    return _Part(*Series.grouped(columns.sensor_id[keep], whole.times[keep], whole.values[keep]))
+
+
+def _parts(whole: _Part) -> Iterator[_Part]:
+    first, offsets = 0, whole.series.offsets
+    while first < whole.series.n_sensors:
+        last = int(np.searchsorted(offsets, offsets[first] + _PART_VALUES, side="right")) - 1
+        last = max(last, first + 1)
+        yield _Part(whole.sensor_ids[first:last], whole.series.part(first, last))
+        first = last
+
+
+def _fit(
+    chosen: Detector, part: _Part, training_seconds: int, minimum_windows: int, promotion: PromotionRules
+) -> tuple[pa.Table, list[dict[str, object]]]:
+    """Return the rows of a shard for some sensors, and the models that were refused."""
+    series = part.series.finite()
+    fitted = chosen.fit(series)
+    enough = series.lengths >= minimum_windows
+    candidate = np.array([reason is None for reason in fitted.reasons], dtype=np.bool_) & enough
+    raw = chosen.score(fitted.params, series)
+    candidates = pc.if_else(pa.array(candidate), fitted.params, pa.scalar(None, fitted.params.type))
+    refused = refusals(chosen, candidates, series, raw, promotion)
+    ready = candidate.copy()
+    ready[list(refused)] = False
+    calibration = calibrate(raw, series.offsets, chosen.threshold)
+    low, high = chosen.expected_range(fitted.params)
+    newest = part.series.times[part.series.offsets[1:] - 1]
+    reasons = [
+        refused.get(i, fitted.reasons[i] or "") if enough[i] else f"{length} of {minimum_windows} windows"
+        for i, length in enumerate(series.lengths)
+    ]
+
+    def of_ready(values: npt.NDArray[Any]) -> pa.Array:
+        return pa.array(values, mask=~ready, from_pandas=True)
+
+    columns = {
+        "sensor_id": pa.array(part.sensor_ids),
+        "detector": pa.repeat(chosen.name, len(ready)),
+        "state": pa.array(np.where(ready, "ready", np.where(enough, "failed", "warming")).tolist(), pa.string()),
+        "reason": pa.array(reasons, pa.string()),
+        "windows": pa.array(series.lengths),
+        "training_start": of_ready(newest - training_seconds),
+        "training_end": of_ready(newest),
+        "first_training_end": of_ready(newest),
+        "version": pa.repeat("", len(ready)),
+        "center": of_ready(calibration.center),
+        "spread": of_ready(calibration.spread),
+        "threshold": of_ready(calibration.threshold),
+        "expected_low": of_ready(low),
+        "expected_high": of_ready(high),
+    }
+    params = pc.if_else(pa.array(ready), fitted.params, pa.scalar(None, fitted.params.type))
+    schema = MODEL_SCHEMA.append(pa.field(params_column(chosen.name), params.type))
+    kept = [
+        describe_refused(
+            sensor_id=part.sensor_ids[i],
+            detector=chosen.name,
+            reason=reason,
+            windows=series.lengths[i],
+            training_start=newest[i] - training_seconds,
+            training_end=newest[i],
+            center=calibration.center[i],
+            spread=calibration.spread[i],
+            threshold=calibration.threshold[i],
+            expected_low=low[i],
+            expected_high=high[i],
+            params=fitted.params[i].as_py(),
+        )
+        for i, reason in refused.items()
+    ]
+    return pa.table([*columns.values(), params], schema=schema), kept
+
+
+def _publish(
+    registry: ModelRegistry,
+    shard: int,
+    current: CurrentModels,
+    trained: pa.Table | None,
+    about: Mapping[str, object],
+    refused: Sequence[Mapping[str, object]],
+) -> tuple[ModelRef | None, pa.Table | None]:
+    """Make the merged models current, unless they are already; return them with their version."""
+    if trained is None and not current.problem:
+        return current.pointer, current.models
+    for _ in range(_PUBLISH_TRIES):
+        models = current.models if trained is None else merge(current.models, trained)
+        if models is None or (not current.problem and models.equals(current.models)):
+            return current.pointer, models
+        kept = {REFUSED: carried_refusals(registry, current.loaded, models, refused)}
+        try:
+            ref = registry.publish(shard, models, {**about, **_description(models), **kept}, current.pointer)
+        except ConflictError as exc:
+            _log.warning("shard %d: merging again: %s", shard, exc)
+            current = load_current(registry, shard)
+        else:
+            return ref, with_version(models, ref.version)
+    raise ConflictError(
+        f"shard {shard}: others published models {_PUBLISH_TRIES} times in between; run the task again later"
+    )
+
+
+def _description(models: pa.Table) -> dict[str, object]:
+    usable = models.filter(has_model(models))
+    return {
+        "rows": models.num_rows,
+        "states": dict(sorted(Counter(models["state"].to_pylist()).items())),
+        "detectors": dict(sorted(Counter(usable["detector"].to_pylist()).items())),
+        "training_start": _iso(pc.min(usable["training_start"]).as_py()),
+        "training_end": _iso(pc.max(usable["training_end"]).as_py()),
+    }
+
+
+def _iso(seconds: int | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()

@@ -1,0 +1,290 @@
+"""Runs and tasks: what is due, what was planned, what became of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, get_args
+
+import sqlalchemy as sa
+
+from sensorwatch.records import Run, RunSummary, ShardActivity, TaskSpec, TaskState, TaskSummary
+from sensorwatch.store.database import StorePart
+from sensorwatch.store.scoring import drop_marks_without_model, move_planned, move_scored
+from sensorwatch.store.tables import rescore_windows, runs, sensors, shard_scoring, tasks
+from sensorwatch.store.types import time_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from typing import Any
+
+    from sensorwatch.records import Kind, TaskResult, WindowColumns
+
+__all__ = ["RunPart"]
+
+_ACTIVE = ("planned", "running")
+_WITH_MODEL = ("ready", "stale")
+
+
+class RunPart(StorePart):
+    """Implements :class:`~sensorwatch.ports.RunStore`."""
+
+    def shard_activity(self) -> list[ShardActivity]:
+        """Return one row per shard that has sensors, ordered by shard.
+
+        What is active is read first: should a run end in between, its shards look busy once more and are planned
+        the next time, instead of looking idle with work still to do that is done already.
+        """
+
+        def work(connection: sa.Connection) -> list[ShardActivity]:
+            active: defaultdict[int, set[Kind]] = defaultdict(set)
+            for shard, kind in connection.execute(_active_kinds()):
+                active[shard].add(kind)
+            changed = dict(connection.execute(_rescore_counts()).all())
+            return [
+                ShardActivity(
+                    shard=row.Shard,
+                    sensors=row.Sensors,
+                    last_window=None if row.LastWindow is None else time_of(row.LastWindow),
+                    untrained_sensors=row.Untrained,
+                    trained_sensors=row.Trained,
+                    scored_until=None if row.ScoredUntil is None else time_of(row.ScoredUntil),
+                    rescore_windows=changed.get(row.Shard, 0),
+                    active_kinds=frozenset(active[row.Shard]),
+                )
+                for row in connection.execute(_shards())
+            ]
+
+        return self._database.read(work)
+
+    def last_planned(self, kind: Kind) -> dict[int, datetime]:
+        """Return of each shard that had a task of this kind the newest end of such a task's windows."""
+        if kind == "score":
+            planned = sa.select(shard_scoring.c.Shard, shard_scoring.c.PlannedUntil).where(
+                shard_scoring.c.PlannedUntil.is_not(None)
+            )
+            return self._database.read(
+                lambda connection: {shard: time_of(end) for shard, end in connection.execute(planned)}
+            )
+        newest = (
+            sa.select(tasks.c.Shard, sa.func.max(tasks.c.EndTime))
+            .join_from(runs, tasks, tasks.c.RunId == runs.c.RunId)
+            .where(runs.c.Kind == kind)
+            .group_by(tasks.c.Shard)
+        )
+        return self._database.read(lambda connection: dict(connection.execute(newest).all()))
+
+    def task_history(self, kind: Kind, limit: int = 200) -> list[TaskSummary]:
+        """Return the newest tasks of this kind that succeeded."""
+        query = (
+            sa.select(tasks)
+            .join_from(runs, tasks, tasks.c.RunId == runs.c.RunId)
+            .where(runs.c.Kind == kind, tasks.c.State == "succeeded", tasks.c.Seconds.is_not(None))
+            .order_by(runs.c.CreatedAt.desc(), runs.c.RunId.desc(), tasks.c.TaskId)
+            .limit(limit)
+        )
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        return [_summary(row) for row in rows]
+
+    def begin_run(self, run: Run, now: datetime) -> bool:
+        """Store the run with its tasks as planned; False when a run of this id was stored before.
+
+        Two that begin the same run meet at its primary key: the second is repeated and then finds it.
+        """
+
+        def work(connection: sa.Connection) -> bool:
+            if connection.execute(sa.select(runs.c.RunId).where(runs.c.RunId == run.run_id)).first() is not None:
+                return False
+            connection.execute(
+                runs.insert().values(
+                    RunId=run.run_id, Kind=run.kind, WindowEnd=run.window_end, CreatedAt=now, Submitted=False
+                )
+            )
+            if run.tasks:
+                connection.execute(tasks.insert(), [_planned(task) for task in run.tasks])
+            move_planned(connection, self._database.dialect, [task for task in run.tasks if task.kind == "score"])
+            return True
+
+        return self._database.write(work)
+
+    def mark_submitted(self, run_id: str) -> None:
+        """Note that the pool has the whole run."""
+        statement = runs.update().where(runs.c.RunId == run_id).values(Submitted=True)
+        self._database.write(lambda connection: connection.execute(statement))
+
+    def unsubmitted_runs(self) -> list[Run]:
+        """Return the runs that are neither submitted nor ended, oldest first."""
+        return self._runs_where(runs.c.EndedAt.is_(None) & (runs.c.Submitted == sa.false()))
+
+    def open_runs(self) -> list[Run]:
+        """Return the runs that are not ended, submitted or not, oldest first; tasks are ordered by their id."""
+        return self._runs_where(runs.c.EndedAt.is_(None))
+
+    def _runs_where(self, condition: sa.ColumnElement[bool]) -> list[Run]:
+        wanted = sa.select(runs).where(condition).order_by(runs.c.CreatedAt, runs.c.RunId)
+        their_tasks = (
+            sa.select(tasks)
+            .join_from(tasks, runs, tasks.c.RunId == runs.c.RunId)
+            .where(condition)
+            .order_by(tasks.c.TaskId)
+        )
+
+        def work(connection: sa.Connection) -> list[Run]:
+            found = connection.execute(wanted).all()
+            specs: defaultdict[str, list[TaskSpec]] = defaultdict(list)
+            for row in connection.execute(their_tasks):
+                specs[row.RunId].append(_spec(row))
+            return [Run(row.RunId, row.Kind, row.WindowEnd, tuple(specs[row.RunId])) for row in found]
+
+        return self._database.read(work)
+
+    def record_results(self, run_id: str, results: Sequence[TaskResult]) -> None:
+        """Store what the pool says of ended tasks; a task that the run does not have is passed over."""
+        rows = [
+            {
+                "RunId": run_id,
+                "TaskId": result.task_id,
+                "State": "succeeded" if result.succeeded else "failed",
+                "ExitCode": result.exit_code,
+                "Retries": result.retries,
+                "Seconds": result.seconds,
+                "Detail": result.detail,
+            }
+            for result in results
+        ]
+        if rows:
+            self._database.write(
+                lambda connection: self._database.dialect.update(connection, tasks, ("RunId", "TaskId"), rows)
+            )
+
+    def end_run(self, run_id: str, now: datetime) -> None:
+        """Close a run; its tasks that are neither succeeded nor failed become failed.
+
+        A run that was closed before keeps the time at which it was.
+        """
+
+        def work(connection: sa.Connection) -> None:
+            connection.execute(
+                runs.update().where(runs.c.RunId == run_id, runs.c.EndedAt.is_(None)).values(EndedAt=now)
+            )
+            connection.execute(
+                tasks.update().where(tasks.c.RunId == run_id, tasks.c.State.in_(_ACTIVE)).values(State="failed")
+            )
+
+        self._database.write(work)
+
+    def is_scored(self, task: TaskSpec) -> bool:
+        """Return whether the shard's "scored until" has reached ``task.end``: it was completed, or a later one."""
+        query = sa.select(shard_scoring.c.ScoredUntil).where(shard_scoring.c.Shard == task.shard)
+        scored_until = self._database.read(lambda connection: connection.execute(query).scalar_one_or_none())
+        return scored_until is not None and time_of(scored_until) >= task.end
+
+    def complete_scoring(self, task: TaskSpec, scored: WindowColumns) -> None:
+        """Move the shard's "scored until" to ``task.end`` (never back) and drop the marks of the windows in ``scored``.
+
+        A window that has changed again since it was read (its count differs) keeps its mark. Marks of sensors that
+        have no model are dropped too: recording their first training marks what has to be scored.
+        """
+
+        def work(connection: sa.Connection) -> None:
+            drop_marks_without_model(connection, self._database.dialect, task)
+            move_scored(connection, self._database.dialect, task, scored)
+
+        self._database.write(work)
+
+    def runs(self, kind: Kind | None = None, limit: int = 50) -> list[RunSummary]:
+        """Return the newest runs first; ``tasks`` has a count for every state."""
+        newest = sa.select(runs).order_by(runs.c.CreatedAt.desc(), runs.c.RunId.desc()).limit(limit)
+        if kind is not None:
+            newest = newest.where(runs.c.Kind == kind)
+
+        def work(connection: sa.Connection) -> list[RunSummary]:
+            found = connection.execute(newest).all()
+            states: tuple[TaskState, ...] = get_args(TaskState)
+            counts: dict[str, dict[TaskState, int]] = {row.RunId: dict.fromkeys(states, 0) for row in found}
+            wanted = self._database.dialect.rows([runs.c.RunId], [[run_id] for run_id in counts])
+            by_state = (
+                sa.select(tasks.c.RunId, tasks.c.State, sa.func.count())
+                .join_from(wanted, tasks, tasks.c.RunId == wanted.c.RunId)
+                .group_by(tasks.c.RunId, tasks.c.State)
+            )
+            for run_id, state, count in connection.execute(by_state):
+                counts[run_id][state] = count
+            return [
+                RunSummary(
+                    run_id=row.RunId,
+                    kind=row.Kind,
+                    window_end=row.WindowEnd,
+                    created_at=row.CreatedAt,
+                    submitted=row.Submitted,
+                    ended_at=row.EndedAt,
+                    tasks=counts[row.RunId],
+                )
+                for row in found
+            ]
+
+        return self._database.read(work)
+
+    def tasks(self, run_id: str) -> list[TaskSummary]:
+        """Return a run's tasks ordered by task id; empty for an unknown run."""
+        query = sa.select(tasks).where(tasks.c.RunId == run_id).order_by(tasks.c.TaskId)
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        return [_summary(row) for row in rows]
+
+
+def _active_kinds() -> sa.Select[int, Kind]:
+    return (
+        sa.select(tasks.c.Shard, tasks.c.Kind)
+        .distinct()
+        .join_from(runs, tasks, tasks.c.RunId == runs.c.RunId)
+        .where(runs.c.EndedAt.is_(None), tasks.c.State.in_(_ACTIVE))
+    )
+
+
+def _rescore_counts() -> sa.Select[int, int]:
+    return sa.select(rescore_windows.c.Shard, sa.func.count()).group_by(rescore_windows.c.Shard)
+
+
+def _shards() -> sa.Select[Any]:
+    sensor = sensors.c
+    untrained = sensor.LastWindow.is_not(None) & (
+        sensor.TrainedUntil.is_(None) | (sensor.TrainedUntil < sensor.LastWindow)
+    )
+    counts = (
+        sa.select(
+            sensor.Shard,
+            sa.func.count().label("Sensors"),
+            sa.func.max(sensor.LastWindow).label("LastWindow"),
+            sa.func.sum(sa.case((untrained, 1), else_=0)).label("Untrained"),
+            sa.func.sum(sa.case((sensor.State.in_(_WITH_MODEL), 1), else_=0)).label("Trained"),
+        )
+        .group_by(sensor.Shard)
+        .subquery("counts")
+    )
+    return (
+        sa.select(counts, shard_scoring.c.ScoredUntil)
+        .outerjoin_from(counts, shard_scoring, shard_scoring.c.Shard == counts.c.Shard)
+        .order_by(counts.c.Shard)
+    )
+
+
+def _planned(task: TaskSpec) -> dict[str, object]:
+    return {
+        "RunId": task.run_id,
+        "TaskId": task.task_id,
+        "Kind": task.kind,
+        "Shard": task.shard,
+        "StartTime": task.start,
+        "EndTime": task.end,
+        "State": "planned",
+        "Retries": 0,
+        "Detail": "",
+    }
+
+
+def _summary(row: sa.Row[Any]) -> TaskSummary:
+    return TaskSummary(_spec(row), row.State, row.ExitCode, row.Retries, row.Seconds, row.Detail)
+
+
+def _spec(row: sa.Row[Any]) -> TaskSpec:
+    return TaskSpec(row.RunId, row.TaskId, row.Kind, row.Shard, row.StartTime, row.EndTime)

@@ -1,0 +1,132 @@
+"""The whole store, put together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from sensorwatch.alert_records import IncidentRules
+from sensorwatch.errors import SettingsError
+from sensorwatch.store.database import Database
+from sensorwatch.store.deliveries import OutboxPart
+from sensorwatch.store.dialects import dialect_named
+from sensorwatch.store.engine import open_engine
+from sensorwatch.store.ingest import IngestPart
+from sensorwatch.store.lifecycle import LifecyclePart
+from sensorwatch.store.migrate import current_revision, upgrade
+from sensorwatch.store.retry import Retry
+from sensorwatch.store.runs import RunPart
+from sensorwatch.store.sensors import SensorPart
+from sensorwatch.store.tables import store_settings
+from sensorwatch.store.watching import WatchPart
+from sensorwatch.store.windows import WindowPart
+
+if TYPE_CHECKING:
+    from sensorwatch.ports import Clock
+
+__all__ = ["SqlStore", "open_store"]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class SqlStore(IngestPart, WindowPart, SensorPart, RunPart, WatchPart, LifecyclePart, OutboxPart):
+    """Implements :class:`~sensorwatch.ports.Store`; safe to share between threads.
+
+    Make one with :func:`open_store`, and :meth:`dispose` of it when done.
+    """
+
+    def check(self) -> str:
+        """Return the server's version and the migration it is at, in one line.
+
+        Raises
+        ------
+        TransientError, SettingsError
+            The database can't be reached, or not be opened.
+        """
+
+        def work(connection: sa.Connection) -> str:
+            if connection.dialect.name == "mssql":
+                version = str(connection.exec_driver_sql("SELECT @@VERSION").scalar_one()).splitlines()[0].strip()
+            else:
+                version = f"SQLite {connection.exec_driver_sql('SELECT sqlite_version()').scalar_one()}"
+            return f"{version}, revision {current_revision(connection)}"
+
+        return self._database.read(work)
+
+    def dispose(self) -> None:
+        """Close all connections; the store can't be used in a call that is still running."""
+        self._database.engine.dispose()
+
+
+def open_store(
+    url: str,
+    *,
+    shard_size: int,
+    clock: Clock = _utc_now,
+    retry: Retry | None = None,
+    busy_seconds: float = 20.0,
+    incident_rules: IncidentRules | None = None,
+) -> SqlStore:
+    """Connect, bring the tables to this version, and return the store.
+
+    Parameters
+    ----------
+    url
+        ``mssql+pyodbc://…`` or ``sqlite:///…``; managed identity by ``?Authentication=ActiveDirectoryMsi``.
+    shard_size
+        Sensors in a shard; stored with the first opening, as every window's key depends on it.
+    clock
+        Says when a sensor was first seen.
+    retry
+        How transient errors are retried.
+    busy_seconds
+        How long a SQLite connection waits for another one's write.
+    incident_rules
+        When alerts become one incident.
+
+    Raises
+    ------
+    SettingsError
+        The URL or the shard size is wrong, or the database is of a newer version.
+    TransientError
+        The database is away.
+    """
+    database = Database(
+        engine=(engine := open_engine(url, busy_seconds=busy_seconds)),
+        dialect=dialect_named(engine.dialect.name),
+        shard_size=shard_size,
+        clock=clock,
+        retry=retry or Retry(),
+        incident_rules=incident_rules or IncidentRules(),
+    )
+    try:
+        upgrade(engine, database.retry)
+        _check_shard_size(database)
+    except BaseException:
+        engine.dispose()
+        raise
+    return SqlStore(database)
+
+
+def _check_shard_size(database: Database) -> None:
+    query = sa.select(store_settings.c.Value).where(store_settings.c.Name == "shard_size")
+    stored = database.read(lambda connection: connection.execute(query).scalar_one_or_none())
+    if stored is None:
+        stored = database.write(lambda connection: _store_shard_size(connection, query, database.shard_size))
+    if int(stored) != database.shard_size:
+        raise SettingsError(
+            f"SHARD_SIZE: expected {stored}, which this database was made with, got {database.shard_size}; "
+            f"set SHARD_SIZE={stored}, or start with an empty database"
+        )
+
+
+def _store_shard_size(connection: sa.Connection, query: sa.Select[str], shard_size: int) -> str:
+    stored = connection.execute(query).scalar_one_or_none()
+    if stored is None:
+        stored = str(shard_size)
+        connection.execute(store_settings.insert().values(Name="shard_size", Value=stored))
+    return stored

@@ -1,0 +1,418 @@
+"""The function app as Azure sees it: indexed and invoked by Microsoft's own worker library."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from functions_worker import Message, StatusResult, TypedData, Worker, assert_success, worker
+
+from sensorwatch.errors import TransientError
+from sensorwatch.prediction_columns import prediction_schema
+from sensorwatch.predictions import predictions_to_bytes
+from sensorwatch.records import DeadLetter, JobStatus, Run, TaskResult, TrainingOutcome
+from sensorwatch.settings import load_settings
+from sensorwatch.wiring import Wiring
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE: dict[str, str] = json.loads((ROOT / "local.settings.json.template").read_text())["Values"]
+TRIGGERS = {
+    "ingest": "eventHubTrigger",
+    "train": "timerTrigger",
+    "score": "timerTrigger",
+    "sweep": "timerTrigger",
+    "housekeeping": "timerTrigger",
+    "publish": "blobTrigger",
+    "health": "httpTrigger",
+    "ingest_status": "httpTrigger",
+    "sensors": "httpTrigger",
+}
+ARRIVAL = datetime(2026, 11, 20, 10, 0, 0, tzinfo=UTC)
+NOW = ARRIVAL + timedelta(minutes=10)
+
+
+class KeptLetters:
+    """Dead letters in a list."""
+
+    def __init__(self) -> None:
+        self.letters: list[DeadLetter] = []
+
+    def write(self, letters: Sequence[DeadLetter]) -> None:
+        self.letters.extend(letters)
+
+
+class InstantPool:
+    """A pool whose tasks have succeeded as soon as they are submitted."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, Run] = {}
+
+    def submit(self, run: Run) -> None:
+        self.jobs[run.run_id] = run
+
+    def status(self, run_id: str) -> JobStatus:
+        results = tuple(TaskResult(task.task_id, True, 0, 0, 1.5, "") for task in self.jobs[run_id].tasks)
+        return JobStatus(run_id, 0, 0, len(results), 0, True, results)
+
+    def ended_jobs(self, before: datetime) -> list[str]:
+        assert before == NOW - timedelta(days=7)
+        return list(self.jobs)
+
+    def delete(self, run_id: str) -> None:
+        del self.jobs[run_id]
+
+
+@pytest.fixture(scope="module")
+def app() -> Iterator[Worker]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("BLOB_TRIGGER_SOURCE", raising=False)
+        with worker(ROOT) as indexed:
+            yield indexed
+
+
+@pytest.fixture
+def letters() -> KeptLetters:
+    return KeptLetters()
+
+
+@pytest.fixture
+def pool() -> InstantPool:
+    return InstantPool()
+
+
+@pytest.fixture
+def wired(
+    app: Worker, letters: KeptLetters, pool: InstantPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Wiring]:
+    """The product's wiring on an empty SQLite file; only what would need a network is replaced."""
+    wired = Wiring(load_settings(TEMPLATE | {"DATABASE_URL": f"sqlite:///{tmp_path}/sensorwatch.db"}), lambda: NOW)
+    wired.__dict__.update(dead_letters=letters, pool=pool)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("functions.") and hasattr(module, "wiring"):
+            monkeypatch.setattr(module, "wiring", lambda: wired)
+    yield wired
+    if "store" in wired.__dict__:
+        wired.store.dispose()
+
+
+# ---- indexing --------------------------------------------------------------------------------------------------------
+
+
+def test_every_function_is_found_with_its_trigger(app: Worker) -> None:
+    assert {name: app.trigger(name)["type"] for name in app.functions} == TRIGGERS
+
+
+@pytest.mark.parametrize("function", TRIGGERS)
+def test_binding_names_are_ones_the_host_accepts(app: Worker, function: str) -> None:
+    for binding in app.bindings(function):
+        assert binding["name"] == "$return" or re.fullmatch("[a-zA-Z][a-zA-Z0-9]{0,127}", binding["name"])
+
+
+@pytest.mark.parametrize("function", TRIGGERS)
+def test_every_setting_a_binding_names_is_in_the_template(app: Worker, function: str) -> None:
+    for binding in app.bindings(function):
+        named = set(re.findall("%([^%]*)%", json.dumps(binding)))
+        connection = binding.get("connection")
+        assert named | ({connection} if connection else set()) <= TEMPLATE.keys()
+
+
+def test_events_come_in_batches_as_bytes_and_are_tried_until_they_go_through(app: Worker) -> None:
+    trigger = app.trigger("ingest")
+    assert (trigger["cardinality"], trigger["dataType"]) == ("MANY", "BINARY")
+    retries = app.functions["ingest"].retry_options
+    assert (retries.retry_strategy, retries.max_retry_count) == ("exponential_backoff", -1)
+    assert timedelta() < retries.minimum_interval < retries.maximum_interval
+
+
+def test_no_timer_fires_just_because_the_host_starts(app: Worker) -> None:
+    timers = [name for name, trigger in TRIGGERS.items() if trigger == "timerTrigger"]
+    assert not any(app.trigger(name)["runOnStartup"] for name in timers)
+
+
+def test_http_functions_ask_for_a_key(app: Worker) -> None:
+    assert {app.trigger(name)["authLevel"] for name in ("health", "ingest_status", "sensors")} == {"FUNCTION"}
+
+
+@pytest.mark.parametrize("source", ["EventGrid", "LogsAndContainerScan"])
+def test_a_setting_says_how_the_host_learns_of_prediction_files(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    monkeypatch.setenv("BLOB_TRIGGER_SOURCE", source)
+    with worker(ROOT) as other:
+        assert other.trigger("publish")["source"] == source
+
+
+def test_a_wrong_blob_trigger_source_fails_indexing_by_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLOB_TRIGGER_SOURCE", "Polling")
+    with pytest.raises(AssertionError, match="Polling"), worker(ROOT):
+        pytest.fail("the app was indexed")
+
+
+# ---- event hub -------------------------------------------------------------------------------------------------------
+
+
+def reading(value: float, device: int = 1, tag: int = 1) -> bytes:
+    return json.dumps({"TS": "2026-11-20T10:00:00Z", "Device": device, "Tag": tag, "Value": value}).encode()
+
+
+def object_context(partition: str) -> TypedData:
+    return TypedData(json=json.dumps({"PartitionId": partition, "EventHubName": "readings"}))
+
+
+def text_context(partition: str) -> TypedData:
+    return TypedData(string=json.dumps({"PartitionId": partition, "EventHubName": "readings"}))
+
+
+def deliver(
+    app: Worker,
+    bodies: Sequence[bytes],
+    *,
+    enqueued: str | None = "2026-11-20T10:00:00.1234567Z",
+    context: Callable[[str], TypedData] = object_context,
+) -> Any:
+    """Deliver a batch of partition 0 whose sequence numbers start at 100."""
+    properties = [
+        {"SequenceNumber": 100 + index, "Offset": str(index), "PartitionKey": None, "EnqueuedTimeUtc": enqueued}
+        for index in range(len(bodies))
+    ]
+    metadata = {"PartitionContext": context("0"), "SystemPropertiesArray": TypedData(json=json.dumps(properties))}
+    return app.invoke("ingest", TypedData(collection_bytes=Message(bytes=list(bodies))), metadata)
+
+
+def test_a_batch_becomes_windows_and_what_is_unusable_becomes_dead_letters(
+    app: Worker, wired: Wiring, letters: KeptLetters
+) -> None:
+    assert_success(deliver(app, [reading(1.0), b"", b"\x00\xff\xfe garbage", reading(3.0)]))
+    (status,) = wired.store.ingest_status()
+    assert status.counts._asdict() == {"received": 4, "accepted": 2, "late": 0, "duplicate": 0, "invalid": 2}
+    assert [letter.body for letter in letters.letters] == [b"", b"\x00\xff\xfe garbage"]
+    (value,) = wired.store.read_windows(0, None, NOW).value
+    assert value == 2.0
+
+
+def test_a_batch_of_nothing_but_garbage_does_not_fail(app: Worker, wired: Wiring) -> None:
+    assert_success(deliver(app, [b"", b"\xff" * 10, b"[]", b"{"]))
+    (status,) = wired.store.ingest_status()
+    assert status.counts.invalid == status.counts.received == 4
+
+
+def test_a_batch_delivered_twice_counts_once(app: Worker, wired: Wiring) -> None:
+    for _ in range(2):
+        assert_success(deliver(app, [reading(1.0), reading(2.0)]))
+    (status,) = wired.store.ingest_status()
+    assert (status.counts.accepted, status.counts.duplicate) == (2, 2)
+
+
+@pytest.mark.parametrize("context", [object_context, text_context], ids=["object", "text"])
+@pytest.mark.parametrize("enqueued", ["2026-11-20T10:00:00.25Z", "2026-11-20T10:00:00.25"], ids=["aware", "naive"])
+def test_partition_and_time_are_read_in_every_form(
+    app: Worker, wired: Wiring, context: Callable[[str], TypedData], enqueued: str
+) -> None:
+    assert_success(deliver(app, [reading(1.0)], context=context, enqueued=enqueued))
+    (status,) = wired.store.ingest_status()
+    assert status.partition == ("readings", "$Default", "0")
+    assert status.mark == (100, ARRIVAL + timedelta(milliseconds=250))
+
+
+def test_an_event_whose_duplicates_could_not_be_told_is_refused(app: Worker, wired: Wiring) -> None:
+    response = deliver(app, [reading(1.0)], enqueued=None)
+    assert response.result.status == StatusResult.Failure
+    assert "enqueued time" in response.result.exception.message
+    assert wired.store.ingest_status() == []
+
+
+def test_a_fault_that_passes_is_left_to_the_retries(app: Worker, wired: Wiring) -> None:
+    def away(*_: object) -> None:
+        raise TransientError("the database is away")
+
+    wired.__dict__["_ingest"] = away
+    response = deliver(app, [reading(1.0)])
+    assert response.result.status == StatusResult.Failure
+    assert "the database is away" in response.result.exception.message
+
+
+# ---- timers ----------------------------------------------------------------------------------------------------------
+
+
+def fire(app: Worker, timer: str, *, past_due: bool = False) -> None:
+    request = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": None, "IsPastDue": past_due}
+    assert_success(app.invoke(timer, TypedData(json=json.dumps(request))))
+
+
+def test_a_training_timer_fired_twice_submits_one_job(app: Worker, wired: Wiring, pool: InstantPool) -> None:
+    assert_success(deliver(app, [reading(1.0)]))
+    fire(app, "train")
+    fire(app, "train", past_due=True)
+    (run,) = wired.store.runs()
+    assert list(pool.jobs) == [run.run_id]
+    assert run.tasks["planned"] == 1
+
+
+def test_a_scoring_timer_submits_nothing_before_there_are_models(app: Worker, wired: Wiring, pool: InstantPool) -> None:
+    assert_success(deliver(app, [reading(1.0)]))
+    fire(app, "score")
+    assert wired.store.runs() == []
+    assert pool.jobs == {}
+
+
+def test_the_sweep_closes_a_run_whose_job_is_done(app: Worker, wired: Wiring) -> None:
+    assert_success(deliver(app, [reading(1.0)]))
+    fire(app, "train")
+    fire(app, "sweep")
+    (run,) = wired.store.runs()
+    assert (run.ended_at, run.tasks["succeeded"]) == (NOW, 1)
+
+
+def test_housekeeping_deletes_old_jobs_and_keeps_what_they_did(app: Worker, wired: Wiring, pool: InstantPool) -> None:
+    assert_success(deliver(app, [reading(1.0)]))
+    fire(app, "train")
+    fire(app, "sweep")
+    fire(app, "housekeeping")
+    assert pool.jobs == {}
+    assert len(wired.store.runs()) == 1
+
+
+# ---- blobs -----------------------------------------------------------------------------------------------------------
+
+
+def upload(app: Worker, name: str, content: bytes) -> Any:
+    metadata = {
+        "BlobTrigger": TypedData(string=f"predictions/{name}"),
+        "Uri": TypedData(json=json.dumps(f"http://127.0.0.1:10000/devstoreaccount1/predictions/{name}")),
+        "Properties": TypedData(json=json.dumps({"ContentLength": len(content)})),
+        "Metadata": TypedData(json="{}"),
+        "name": TypedData(string=name),
+    }
+    return app.invoke("publish", TypedData(bytes=content), metadata)
+
+
+def prediction_file() -> bytes:
+    """Return four windows of sensor 0 of which the last three are anomalous."""
+    import pyarrow as pa
+
+    end = int(ARRIVAL.timestamp())
+    rows = [
+        {
+            "sensor_id": 0,
+            "device": "1",
+            "tag": "1",
+            "ts": end + 5 * index,
+            "value": 1.0,
+            "prediction": -1 if index else 1,
+            "score": 90.0 if index else 10.0,
+            "severity": "high" if index else "normal",
+            "expected_low": 0.0,
+            "expected_high": 0.5,
+            "model_version": "20261120T090000Z-0011223344556677",
+            "rescored": False,
+        }
+        for index in range(4)
+    ]
+    return predictions_to_bytes(pa.Table.from_pylist(rows, schema=prediction_schema()), "parquet")
+
+
+def test_a_prediction_file_delivered_twice_opens_one_alert(app: Worker, wired: Wiring) -> None:
+    assert_success(deliver(app, [reading(1.0)]))
+    assert [sensor.sensor_id for sensor in wired.store.sensors()] == [0]
+    for _ in range(2):
+        assert_success(upload(app, "run=score-20261120T100500Z/shard=000000.parquet", prediction_file()))
+    assert len(wired.store.anomalies()) == 3
+    (alert,) = wired.store.alerts(open_only=True)
+    assert (alert.sensor_id, alert.anomalies, alert.severity) == (0, 3, "high")
+    assert wired.store.pending_notifications() == []
+
+
+def test_a_blob_that_is_no_prediction_file_fails_by_name(app: Worker, wired: Wiring) -> None:
+    name = "run=score-20261120T100500Z/shard=000000.parquet"
+    response = upload(app, name, b"not parquet")
+    assert response.result.status == StatusResult.Failure
+    assert name in response.result.exception.message
+    assert wired.store.unpublished([name]) == [name]
+
+
+# ---- HTTP ------------------------------------------------------------------------------------------------------------
+
+
+def get(app: Worker, function: str, **query: str) -> tuple[int, Any]:
+    request = Message(
+        method="GET",
+        url=f"http://127.0.0.1:7071/api/{app.trigger(function)['route']}",
+        headers={"accept": "application/json"},
+        params={},
+        query=query,
+        body=TypedData(bytes=b""),
+    )
+    response = app.invoke(function, TypedData(http=request))
+    assert_success(response)
+    answer = response.return_value.http
+    assert answer.headers["content-type"] == "application/json"
+    return int(answer.status_code), json.loads(answer.body.bytes)
+
+
+def test_health_is_well_when_the_database_is(app: Worker, wired: Wiring) -> None:
+    status, body = get(app, "health")
+    assert (status, body["status"]) == (200, "healthy")
+
+
+def test_health_gives_the_reason_when_the_database_is_not_one(app: Worker, wired: Wiring, tmp_path: Path) -> None:
+    (tmp_path / "sensorwatch.db").write_bytes(b"something else" * 100)
+    status, body = get(app, "health")
+    assert (status, body["status"]) == (503, "unhealthy")
+    assert body["reason"].startswith("DATABASE_URL: ")
+
+
+def test_ingest_status_lists_every_partition(app: Worker, wired: Wiring) -> None:
+    assert get(app, "ingest_status") == (200, {"partitions": []})
+    assert_success(deliver(app, [reading(1.0), b""], enqueued="2026-11-20T10:00:00Z"))
+    assert get(app, "ingest_status") == (
+        200,
+        {
+            "partitions": [
+                {
+                    "hub": "readings",
+                    "consumer_group": "$Default",
+                    "partition_id": "0",
+                    "sequence_number": 101,
+                    "enqueued_time": "2026-11-20T10:00:00+00:00",
+                    "received": 2,
+                    "accepted": 1,
+                    "late": 0,
+                    "duplicate": 0,
+                    "invalid": 1,
+                }
+            ]
+        },
+    )
+
+
+def test_sensors_are_listed_by_state_page_by_page(app: Worker, wired: Wiring) -> None:
+    assert_success(deliver(app, [reading(1.0, device) for device in (1, 2, 3)]))
+    trained = [TrainingOutcome(i, "ready", "", ARRIVAL, "v1") for i in (0, 1)]
+    wired.store.record_training([*trained, TrainingOutcome(2, "failed", "no spread", None, "")])
+    status, body = get(app, "sensors", state="ready", limit="1")
+    assert (status, body["next"], [sensor["device"] for sensor in body["sensors"]]) == (200, 0, ["1"])
+    assert body["states"] == {"no-data": 0, "warming": 0, "ready": 2, "stale": 0, "failed": 1}
+    status, body = get(app, "sensors", state="ready", limit="1", after="0")
+    assert (body["next"], [sensor["device"] for sensor in body["sensors"]]) == (None, ["2"])
+    status, body = get(app, "sensors", device="3")
+    assert [(sensor["state"], sensor["reason"]) for sensor in body["sensors"]] == [("failed", "no spread")]
+    assert body["sensors"][0]["last_window"] == "2026-11-20T10:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("state", "Ready", "state: expected one of no-data, warming, ready, stale, failed, got `Ready`"),
+        ("limit", "0", "limit: expected a whole number from 1 to 1000, got `0`"),
+        ("limit", "1e2", "limit: expected a whole number from 1 to 1000, got `1e2`"),
+        ("after", "9" * 40, f"after: expected a whole number from 0 to 2147483647, got `{'9' * 40}`"),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_what_was_expected(
+    app: Worker, wired: Wiring, name: str, value: str, expected: str
+) -> None:
+    assert get(app, "sensors", **{name: value}) == (400, {"error": expected})

@@ -1,0 +1,41 @@
+"""Fixtures that run real servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from local_stack import ROOT, pick_port, running_azurite, settings_file
+
+from local.azurite.install import install
+from local.stack import Stack
+
+StackFactory = Callable[..., Stack]
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A loopback TCP port that nothing listens on."""
+    return pick_port()
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A running Azurite blob service; its connection string."""
+    install()
+    with running_azurite(tmp_path_factory.mktemp("azurite")) as connection:
+        yield connection
+
+
+@pytest.fixture
+def make_stack(tmp_path: Path) -> Iterator[StackFactory]:
+    """A function that starts a stack, with some settings changed; all are stopped at the end."""
+    with ExitStack() as stacks:
+
+        def make(name: str = "stack", **values: str) -> Stack:
+            folder = tmp_path / name
+            return stacks.enter_context(Stack(ROOT, settings_file(folder, **values), folder))
+
+        yield make
