@@ -38,7 +38,7 @@ def azurite_connection(port: int) -> str:
     )
 
 
-def wait_until(condition: Callable[[], object], what: str, limit_seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], object], what: str, limit_seconds: float = 120) -> None:
     """Wait for a condition; fail by its name when it does not come true in time."""
     deadline = time.monotonic() + limit_seconds
     while not condition():

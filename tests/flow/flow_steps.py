@@ -29,7 +29,7 @@ def counts(stack: Stack) -> IngestCounts:
     return IngestCounts(*(sum(column) for column in zip(*parts, strict=True))) if parts else IngestCounts(0, 0, 0, 0, 0)
 
 
-def wait_until_ingested(stack: Stack, readings: int, limit_seconds: float = 90) -> None:
+def wait_until_ingested(stack: Stack, readings: int, limit_seconds: float = 180) -> None:
     """Wait until so many readings were taken in, redelivered ones not counted."""
     wait_until(
         lambda: counts(stack).received - counts(stack).duplicate >= readings,
