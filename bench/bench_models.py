@@ -193,7 +193,7 @@ def _score(values: np.ndarray, windows: int, rounds: int) -> dict[str, object]:
     own = compare(
         {
             OURS: lambda: ocsvm.score(params, series),
-            decisions: lambda: anomalous(ocsvm, params, series),
+            decisions: lambda: anomalous(ocsvm, params, series, np.full(series.n_sensors, ocsvm.threshold)),
             "limit: compare": lambda: values[:, :windows] > 0.0,
         },
         len(values),

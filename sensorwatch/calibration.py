@@ -1,46 +1,83 @@
-"""Raw scores become a score of 0-100, a decision and a severity.
+"""Raw scores become a tail probability, a score of 0-100, a decision and a severity: the same for every detector.
 
-A detector's raw scores mean nothing across sensors. Here they are measured against what the sensor's own training data
-scored, with three numbers per sensor:
+A detector's raw scores mean nothing across sensors. Here they are read as how rare they are among what the sensor's own
+training windows scored. The **rarity** of a raw score is ``-log10 p``, where ``p`` is the probability that a normal
+window scores at least as high:
 
-``threshold``
-    The highest raw score that is still normal; the detector's own.
-``center``
-    The median raw score in training, or the threshold if the median is above it.
-``spread``
-    The unit of distance: root mean square of how far the normal training scores lie below the threshold.
+- at the ``center``, the median raw score in training, and below it, 0;
+- from there a straight line to the ``level``, which ``tail_share`` (about 2 %) of the training scores exceed;
+- beyond the level the peaks over threshold: a generalised Pareto tail of this ``scale`` and ``shape``, fitted to the
+  excesses by probability-weighted moments, with the shape kept within 0 and 0.5.
 
-A raw score at or below ``center`` is 0; from there the score rises in a straight line up to, not including, 50 at the
-threshold. Beyond it, at a distance of ``u`` spreads, it is ``100 - 50 exp(-u)``. So **a score of 50 or more is
-anomalous, below 50 is normal**, and a higher raw score never has a lower score.
+What is rarer than one in a thousand, rarity 3, is anomalous. A detector that draws a boundary of its own
+(:attr:`~sensorwatch.detectors.base.Detector.threshold`) decides itself: what it calls anomalous has a rarity of at
+least 3, what it calls normal one below.
 
-Severities: ``low`` from 50, ``medium`` from 65 (u > 0.36), ``high`` from 80 (u > 0.92), ``critical`` from 95 (u > 2.3);
-``normal`` below 50. A sensor whose training scores all lie at the threshold (one or two distinct values) has shown no
-spread at all: whatever it has not shown before is ``critical``.
+The score is the rarity on a scale of 0-100, and **a score of 50 or more is anomalous, below 50 is normal**:
+
+======== ================= =============== ==========
+Rarity   One window in     Score           Severity
+======== ================= =============== ==========
+below 3  less than 1,000   0 to below 50   normal
+from 3   1,000             50              low
+from 4   10,000            65              medium
+from 5   100,000           80              high
+from 7   10,000,000        95              critical
+10       10,000,000,000    100
+======== ================= =============== ==========
+
+In between the score rises in straight lines; beyond a rarity of 10 nothing is told apart. A sensor whose training
+scores show no tail at all (one or two distinct values) has one of no width: whatever it has not shown is ``critical``.
+
+Source: J. Hosking, J. Wallis, Parameter and quantile estimation for the generalized Pareto distribution,
+Technometrics 29 (1987); A. Siffer et al., Anomaly detection in streams with extreme value theory, KDD 2017.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    import pyarrow as pa
 
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]
 
-__all__ = ["SEVERITIES", "Calibration", "calibrate", "severity_codes"]
+__all__ = [
+    "ANOMALOUS_RARITY",
+    "HIGHEST_RARITY",
+    "SEVERITIES",
+    "Calibration",
+    "calibrate",
+    "scores_of_rarity",
+    "severity_codes",
+]
 
 SEVERITIES = ("normal", "low", "medium", "high", "critical")
 """From the mildest to the worst."""
 
-_ANOMALOUS = 50.0
-_SEVERITY_FROM = (_ANOMALOUS, 65.0, 80.0, 95.0)
-_BELOW_ANOMALOUS = float(np.nextafter(_ANOMALOUS, 0.0))
-_LEAST_SPREAD = 1e-9
+ANOMALOUS_RARITY = 3.0
+HIGHEST_RARITY = 10.0
+
+_RARITY_KNOTS = (0.0, ANOMALOUS_RARITY, 4.0, 5.0, 7.0, HIGHEST_RARITY)
+_SCORE_KNOTS = (0.0, 50.0, 65.0, 80.0, 95.0, 100.0)
+_SEVERITY_FROM = _SCORE_KNOTS[1:5]
+_NORMAL_RARITY = float(np.nextafter(ANOMALOUS_RARITY, 0.0))
+_BELOW_ANOMALOUS = float(np.nextafter(_SCORE_KNOTS[1], 0.0))
+
+_TAIL = 0.02
+_LEAST_EXCESSES = 10
+"""A tail of fewer says little: short histories give more than 2 % of themselves."""
+
+_HIGHEST_SHAPE = 0.5
+_FLAT_SHAPE = 1e-9
+"""A tail of a smaller shape is exponential, up to rounding."""
+
+_LEAST_SCALE = 1e-9
 """Raw scores differ by this much through rounding alone."""
 
 _VALUES_AT_ONCE = 1 << 16
@@ -49,18 +86,53 @@ _VALUES_AT_ONCE = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How raw scores of many sensors are read; every array has shape ``(n_sensors,)``, NaN where there is no model."""
+    """How raw scores of many sensors are read; every array has shape ``(n_sensors,)``, NaN where there is no model.
+
+    Attributes
+    ----------
+    center, level
+        Raw scores: the median in training, and where the tail begins.
+    tail_share
+        Share (0-1) of the training scores that lie beyond ``level``.
+    scale, shape
+        The generalised Pareto tail beyond it.
+    threshold
+        The highest raw score that is still normal.
+    """
 
     center: Floats
-    spread: Floats
+    level: Floats
+    tail_share: Floats
+    scale: Floats
+    shape: Floats
     threshold: Floats
+
+    columns: ClassVar[tuple[str, ...]] = ("center", "level", "tail_share", "scale", "shape", "threshold")
+    """What a shard of models calls the arrays, in their order."""
+
+    @classmethod
+    def of(cls, models: pa.Table) -> Calibration:
+        """Return the calibration in a shard of models (:mod:`sensorwatch.shards`), a row per model."""
+        return cls(*(np.asarray(models[name].to_numpy(), dtype=np.float64) for name in cls.columns))
+
+    @classmethod
+    def unfitted(cls, threshold: float) -> Calibration:
+        """Return the calibration of one sensor that has no training scores: one of the detector's own unit.
+
+        Examples
+        --------
+        >>> float(Calibration.unfitted(0.0).scores(np.zeros(1, dtype=np.int64), np.array([2.302585]))[0].round(3))
+        65.0
+        """
+        given = (threshold - 1.0, threshold, 10.0**-ANOMALOUS_RARITY, 1.0, 0.0, threshold)
+        return cls(*(np.array([value]) for value in given))
 
     def anomalous(self, sensor: Integers, raw: Floats) -> npt.NDArray[np.bool_]:
         """Return whether each raw score, of the sensor at that position, is anomalous; False for NaN."""
         return np.asarray(raw > self.threshold[sensor])
 
-    def scores(self, sensor: Integers, raw: Floats) -> Floats:
-        """Return the scores.
+    def rarity(self, sensor: Integers, raw: Floats) -> Floats:
+        """Return how rare raw scores are: ``-log10`` of their tail probability, 0 to 10.
 
         Parameters
         ----------
@@ -72,85 +144,43 @@ class Calibration:
         Returns
         -------
         numpy.ndarray
-            0-100, shape ``(n,)``; NaN where the raw score is NaN or the sensor has no calibration.
+            Shape ``(n,)``; NaN where the raw score is NaN or the sensor has no calibration.
 
         Examples
         --------
-        >>> calibration = Calibration(np.array([-2.0]), np.array([1.0]), np.array([0.0]))
-        >>> calibration.scores(np.zeros(4, dtype=np.int64), np.array([-3.0, -1.0, 0.5, 9.0])).round().tolist()
-        [0.0, 25.0, 70.0, 100.0]
+        >>> parts = (0.0, 2.0, 0.01, 1.0, 0.0, 4.302585093)
+        >>> calibration = Calibration(*(np.array([part]) for part in parts))
+        >>> calibration.rarity(np.zeros(4, dtype=np.int64), np.array([-3.0, 1.0, 2.0, 4.3026])).round(3).tolist()
+        [0.0, 1.0, 2.0, 3.0]
         """
-        center, spread, threshold = self.center[sensor], self.spread[sensor], self.threshold[sensor]
+        center, level, shape = self.center[sensor], self.level[sensor], self.shape[sensor]
+        at_level = -np.log10(self.tail_share[sensor])
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            below = np.where(raw <= center, 0.0, _ANOMALOUS * ((raw - center) / (threshold - center)))
-        below = np.clip(below, 0.0, _BELOW_ANOMALOUS)
-        beyond = np.maximum(raw - threshold, 0.0) / spread
-        above = 100.0 - (100.0 - _ANOMALOUS) * np.exp(-beyond)
-        scores = np.where(raw > threshold, above, below)
-        return np.where(np.isnan(raw) | np.isnan(threshold), np.nan, scores)
+            body = np.where(raw <= center, 0.0, at_level * ((raw - center) / (level - center)))
+            excess = np.maximum(raw - level, 0.0) / self.scale[sensor]
+            curved = np.log1p(np.maximum(shape, _FLAT_SHAPE) * excess) / np.maximum(shape, _FLAT_SHAPE)
+            tail = at_level + np.where(shape > _FLAT_SHAPE, curved, excess) / np.log(10.0)
+            rarity = np.where(raw > level, tail, np.minimum(body, at_level))
+        beyond = raw > self.threshold[sensor]
+        rarity = np.where(beyond, np.maximum(rarity, ANOMALOUS_RARITY), np.minimum(rarity, _NORMAL_RARITY))
+        rarity = np.clip(rarity, 0.0, HIGHEST_RARITY)
+        return np.where(np.isnan(raw) | np.isnan(self.threshold[sensor]), np.nan, rarity)
+
+    def scores(self, sensor: Integers, raw: Floats) -> Floats:
+        """Return the scores, 0-100, as :meth:`rarity` gives the rarities."""
+        return scores_of_rarity(self.rarity(sensor, raw))
 
 
-def calibrate(raw: Floats, offsets: Integers, threshold: float) -> Calibration:
-    """Return the calibration that training scores give.
+def scores_of_rarity(rarity: Floats) -> Floats:
+    """Return rarities on the scale of 0-100; NaN for NaN.
 
-    Parameters
-    ----------
-    raw
-        Raw scores of the training windows, one sensor behind the other, shape ``(n_values,)``; NaN is passed over.
-    offsets
-        Where each sensor's begin, shape ``(n_sensors + 1,)``.
-    threshold
-        The highest raw score that is still normal.
+    Examples
+    --------
+    >>> scores_of_rarity(np.array([0.0, 1.5, 3.0, 4.0, 6.0, 99.0])).tolist()
+    [0.0, 25.0, 50.0, 65.0, 87.5, 100.0]
     """
-    n_sensors = len(offsets) - 1
-    center, spread, thresholds = (np.full(n_sensors, np.nan) for _ in range(3))
-    first = 0
-    while first < n_sensors:
-        last = int(np.searchsorted(offsets, offsets[first] + _VALUES_AT_ONCE, side="right")) - 1
-        last = max(last, first + 1)
-        part = slice(first, last)
-        center[part], spread[part], thresholds[part] = _calibrate(
-            raw[offsets[first] : offsets[last]], offsets[first : last + 1] - offsets[first], threshold
-        )
-        first = last
-    return Calibration(center, spread, thresholds)
-
-
-def _calibrate(raw: Floats, offsets: Integers, threshold: float) -> tuple[Floats, Floats, Floats]:
-    """Return center, spread and threshold of some sensors."""
-    center, spread, thresholds = (np.full(len(offsets) - 1, np.nan) for _ in range(3))
-    numbers = ~np.isnan(raw)
-    if not numbers.all():
-        offsets = np.concatenate(([0], np.cumsum(numbers)))[offsets]
-        raw = raw[numbers]
-    filled = np.flatnonzero(np.diff(offsets))
-    if len(filled):
-        starts, lengths = offsets[filled], np.diff(offsets)[filled]
-        below = np.maximum(threshold - raw, 0.0)
-        below *= below
-        normal = np.add.reduceat((raw <= threshold).view(np.int8), starts, dtype=np.int64)
-        margin = np.sqrt(np.add.reduceat(below, starts) / np.maximum(normal, 1))
-        center[filled] = np.minimum(_medians(raw, starts, lengths), threshold)
-        spread[filled] = np.maximum(margin, _LEAST_SPREAD)
-        thresholds[filled] = threshold
-    return center, spread, thresholds
-
-
-def _medians(values: Floats, starts: Integers, lengths: Integers) -> Floats:
-    """Return the median of each stretch of values; none is empty."""
-    medians = np.empty(len(starts))
-    # Stretches whose lengths differ by less than a factor of two share a rectangle, which is sorted row by row.
-    magnitude = np.frexp(lengths)[1]
-    for wanted in np.unique(magnitude):
-        rows = np.flatnonzero(magnitude == wanted)
-        size = lengths[rows]
-        place = np.arange(size.max())
-        rectangle = values[np.minimum(starts[rows, None] + place, len(values) - 1)]
-        rectangle[place >= size[:, None]] = np.inf
-        rectangle.sort(axis=1)
-        every = np.arange(len(rows))
-        medians[rows] = (rectangle[every, (size - 1) // 2] + rectangle[every, size // 2]) / 2
-    return medians
+    scores = np.interp(rarity, _RARITY_KNOTS, _SCORE_KNOTS)
+    return np.where(rarity < ANOMALOUS_RARITY, np.minimum(scores, _BELOW_ANOMALOUS), scores)
 
 
 def severity_codes(scores: Floats) -> npt.NDArray[np.int8]:
@@ -162,3 +192,80 @@ def severity_codes(scores: Floats) -> npt.NDArray[np.int8]:
     ['normal', 'low', 'medium', 'high', 'critical']
     """
     return np.searchsorted(_SEVERITY_FROM, np.nan_to_num(scores), side="right").astype(np.int8)
+
+
+def calibrate(raw: Floats, offsets: Integers, threshold: float | None) -> Calibration:
+    """Return the calibration that training scores give.
+
+    Parameters
+    ----------
+    raw
+        Raw scores of the training windows, one sensor behind the other, shape ``(n_values,)``; NaN is passed over.
+    offsets
+        Where each sensor's begin, shape ``(n_sensors + 1,)``.
+    threshold
+        The highest raw score that is still normal, of a detector that draws a boundary itself; None: the raw score
+        that one window in a thousand exceeds.
+    """
+    columns = np.full((5, len(offsets) - 1), np.nan)
+    numbers = ~np.isnan(raw)
+    if not numbers.all():
+        offsets = np.concatenate(([0], np.cumsum(numbers)))[offsets]
+        raw = raw[numbers]
+    filled = np.flatnonzero(np.diff(offsets))
+    starts, lengths = offsets[filled], np.diff(offsets)[filled]
+    # Stretches whose lengths differ by less than a factor of two share a rectangle, which is sorted row by row.
+    magnitude = np.frexp(lengths)[1]
+    for wanted in np.unique(magnitude):
+        alike = np.flatnonzero(magnitude == wanted)
+        step = max(1, _VALUES_AT_ONCE // int(lengths[alike].max()))
+        for first in range(0, len(alike), step):
+            rows = alike[first : first + step]
+            columns[:, filled[rows]] = _tails(raw, starts[rows], lengths[rows])
+    center, level, tail_share, scale, shape = columns
+    if threshold is None:
+        thresholds = _raw_at(ANOMALOUS_RARITY, level, tail_share, scale, shape)
+    else:
+        thresholds = np.where(np.isnan(center), np.nan, threshold)
+        center = np.minimum(center, thresholds)
+    return Calibration(center, level, tail_share, scale, shape, thresholds)
+
+
+def _raw_at(rarity: float, level: Floats, tail_share: Floats, scale: Floats, shape: Floats) -> Floats:
+    """Return the raw score of a rarity in the tail; ``level`` where the tail begins beyond it."""
+    ratio = np.maximum(tail_share / 10.0**-rarity, 1.0)
+    curved = np.maximum(shape, _FLAT_SHAPE)
+    excess = np.where(shape > _FLAT_SHAPE, (ratio**curved - 1.0) / curved, np.log(ratio))
+    return np.asarray(level + scale * excess)
+
+
+def _tails(raw: Floats, starts: Integers, lengths: Integers) -> Floats:
+    """Return center, level, tail share, scale and shape of stretches of raw scores, shape ``(5, n_stretches)``."""
+    place = np.arange(lengths.max())
+    ordered = raw[np.minimum(starts[:, None] + place, len(raw) - 1)]
+    ordered[place >= lengths[:, None]] = np.inf
+    ordered.sort(axis=1)
+    every = np.arange(len(starts))
+    center = (ordered[every, (lengths - 1) // 2] + ordered[every, lengths // 2]) / 2
+    wanted = np.minimum(np.maximum(np.ceil(_TAIL * lengths).astype(np.int64), _LEAST_EXCESSES), (lengths - 1) // 2)
+    level = ordered[every, lengths - 1 - wanted]
+    position = np.minimum(np.arange(max(int(wanted.max()), 1)), np.maximum(wanted - 1, 0)[:, None])
+    with np.errstate(over="ignore", invalid="ignore"):
+        excess = ordered[every[:, None], (lengths - np.maximum(wanted, 1))[:, None] + position] - level[:, None]
+    counted = (np.arange(position.shape[1]) < wanted[:, None]) & (excess > 0)
+    scale, shape = _pareto(np.where(counted, excess, 0.0), counted)
+    tail_share = np.maximum(counted.sum(axis=1), 1) / (lengths + 1)
+    return np.stack((center, level, tail_share, np.maximum(scale, _LEAST_SCALE), shape))
+
+
+def _pareto(excess: Floats, counted: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Return scale and shape of rows of excesses in ascending order, by probability-weighted moments."""
+    number = np.maximum(counted.sum(axis=1), 1)
+    rank = np.cumsum(counted, axis=1)
+    mean = excess.sum(axis=1) / number
+    above = 1.0 - (rank - 0.35) / number[:, None]
+    weighted = np.where(counted, above * excess, 0.0).sum(axis=1) / number
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shape = np.clip(np.nan_to_num(2.0 - mean / (mean - 2.0 * weighted)), 0.0, _HIGHEST_SHAPE)
+    # With the shape clipped, the scale is the one that keeps the mean excess.
+    return mean * (1.0 - shape), shape

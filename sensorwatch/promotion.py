@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from sensorwatch.calibration import calibrate
 from sensorwatch.detectors import Series, anomalous
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ __all__ = ["PromotionRules", "refusals"]
 
 _LEAST_HOLDOUT = 10
 """Windows; a share of fewer says little."""
+
+_CONTEXT = 128
+"""Windows that a detector may look back on; enough for every pattern that one knows."""
 
 _FAR = 1000.0
 """Training ranges."""
@@ -93,10 +97,11 @@ def refusals(
         return {}
     if len(positions) < series.n_sensors:
         params, (series, raw) = params.take(pa.array(positions)), _only(series, raw, positions)
+    limits = _limits(chosen, raw, series)
     checks = (
         _not_finite(series, raw),
-        _flags_everything(series, raw > chosen.threshold, rules),
-        _accepts_everything(chosen, params, series),
+        _flags_everything(series, raw > np.repeat(limits, series.lengths), rules),
+        _accepts_everything(chosen, params, series, limits),
         _flags_holdout(chosen, series, rules),
     )
     found: dict[int, str] = {}
@@ -123,6 +128,13 @@ def _counts(series: Series, flags: Flags) -> npt.NDArray[np.int64]:
     return np.asarray(np.diff(before[series.offsets]), np.int64)
 
 
+def _limits(chosen: Detector, raw: Floats, series: Series) -> Floats:
+    """Return the highest raw score of each sensor that is still normal, shape ``(n_sensors,)``."""
+    if chosen.threshold is None:
+        return calibrate(raw, series.offsets, None).threshold
+    return np.full(series.n_sensors, chosen.threshold)
+
+
 def _not_finite(series: Series, raw: Floats) -> dict[int, str]:
     bad = _counts(series, ~np.isfinite(raw))
     return {
@@ -141,21 +153,34 @@ def _flags_everything(series: Series, flagged: Flags, rules: PromotionRules) -> 
     }
 
 
-def _accepts_everything(chosen: Detector, params: pa.StructArray, series: Series) -> dict[int, str]:
+def _accepts_everything(chosen: Detector, params: pa.StructArray, series: Series, limits: Floats) -> dict[int, str]:
     starts = series.offsets[:-1]
     lowest, highest = np.minimum.reduceat(series.values, starts), np.maximum.reduceat(series.values, starts)
     with np.errstate(over="ignore"):
         reach = _FAR * (highest - lowest)
         reach = np.where(reach > 0, reach, np.maximum(np.abs(highest), 1.0))
         far = np.nan_to_num(np.column_stack((lowest - reach, highest + reach)))
-    newest = series.times[series.offsets[1:] - 1]
-    probes = Series(2 * np.arange(len(starts) + 1, dtype=np.int64), np.repeat(newest, 2), far.ravel())
-    accepted = (chosen.score(params, probes) <= chosen.threshold).reshape(-1, 2).all(axis=1)
+    sensor, probes = np.repeat(np.arange(len(starts)), 2), _last_windows_and(series, far)
+    raw = chosen.score(params.take(pa.array(sensor)), probes)[probes.offsets[1:] - 1]
+    accepted = (raw <= limits[sensor]).reshape(-1, 2).all(axis=1)
     return {
         int(i): f"it flags nothing: neither {far[i, 0]:g} nor {far[i, 1]:g}, and it was trained on values from "
         f"{lowest[i]:g} to {highest[i]:g}; another DETECTOR may suit the sensor"
         for i in np.flatnonzero(accepted)
     }
+
+
+def _last_windows_and(series: Series, far: Floats) -> Series:
+    """Return each sensor's last windows twice, each time followed by one of its two values of ``far``."""
+    kept = np.repeat(np.minimum(series.lengths, _CONTEXT), 2)
+    offsets = np.concatenate(([0], np.cumsum(kept + 1)))
+    back = np.repeat(offsets[1:], kept + 1) - np.arange(offsets[-1])
+    last = np.repeat(np.repeat(series.offsets[1:], 2), kept + 1)
+    place = last - np.maximum(back - 1, 1)
+    values = series.values[place]
+    values[offsets[1:] - 1] = far.ravel()
+    step = series.times[place] - series.times[np.maximum(place - 1, 0)]
+    return Series(offsets, series.times[place] + np.where(back == 1, np.maximum(step, 1), 0), values)
 
 
 def _flags_holdout(chosen: Detector, series: Series, rules: PromotionRules) -> dict[int, str]:
@@ -165,8 +190,14 @@ def _flags_holdout(chosen: Detector, series: Series, rules: PromotionRules) -> d
         return {}
     position = np.arange(len(series.values)) - np.repeat(series.offsets[:-1], series.lengths)
     last = position >= np.repeat(series.lengths - held, series.lengths)
-    holdout = _kept(series, last)
-    flagged = anomalous(chosen, chosen.fit(_kept(series, ~last)).params, holdout)
+    holdout, earlier = _kept(series, last), _kept(series, ~last)
+    params = chosen.fit(earlier).params
+    if chosen.threshold is None:
+        raw = chosen.score(params, series)
+        limits = _limits(chosen, raw[~last], earlier)
+        flagged = raw[last] > np.repeat(limits, holdout.lengths)
+    else:
+        flagged = anomalous(chosen, params, holdout, np.full(series.n_sensors, chosen.threshold))
     share = _counts(holdout, flagged) / np.maximum(held, 1)
     return {
         int(i): f"fitted without its last {held[i]} windows, it flags {_percent(share[i])} of them, {_allowed(rules)}: "

@@ -16,8 +16,11 @@ training_end       int64   since 1970-01-01T00:00:00Z; ``training_end`` is the n
 first_training_end int64   ``training_end`` of the sensor's first model: windows up to it are never scored.
 version            string  The version that the model first appeared in. Empty in the stored file for the models of
                            that very version, whose name follows from the file.
-center             double  The calibration, as :mod:`sensorwatch.calibration` has it.
-spread             double
+center             double  The calibration, as :class:`sensorwatch.calibration.Calibration` has it.
+level              double
+tail_share         double
+scale              double
+shape              double
 threshold          double
 expected_low       double  Lowest and highest normal value; null where the detector has none.
 expected_high      double
@@ -68,7 +71,10 @@ MODEL_SCHEMA = pa.schema(
         pa.field("first_training_end", pa.int64()),
         pa.field("version", pa.string(), nullable=False),
         pa.field("center", pa.float64()),
-        pa.field("spread", pa.float64()),
+        pa.field("level", pa.float64()),
+        pa.field("tail_share", pa.float64()),
+        pa.field("scale", pa.float64()),
+        pa.field("shape", pa.float64()),
         pa.field("threshold", pa.float64()),
         pa.field("expected_low", pa.float64()),
         pa.field("expected_high", pa.float64()),

@@ -111,11 +111,16 @@ class Detector(Protocol):
     name
         What settings and model shards call it; a stored name always means the same arithmetic.
     threshold
-        The highest raw score that is still normal.
+        The highest raw score that is still normal, for every sensor; None: the calibration says it of each sensor, as
+        the raw score that one normal window in a thousand exceeds.
     """
 
     name: str
-    threshold: float
+
+    @property
+    def threshold(self) -> float | None:
+        """The highest raw score that is still normal."""
+        ...
 
     def fit(self, series: Series) -> Fitted:
         """Fit one model per sensor.
@@ -143,15 +148,25 @@ class Detector(Protocol):
 
 @runtime_checkable
 class Deciding(Protocol):
-    """A detector that decides faster than it scores."""
+    """A detector with a threshold of its own that decides faster than it scores."""
 
     def anomalous(self, params: pa.StructArray, series: Series) -> npt.NDArray[np.bool_]:
         """Return whether each raw score is above the threshold, shape ``(n_values,)``; False for NaN."""
         ...
 
 
-def anomalous(detector: Detector, params: pa.StructArray, series: Series) -> npt.NDArray[np.bool_]:
-    """Return a detector's decisions, shape ``(n_values,)``, in the fastest way that it has."""
+def anomalous(
+    detector: Detector, params: pa.StructArray, series: Series, threshold: npt.NDArray[np.float64]
+) -> npt.NDArray[np.bool_]:
+    """Return a detector's decisions, shape ``(n_values,)``, in the fastest way that it has.
+
+    Parameters
+    ----------
+    detector, params, series
+        What decides on what.
+    threshold
+        The highest raw score of each sensor that is still normal, shape ``(n_sensors,)``.
+    """
     if isinstance(detector, Deciding):
         return detector.anomalous(params, series)
-    return np.asarray(detector.score(params, series) > detector.threshold)
+    return np.asarray(detector.score(params, series) > np.repeat(threshold, series.lengths))

@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from sensorwatch.calibration import Calibration, calibrate
 from sensorwatch.configuration import canonical_json
-from sensorwatch.detectors import Series, detector
-from sensorwatch.detectors.estimator import packed
-from sensorwatch.detectors.onnx_model import OnnxSession, packed_onnx
+from sensorwatch.detectors import Series
+from sensorwatch.detectors.estimator import Estimator, packed
+from sensorwatch.detectors.onnx_model import OnnxModel, OnnxSession, packed_onnx
 from sensorwatch.detectors.stored import estimator_from_bytes
 from sensorwatch.errors import ConflictError, InvalidInputError
 from sensorwatch.ports import SensorStore, WindowStore
@@ -136,7 +136,7 @@ def import_models(
         Which stored estimators may be loaded.
     training_seconds
         Scores are calibrated on so much up to a sensor's newest window. Without windows, the decision function's own
-        unit counts: 1 beyond the boundary is a score of 82.
+        unit counts: 2.3 beyond the boundary is a score of 65.
     now
         Current time (UTC): the version's.
 
@@ -205,12 +205,12 @@ def _params(file: ModelFile, policy: EstimatorPolicy) -> pa.StructArray:
     return params
 
 
-def _detector_of(name: str) -> str:
-    return "onnx" if name.endswith(".onnx") else "sklearn"
+def _detector_of(name: str, policy: EstimatorPolicy) -> Estimator | OnnxModel:
+    return OnnxModel() if name.endswith(".onnx") else Estimator(policy=policy)
 
 
 def _score(name: str, params: pa.StructArray, series: Series, policy: EstimatorPolicy) -> np.ndarray[Any, Any]:
-    return detector(_detector_of(name), policy=policy).score(params, series)
+    return _detector_of(name, policy).score(params, series)
 
 
 def _windows(
@@ -236,9 +236,10 @@ def _row(
     now: datetime,
     policy: EstimatorPolicy,
 ) -> pa.Table:
-    chosen = detector(_detector_of(file.name), policy=policy)
-    calibration = Calibration(np.array([-1.0]), np.array([1.0]), np.array([chosen.threshold]))
-    if series is not None:
+    chosen = _detector_of(file.name, policy)
+    if series is None:
+        calibration = Calibration.unfitted(chosen.threshold)
+    else:
         calibration = calibrate(chosen.score(params, series), series.offsets, chosen.threshold)
     row = {
         "sensor_id": sensor.sensor_id,
@@ -250,9 +251,7 @@ def _row(
         # What the sensor has already is the past: it raises no alerts.
         "first_training_end": 0 if sensor.last_window is None else int(sensor.last_window.timestamp()),
         "version": "",
-        "center": float(calibration.center[0]),
-        "spread": float(calibration.spread[0]),
-        "threshold": float(calibration.threshold[0]),
+        **{name: float(getattr(calibration, name)[0]) for name in Calibration.columns},
     }
     table = pa.Table.from_pylist([row], schema=MODEL_SCHEMA)
     return table.append_column(params_column(chosen.name), params)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from sensorwatch.calibration import Calibration
 from sensorwatch.shards import params_column
 
 if TYPE_CHECKING:
@@ -84,9 +85,7 @@ def describe_model(row: Mapping[str, Any]) -> dict[str, Any]:
         "trained_from": _time(row["training_start"]),
         "trained_until": _time(row["training_end"]),
         "first_trained_until": _time(row["first_training_end"]),
-        "center": row["center"],
-        "spread": row["spread"],
-        "threshold": row["threshold"],
+        **{name: row[name] for name in Calibration.columns},
         "expected_low": row["expected_low"],
         "expected_high": row["expected_high"],
         "version": row["version"],

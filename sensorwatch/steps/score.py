@@ -205,15 +205,12 @@ class _Models(NamedTuple):
 
     @classmethod
     def of(cls, models: pa.Table) -> _Models:
-        def column(name: str) -> npt.NDArray[np.float64]:
-            return np.asarray(models[name].to_numpy(), dtype=np.float64)
-
         return cls(
             models["sensor_id"].to_numpy(),
             models["first_training_end"].to_numpy(),
-            Calibration(column("center"), column("spread"), column("threshold")),
-            column("expected_low"),
-            column("expected_high"),
+            Calibration.of(models),
+            np.asarray(models["expected_low"].to_numpy(), dtype=np.float64),
+            np.asarray(models["expected_high"].to_numpy(), dtype=np.float64),
         )
 
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sensorwatch.alerting.maintenance import MaintenancePlan
-from sensorwatch.calibration import calibrate
+from sensorwatch.calibration import Calibration, calibrate
 from sensorwatch.configuration import Configuration
 from sensorwatch.detectors import Series
 from sensorwatch.errors import ConflictError
@@ -283,10 +283,10 @@ def _fit(
     candidate = np.array([reason is None for reason in fitted.reasons], dtype=np.bool_) & enough
     raw = chosen.score(fitted.params, series)
     candidates = pc.if_else(pa.array(candidate), fitted.params, pa.scalar(None, fitted.params.type))
+    calibration = calibrate(raw, series.offsets, chosen.threshold)
     refused = refusals(chosen, candidates, series, raw, promotion)
     ready = candidate.copy()
     ready[list(refused)] = False
-    calibration = calibrate(raw, series.offsets, chosen.threshold)
     low, high = chosen.expected_range(fitted.params)
     newest = part.series.times[part.series.offsets[1:] - 1]
     reasons = [
@@ -307,9 +307,7 @@ def _fit(
         "training_end": of_ready(newest),
         "first_training_end": of_ready(newest),
         "version": pa.repeat("", len(ready)),
-        "center": of_ready(calibration.center),
-        "spread": of_ready(calibration.spread),
-        "threshold": of_ready(calibration.threshold),
+        **{name: of_ready(getattr(calibration, name)) for name in Calibration.columns},
         "expected_low": of_ready(low),
         "expected_high": of_ready(high),
     }
@@ -323,9 +321,7 @@ def _fit(
             windows=series.lengths[i],
             training_start=newest[i] - training_seconds,
             training_end=newest[i],
-            center=calibration.center[i],
-            spread=calibration.spread[i],
-            threshold=calibration.threshold[i],
+            **{name: getattr(calibration, name)[i] for name in Calibration.columns},
             expected_low=low[i],
             expected_high=high[i],
             params=fitted.params[i].as_py(),

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from sensorwatch.calibration import calibrate
 from sensorwatch.detectors import Detector, Series, anomalous, detectors
 
 WINDOW_SECONDS = 5
@@ -18,6 +19,11 @@ def series_of(*sensors: list[float] | np.ndarray) -> Series:
         np.concatenate([np.arange(1, n + 1, dtype=np.int64) * WINDOW_SECONDS for n in lengths]),
         np.concatenate([np.asarray(sensor, np.float64) for sensor in sensors]),
     )
+
+
+def limits(detector: Detector, params: pa.StructArray, training: Series) -> np.ndarray:
+    """Return the highest raw score of each sensor that is still normal."""
+    return calibrate(detector.score(params, training), training.offsets, detector.threshold).threshold
 
 
 def zoo() -> dict[str, np.ndarray]:
@@ -146,7 +152,7 @@ def test_a_far_outlier_is_anomalous_whatever_the_sensor(detector: Detector) -> N
         reach = max(float(np.ptp(finite)), abs(float(finite.mean())), 1.0)
         params = detector.fit(series_of(sensor)).params
         raw = detector.score(params, series_of([finite.min() - 50 * reach, finite.max() + 50 * reach]))
-        assert (raw > detector.threshold).all(), name
+        assert (raw > limits(detector, params, series_of(sensor))).all(), name
 
 
 def test_decisions_without_scores_are_those_of_the_scores(detector: Detector) -> None:
@@ -157,12 +163,14 @@ def test_decisions_without_scores_are_those_of_the_scores(detector: Detector) ->
         near = [end * (1 + k * 2.0**-52) for end in (low, high) for k in range(-20, 21)]
         around = np.linspace(low - (high - low), high + (high - low), 101)
         points.append(np.concatenate((around, near, low + 1e-9 * np.arange(-9, 10), [np.nan, np.inf, -np.inf])))
-    params = detector.fit(series_of(*zoo().values(), *hopeless().values())).params
+    training = series_of(*zoo().values(), *hopeless().values())
+    params = detector.fit(training).params
+    limit = limits(detector, params, training)
     for given in (points, [each[: i % 7 * 20] for i, each in enumerate(points)]):
         series = series_of(*given)
         with np.errstate(invalid="ignore"):
-            expected = detector.score(params, series) > detector.threshold
-        np.testing.assert_array_equal(anomalous(detector, params, series), expected)
+            expected = detector.score(params, series) > np.repeat(limit, series.lengths)
+        np.testing.assert_array_equal(anomalous(detector, params, series, limit), expected)
 
 
 def test_further_out_is_never_less_anomalous(detector: Detector) -> None:
@@ -194,8 +202,9 @@ def test_the_expected_range_is_where_normal_ends(detector: Detector) -> None:
         margin = max(high - low, abs(low), abs(high), 1e-9) * 0.05
         inside = detector.score(params, series_of([low, high]))
         outside = detector.score(params, series_of([low - margin, high + margin]))
-        assert (inside <= detector.threshold + 1e-8).all(), name
-        assert (outside > detector.threshold).all(), name
+        limit = limits(detector, params, series_of(sensor))
+        assert (inside <= limit + 1e-8).all(), name
+        assert (outside > limit).all(), name
 
 
 def test_no_sensors_at_all_are_no_trouble(detector: Detector) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import chi2, genpareto, gumbel_r
 
 from sensorwatch.calibration import SEVERITIES, Calibration, calibrate, severity_codes
 from sensorwatch.detectors import Series, detectors
@@ -12,7 +13,7 @@ finite = st.floats(-1e6, 1e6, allow_nan=False)
 training = st.lists(finite, min_size=1, max_size=50).map(np.array)
 
 
-def calibration_of(scores: np.ndarray, threshold: float) -> Calibration:
+def calibration_of(scores: np.ndarray, threshold: float | None) -> Calibration:
     return calibrate(scores, np.array([0, len(scores)]), threshold)
 
 
@@ -35,6 +36,14 @@ def test_fifty_and_more_is_anomalous_and_nothing_else(scores: np.ndarray, thresh
     assert ((result >= 0) & (result <= 100)).all()
 
 
+@given(training, st.lists(finite, min_size=1).map(np.array))
+def test_without_a_boundary_fifty_is_one_in_a_thousand(scores: np.ndarray, raw: np.ndarray) -> None:
+    calibration = calibration_of(scores, None)
+    every = np.zeros(len(raw), np.int64)
+    np.testing.assert_array_equal(calibration.scores(every, raw) >= 50, calibration.rarity(every, raw) >= 3)
+    np.testing.assert_array_equal(calibration.anomalous(every, raw), calibration.rarity(every, raw) >= 3)
+
+
 @given(training, finite)
 def test_the_median_of_training_scores_zero_when_it_is_normal(scores: np.ndarray, threshold: float) -> None:
     median = np.median(scores)
@@ -42,16 +51,12 @@ def test_the_median_of_training_scores_zero_when_it_is_normal(scores: np.ndarray
         assert score(calibration_of(scores, threshold), np.array([median]))[0] == 0
 
 
-@given(training, finite, st.floats(0.01, 100), st.lists(finite, min_size=1).map(np.array))
-def test_the_unit_of_raw_scores_does_not_matter(
-    scores: np.ndarray, threshold: float, unit: float, raw: np.ndarray
-) -> None:
-    calibration = calibration_of(scores, threshold)
-    scaled = calibration_of(scores * unit, threshold * unit)
-    if min(calibration.spread[0], scaled.spread[0]) < 1e-3:
-        return
-    clear = np.abs(raw - threshold) > 1e-6
-    np.testing.assert_allclose(score(scaled, raw * unit)[clear], score(calibration, raw)[clear], atol=1e-3)
+@given(st.integers(0, 1000), st.floats(0.01, 100), st.floats(-100, 100))
+def test_unit_and_origin_of_raw_scores_do_not_matter(seed: int, unit: float, origin: float) -> None:
+    scores = np.random.default_rng(seed).gumbel(size=200)
+    raw = np.linspace(-3, 30, 100)
+    usual, moved = calibration_of(scores, None), calibration_of(origin + unit * scores, None)
+    np.testing.assert_allclose(score(moved, origin + unit * raw), score(usual, raw), atol=1e-3)
 
 
 @given(st.lists(training, min_size=1, max_size=5), finite)
@@ -60,7 +65,44 @@ def test_sensors_do_not_influence_each_other(sensors: list[np.ndarray], threshol
     together = calibrate(np.concatenate(sensors), offsets, threshold)
     for i, scores in enumerate(sensors):
         alone = calibration_of(scores, threshold)
-        assert (alone.center[0], alone.spread[0]) == (together.center[i], together.spread[i])
+        for name in Calibration.columns:
+            np.testing.assert_allclose(getattr(alone, name)[0], getattr(together, name)[i], rtol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [0.0, 0.2, 0.4])
+def test_the_tail_is_the_one_that_maximum_likelihood_finds(shape: float) -> None:
+    values = genpareto.rvs(shape, scale=2.0, size=200_000, random_state=np.random.default_rng(3))
+    found = calibration_of(values, None)
+    likeliest, _, scale = genpareto.fit(values[values > found.level[0]] - found.level[0], floc=0)
+    assert found.shape[0] == pytest.approx(likeliest, abs=0.05)
+    assert found.scale[0] == pytest.approx(scale, rel=0.05)
+    assert found.threshold[0] == pytest.approx(genpareto.isf(1e-3, shape, scale=2.0), rel=0.05)
+    rare = genpareto.isf(np.array([1e-4, 1e-5]), shape, scale=2.0)
+    assert found.rarity(np.zeros(2, np.int64), rare) == pytest.approx([4, 5], rel=0.06)
+
+
+@pytest.mark.parametrize("n", [100, 300, 720, 5000])
+def test_one_normal_window_in_a_thousand_is_anomalous(n: int) -> None:
+    sensors = 400
+    random = np.random.default_rng(n)
+    cases = ((random.standard_normal((sensors, n)) ** 2, chi2(1).sf), (random.gumbel(size=(sensors, n)), gumbel_r.sf))
+    for raw, survival in cases:
+        found = calibrate(raw.ravel(), np.arange(sensors + 1) * n, None)
+        assert 0.0005 < np.median(survival(found.threshold)) < 0.002
+        assert 0.0005 < survival(found.threshold).mean() < 0.0035
+
+
+def test_the_tail_of_bounded_scores_is_never_heavier_than_exponential() -> None:
+    found = calibration_of(np.random.default_rng(1).uniform(size=20_000), None)
+    assert found.shape[0] == 0
+    assert found.scale[0] == pytest.approx(0.01, rel=0.1)
+
+
+def test_a_sensor_that_shows_no_tail_finds_all_that_is_new_critical() -> None:
+    for scores in (np.full(300, 2.5), np.repeat([1.0, 2.0], 150)):
+        found = calibration_of(scores, None)
+        assert score(found, np.array([scores.max()]))[0] < 50
+        assert score(found, np.array([scores.max() + 1.0]))[0] == 100
 
 
 def test_a_sensor_without_scores_has_no_calibration() -> None:

@@ -15,7 +15,7 @@ from sklearn.svm import OneClassSVM
 
 from sensorwatch.configuration import EstimatorPolicy, canonical_json
 from sensorwatch.detectors import Series, detector
-from sensorwatch.detectors.estimator import packed
+from sensorwatch.detectors.estimator import Estimator, packed
 from sensorwatch.detectors.stored import estimator_from_bytes, estimator_to_bytes
 from sensorwatch.errors import InvalidInputError
 
@@ -59,13 +59,13 @@ def test_any_outlier_detector_tells_far_from_near_and_repeats(chosen: str) -> No
     assert fitted.reasons == (None, None)
     assert fitted.params.equals(ours.fit(series_of(NOISE, NOISE + 5)).params)
     raw = ours.score(fitted.params, series_of(np.array([20.0, 60.0]), np.array([25.0, 60.0])))
-    assert (raw > ours.threshold).tolist() == [False, True, False, True]
+    assert (raw > Estimator.threshold).tolist() == [False, True, False, True]
 
 
 def test_a_density_finds_its_own_training_data_normal() -> None:
     ours = detector("sklearn", DENSITY)
     fitted = ours.fit(series_of(NOISE))
-    assert (ours.score(fitted.params, series_of(NOISE)) <= ours.threshold).all()
+    assert (ours.score(fitted.params, series_of(NOISE)) <= Estimator.threshold).all()
 
 
 def test_the_parameters_say_what_was_asked_for() -> None:

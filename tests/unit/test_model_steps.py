@@ -149,7 +149,7 @@ def test_an_imported_model_replaces_a_trained_one_and_is_calibrated_on_its_windo
     assert scene.import_(svm_file()).calibrated == 1
     row = scene.row(0)
     assert (row["detector"], row["first_training_end"]) == ("sklearn", NOON.timestamp())
-    assert row["spread"] != 1.0
+    assert row["scale"] != 1.0
 
 
 def test_training_leaves_an_imported_model_alone_until_a_rule_names_its_sensor(scene: Scene) -> None:

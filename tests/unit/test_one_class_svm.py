@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
 from sensorwatch.detectors import Series, detector
+from sensorwatch.detectors.one_class_svm import OneClassSvm
 
 
 def one(values: np.ndarray) -> Series:
@@ -68,7 +69,7 @@ def test_ocsvm_is_the_exact_optimum(kind: str, seed: int) -> None:
     raw = ocsvm.score(ocsvm.fit(one(values)).params, one(points))
     np.testing.assert_allclose(raw, -decision, rtol=0, atol=1e-6)
     clear = np.abs(decision) > 1e-6
-    np.testing.assert_array_equal((raw > ocsvm.threshold)[clear], (labels < 0)[clear])
+    np.testing.assert_array_equal((raw > OneClassSvm.threshold)[clear], (labels < 0)[clear])
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -81,7 +82,7 @@ def test_ocsvm_sklearn_is_scikit_learn_label_for_label(kind: str, seed: int) -> 
     raw = ocsvm.score(ocsvm.fit(one(values)).params, one(points))
     np.testing.assert_allclose(raw, -decision, rtol=0, atol=1e-12)
     clear = np.abs(decision) > 1e-9
-    np.testing.assert_array_equal((raw > ocsvm.threshold)[clear], (labels < 0)[clear])
+    np.testing.assert_array_equal((raw > OneClassSvm.threshold)[clear], (labels < 0)[clear])
 
 
 @pytest.mark.parametrize("width", [15.0, 15.59, 15.61, 16.0, 20.0])
@@ -119,7 +120,7 @@ def test_no_training_value_is_an_anomaly_of_ocsvm(kind: str) -> None:
     values = sensor(kind, 11)
     ocsvm = detector("ocsvm")
     raw = ocsvm.score(ocsvm.fit(one(values)).params, one(values))
-    assert (raw <= ocsvm.threshold).all()
+    assert (raw <= OneClassSvm.threshold).all()
 
 
 def test_what_is_normal_to_ocsvm_is_the_training_range() -> None:
@@ -136,7 +137,7 @@ def test_to_a_constant_sensor_its_value_is_normal_and_nothing_else(name: str, co
     params = ocsvm.fit(one(np.full(300, constant))).params
     other = constant * (1 + 1e-9) if constant else 1e-9
     raw = ocsvm.score(params, one(np.array([constant, np.nextafter(constant, 1e13) if constant else 0.0, other])))
-    assert (raw > ocsvm.threshold).tolist() == [False, False, True]
+    assert (raw > OneClassSvm.threshold).tolist() == [False, False, True]
     assert ocsvm.expected_range(params)[0][0] == pytest.approx(constant)
 
 

@@ -48,7 +48,10 @@ def models(*sensor_ids: int, end: int = 1000) -> pa.Table:
             "first_training_end": end,
             "version": "",
             "center": -1.0,
-            "spread": 0.5,
+            "level": -0.2,
+            "tail_share": 0.02,
+            "scale": 0.5,
+            "shape": 0.1,
             "threshold": 0.0,
         }
         for sensor_id in sensor_ids
