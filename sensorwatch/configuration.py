@@ -66,7 +66,7 @@ STORED_PREFIX = "stored:"
 NO_PARAMETERS = "{}"
 """The specification of a detector that takes no parameters, or is given none."""
 
-_TRAINABLE = ("ocsvm", "ocsvm_sklearn", "sklearn")
+_TRAINABLE = ("ar_season", "ewma", "kmeans", "ocsvm", "ocsvm_sklearn", "pca_maha", "range", "shift", "sklearn")
 """The detectors that a rule may name; a test holds them to the registry, which is too heavy to be loaded here."""
 
 _ESTIMATOR_DETECTOR = "sklearn"
@@ -254,11 +254,11 @@ def parse_configuration(content: str | bytes, place: str) -> Configuration:
 
     Examples
     --------
-    >>> parse_configuration("detectors: [{device: 'press-*', detector: nonsense}]", "sensorwatch.yaml")
+    >>> parse_configuration("detectors: [{detector: nonsense}]", "sensorwatch.yaml")
     Traceback (most recent call last):
     ...
     sensorwatch.errors.SettingsError: sensorwatch.yaml: detectors.0: unknown detector `nonsense`; expected one of \
-ocsvm, ocsvm_sklearn, sklearn; got `{'device': 'press-*', 'detector': 'nonsense'}`
+ar_season, ewma, kmeans, ocsvm, ocsvm_sklearn, pca_maha, range, shift, sklearn; got `{'detector': 'nonsense'}`
     """
     try:
         text = content.decode("utf-8") if isinstance(content, bytes) else content

@@ -3,7 +3,7 @@
 A candidate is refused when one of these holds, looked at in this order:
 
 not finite
-    It gives some of its own training windows a raw score that is no finite number.
+    It gives some of its own training windows an infinite raw score, or none of them any.
 flags everything
     It flags more than the allowed share of the windows that it was trained on.
 accepts everything
@@ -136,7 +136,9 @@ def _limits(chosen: Detector, raw: Floats, series: Series) -> Floats:
 
 
 def _not_finite(series: Series, raw: Floats) -> dict[int, str]:
-    bad = _counts(series, ~np.isfinite(raw))
+    # A detector that looks back has no score of the first windows, but it has to have some.
+    unscored = _counts(series, np.isnan(raw))
+    bad = np.where(unscored == series.lengths, unscored, _counts(series, np.isinf(raw)))
     return {
         int(i): f"its scores of {bad[i]} of {series.lengths[i]} training windows are not finite; "
         "another DETECTOR may suit the sensor"

@@ -1,6 +1,13 @@
 """What a detector is: a model of one sensor's values, fitted and applied for many sensors at once.
 
 A detector gives raw scores only; :mod:`sensorwatch.calibration` turns them into 0-100, a severity and a decision.
+
+**Memory.** Some detectors judge a window by those before it. What they need of these is a part of a sensor's
+parameters, the field ``memory``, and says how far it goes (``as_of``). Windows after that continue from it; a series
+that begins at or before it is scored as if nothing had come before it, and its first windows may then have no score. So
+a model that was just fitted goes on where its training ended, and scoring window by window, with :func:`after` in
+between, gives the scores of scoring all at once. Memories are in the sensors' own units and do not depend on what else
+was fitted: a new model of the same detector can go on with the memory of the former.
 """
 
 from __future__ import annotations
@@ -9,12 +16,32 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import pyarrow as pa
 
-__all__ = ["Deciding", "Detector", "Fitted", "Series", "anomalous"]
+__all__ = [
+    "MEMORY",
+    "Comparing",
+    "Deciding",
+    "Detector",
+    "Expected",
+    "Expecting",
+    "Fitted",
+    "Remembering",
+    "Series",
+    "after",
+    "anomalous",
+    "memory_times",
+    "with_memory",
+]
+
+MEMORY = "memory"
+"""Field of the parameters that holds what a detector remembers of the windows before those it is given."""
+
+_NEVER = int(np.iinfo(np.int64).min)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +160,8 @@ class Detector(Protocol):
     def score(self, params: pa.StructArray, series: Series) -> npt.NDArray[np.float64]:
         """Return raw scores, shape ``(n_values,)``: the higher, the more anomalous.
 
-        NaN where the value is NaN or the sensor has no parameters. ``series`` is not changed.
+        NaN where the value is NaN, the sensor has no parameters, or too little is known of the windows before. A score
+        depends on the parameters, the window and those before it, never on those after it. ``series`` is not changed.
         """
         ...
 
@@ -153,6 +181,86 @@ class Deciding(Protocol):
     def anomalous(self, params: pa.StructArray, series: Series) -> npt.NDArray[np.bool_]:
         """Return whether each raw score is above the threshold, shape ``(n_values,)``; False for NaN."""
         ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A detector that judges a window by those before it."""
+
+    def advance(self, params: pa.StructArray, series: Series) -> pa.StructArray:
+        """Return the memories after the series, one per sensor; those of sensors without windows as they were."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a window's value was expected to be, and from where to where it would have been normal.
+
+    Attributes
+    ----------
+    value, low, high
+        Each of shape ``(n_values,)``, NaN where there is no score.
+    """
+
+    value: npt.NDArray[np.float64]
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+
+
+@runtime_checkable
+class Expecting(Protocol):
+    """A detector that expects a value, which may differ from window to window."""
+
+    def expected(self, params: pa.StructArray, series: Series, threshold: npt.NDArray[np.float64]) -> Expected:
+        """Return the expected values, and the band in which raw scores are at most ``threshold`` of each sensor.
+
+        ``threshold`` has shape ``(n_sensors,)``.
+        """
+        ...
+
+
+@runtime_checkable
+class Comparing(Protocol):
+    """A detector that knows usual patterns, and so which one a window and those before it come nearest to.
+
+    Attributes
+    ----------
+    size
+        Windows of a pattern, the last being the window itself.
+    """
+
+    size: int
+
+    def nearest_patterns(self, params: pa.StructArray, series: Series) -> npt.NDArray[np.float64]:
+        """Return the nearest usual pattern of each window, in the sensor's unit, oldest value first.
+
+        Shape ``(n_values, size)``; NaN where there is no score.
+        """
+        ...
+
+
+def after(detector: Detector, params: pa.StructArray, series: Series) -> pa.StructArray:
+    """Return the parameters with which scoring goes on after the series; the same for a detector without memory."""
+    if isinstance(detector, Remembering):
+        return with_memory(params, detector.advance(params, series))
+    return params
+
+
+def with_memory(params: pa.StructArray, memory: pa.StructArray) -> pa.StructArray:
+    """Return the parameters with other memories, shape ``(n_sensors,)``."""
+    fields = [memory if field.name == MEMORY else params.field(field.name) for field in params.type]
+    return pa.StructArray.from_arrays(fields, fields=list(params.type), mask=params.is_null())
+
+
+def memory_times(params: pa.StructArray) -> npt.NDArray[np.int64]:
+    """Return how far each sensor's memory goes, shape ``(n_sensors,)``, in seconds since 1970-01-01T00:00:00Z.
+
+    It is the end of the last window that it knows; the lowest integer where there is no memory or no model.
+    """
+    if params.type.get_field_index(MEMORY) < 0:
+        return np.full(len(params), _NEVER)
+    times = pc.fill_null(params.field(MEMORY).field("as_of"), _NEVER).to_numpy(zero_copy_only=False)
+    return np.where(params.is_valid().to_numpy(zero_copy_only=False), times, _NEVER)
 
 
 def anomalous(

@@ -30,12 +30,15 @@ import numpy as np
 import pyarrow as pa
 
 from sensorwatch.detectors import active_set
-from sensorwatch.detectors.base import Fitted, Series
-from sensorwatch.detectors.kernel_decision import CLOSED_FORM_WIDTH, CONSTANT, GAMMA, TIE, KernelDecision
+from sensorwatch.detectors.base import Fitted
+from sensorwatch.detectors.kernel_decision import CLOSED_FORM_WIDTH, GAMMA, TIE, KernelDecision
+from sensorwatch.detectors.summary import Summary
 from sensorwatch.errors import InvalidInputError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from sensorwatch.detectors.base import Series
 
     Floats = npt.NDArray[np.float64]
     Flags = npt.NDArray[np.bool_]
@@ -77,7 +80,7 @@ class OneClassSvm:
     def fit(self, series: Series) -> Fitted:
         """Fit one model per sensor; see :meth:`~sensorwatch.detectors.base.Detector.fit`."""
         finite = series.finite()
-        summary = _Summary.of(finite)
+        summary = Summary.of(finite)
         reasons = summary.reasons()
         sound = np.array([reason is None for reason in reasons], dtype=np.bool_)
         constant = sound & summary.constant
@@ -107,7 +110,7 @@ class OneClassSvm:
         """Return the outermost normal values; see :meth:`~sensorwatch.detectors.base.Detector.expected_range`."""
         return KernelDecision.of(params).normal_ranges()
 
-    def _has_closed_form(self, summary: _Summary) -> Flags:
+    def _has_closed_form(self, summary: Summary) -> Flags:
         if not self._exact:
             return np.zeros(len(summary.size), dtype=np.bool_)
         narrow = summary.width <= CLOSED_FORM_WIDTH * summary.scale
@@ -144,74 +147,6 @@ class _Model(NamedTuple):
     intercept: float
 
 
-class _Summary(NamedTuple):
-    """Each sensor's number of values, lowest, highest, mean and standard deviation, all of shape ``(n_sensors,)``."""
-
-    size: Integers
-    lowest: Floats
-    highest: Floats
-    mean: Floats
-    scale: Floats
-
-    @classmethod
-    def of(cls, series: Series) -> _Summary:
-        """Summarise finite values; NaN for a sensor without any, infinite or NaN where the numbers overflow."""
-        columns = np.full((4, series.n_sensors), np.nan)
-        offsets = series.offsets
-        first = 0
-        while first < series.n_sensors:
-            last = int(np.searchsorted(offsets, offsets[first] + _VALUES_AT_ONCE, side="right")) - 1
-            last = max(last, first + 1)
-            cls._summarise(series.part(first, last), columns[:, first:last])
-            first = last
-        return cls(series.lengths, *columns)
-
-    @staticmethod
-    def _summarise(series: Series, columns: Floats) -> None:
-        size = series.lengths
-        filled = np.flatnonzero(size)
-        if not len(filled):
-            return
-        starts, n = series.offsets[filled], size[filled]
-        with np.errstate(over="ignore", invalid="ignore"):
-            lowest = np.minimum.reduceat(series.values, starts)
-            highest = np.maximum.reduceat(series.values, starts)
-            mean = np.add.reduceat(series.values, starts) / n
-            deviation = series.values - np.repeat(mean, n)
-            # The second pass takes out what rounding left in the mean.
-            rest = np.add.reduceat(deviation, starts) / n
-            deviation *= deviation
-            variance = np.add.reduceat(deviation, starts) / n - rest * rest
-            columns[:, filled] = lowest, highest, mean + rest, np.sqrt(np.maximum(variance, 0.0))
-
-    @property
-    def width(self) -> Floats:
-        """Highest less lowest; infinite where that overflows."""
-        with np.errstate(over="ignore"):
-            return self.highest - self.lowest
-
-    @property
-    def constant(self) -> Flags:
-        """Whether a sensor has only one value, up to rounding."""
-        largest = np.maximum(np.abs(self.lowest), np.abs(self.highest))
-        return np.asarray(self.width <= CONSTANT * largest)
-
-    def reasons(self) -> list[str | None]:
-        """Say of each sensor why it can't have a model, None where it can."""
-        reasons: list[str | None] = [None] * len(self.size)
-        usable = np.isfinite(self.width) & np.isfinite(self.mean) & np.isfinite(self.scale)
-        lost = ~self.constant & (self.scale * self.scale < np.finfo(np.float64).tiny)
-        for i in np.flatnonzero((self.size < 2) | ~usable | lost):
-            if self.size[i] < 2:
-                reasons[i] = f"a model needs at least 2 finite values, got {self.size[i]}"
-            else:
-                reasons[i] = (
-                    f"values from {self.lowest[i]:g} to {self.highest[i]:g}: their spread can't be computed in double "
-                    "precision; bring the sensor to another unit"
-                )
-        return reasons
-
-
 @dataclass(frozen=True, slots=True)
 class _Models:
     """Solved sensors: columns of shape ``(n_sensors,)``, and the support vectors of each kind of solution."""
@@ -223,7 +158,7 @@ class _Models:
     batches: list[_Batch]
 
     @classmethod
-    def of(cls, summary: _Summary, constant: Flags, closed: Flags) -> _Models:
+    def of(cls, summary: Summary, constant: Flags, closed: Flags) -> _Models:
         """Return the models of constant sensors, and of those with the closed form."""
         mean, scale = summary.mean.copy(), summary.scale.copy()
         mean[constant] = summary.lowest[constant] / 2 + summary.highest[constant] / 2
@@ -236,7 +171,7 @@ class _Models:
         models._place(rows, np.full(len(rows), 2), vectors.T, np.stack((weight, weight), axis=1), weight * level)
         return models
 
-    def solve_exactly(self, rows: Integers, series: Series, summary: _Summary) -> Integers:
+    def solve_exactly(self, rows: Integers, series: Series, summary: Summary) -> Integers:
         """Solve sensors by active sets; return those whose optimum could not be certified."""
         uncertified = []
         rows = rows[np.argsort(summary.size[rows], kind="stable")]

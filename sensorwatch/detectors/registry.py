@@ -6,9 +6,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sensorwatch.configuration import NO_PARAMETERS, EstimatorPolicy
+from sensorwatch.detectors.ar_season import ArSeason
 from sensorwatch.detectors.estimator import Estimator
+from sensorwatch.detectors.ewma import Ewma
+from sensorwatch.detectors.kmeans import KMeans
 from sensorwatch.detectors.one_class_svm import OneClassSvm
 from sensorwatch.detectors.onnx_model import OnnxModel
+from sensorwatch.detectors.pca_mahalanobis import PcaMahalanobis
+from sensorwatch.detectors.shift import Shift
+from sensorwatch.detectors.value_range import ValueRange
 from sensorwatch.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -22,6 +28,12 @@ _DETECTORS: tuple[Detector, ...] = (
     OneClassSvm("ocsvm", exact=True),
     OneClassSvm("ocsvm_sklearn", exact=False),
     Estimator(),
+    ArSeason(),
+    Ewma(),
+    KMeans(),
+    PcaMahalanobis(),
+    Shift(),
+    ValueRange(),
 )
 
 

@@ -253,9 +253,7 @@ def test_the_manifest_says_where_the_models_come_from(store: FakeStore, registry
 
 
 def test_an_unknown_detector_is_named_with_those_that_exist(store: FakeStore, registry: FakeRegistry) -> None:
-    with pytest.raises(
-        InvalidInputError, match=r"`nonsense`; expected one of ocsvm, ocsvm_sklearn, sklearn: .*DETECTOR"
-    ):
+    with pytest.raises(InvalidInputError, match=r"`nonsense`; expected one of .*ocsvm, ocsvm_sklearn, .*: .*DETECTOR"):
         run(store, registry, detector_name="nonsense")
 
 

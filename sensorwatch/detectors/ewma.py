@@ -1,0 +1,261 @@
+"""Exponentially weighted moving average: how far a value lies from where the sensor has lately been.
+
+Level and variance follow the values with the weight 0.01 each; one that lies more than 3 standard deviations off moves
+them as if it lay 3 off, so that an anomaly is not learnt at once, and a lasting change is in the end. The raw score is
+the distance from the level before, in standard deviations. These never fall below a tenth of that of training, or a
+stretch of equal values would make a sensation of the next one.
+
+A value more or less does not matter to an average over some hundred of them: gaps are passed over.
+
+Source: S. W. Roberts, Control chart tests based on geometric moving averages, Technometrics 1 (1959); the variance
+follows W. Stallings et al., as RFC 6298 uses it; the clipping is Huber's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from sensorwatch.detectors.base import MEMORY, Expected, Fitted, Series, memory_times
+from sensorwatch.detectors.kernel_decision import CONSTANT
+from sensorwatch.detectors.summary import Summary
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Integers = npt.NDArray[np.int64]
+
+__all__ = ["Ewma"]
+
+_WEIGHT = 0.01
+_CLIP = 3.0
+_LEAST_SHARE = 0.1
+_LEAST_SCALE = 1e-150
+"""Its square is still a number."""
+
+_LEAST_SCORE = 1e-3
+"""What is nearer lies at the level, up to rounding."""
+
+_LARGEST = 1e300
+_CELLS_AT_ONCE = 1 << 20
+"""Values that are laid out in time at once."""
+
+_MEMORY = pa.struct(
+    [pa.field("as_of", pa.int64()), pa.field("level", pa.float64()), pa.field("variance", pa.float64())]
+)
+_PARAMS = pa.struct(
+    [
+        pa.field("center", pa.float64()),
+        pa.field("scale", pa.float64()),
+        pa.field("least", pa.float64()),
+        pa.field(MEMORY, _MEMORY),
+    ]
+)
+
+
+class Ewma:
+    """The detector ``ewma``."""
+
+    name = "ewma"
+    threshold = None
+
+    def fit(self, series: Series) -> Fitted:
+        """Run through the training values; see :meth:`~sensorwatch.detectors.base.Detector.fit`."""
+        finite = series.finite()
+        summary = Summary.of(finite)
+        reasons = summary.reasons()
+        sound = np.array([reason is None for reason in reasons], np.bool_)
+        rounding = CONSTANT * np.maximum(np.abs(summary.lowest), np.abs(summary.highest))
+        scale = np.maximum(summary.scale, np.maximum(rounding, _LEAST_SCALE))
+        least = np.maximum(scale * _LEAST_SHARE, rounding)
+        center, scale, least = (np.where(sound, column, 1.0) for column in (summary.mean, scale, least))
+        with np.errstate(all="ignore"):
+            run = _run(_Start(center, scale * scale, least), finite)
+        memory = _packed_memory(_last_times(finite), run.last_level, run.last_variance, sound)
+        columns = [pa.array(np.where(sound, column, 0.0)) for column in (center, scale, least)]
+        params = pa.StructArray.from_arrays([*columns, memory], fields=list(_PARAMS), mask=pa.array(~sound))
+        return Fitted(params, tuple(reasons))
+
+    def score(self, params: pa.StructArray, series: Series) -> Floats:
+        """Return distances from the level; see :meth:`~sensorwatch.detectors.base.Detector.score`."""
+        raw = np.full(len(series.values), np.nan)
+        with np.errstate(all="ignore"):
+            distance = np.abs(_followed(params, series)[1].distance)
+        distance[distance < _LEAST_SCORE] = 0.0
+        raw[np.isfinite(series.values)] = np.minimum(distance, _LARGEST)
+        fitted = np.repeat(params.is_valid().to_numpy(zero_copy_only=False), series.lengths)
+        raw[np.isinf(series.values) & fitted] = np.inf
+        return raw
+
+    def advance(self, params: pa.StructArray, series: Series) -> pa.StructArray:
+        """Return level and variance after the series; see :meth:`~sensorwatch.detectors.base.Remembering.advance`."""
+        with np.errstate(all="ignore"):
+            finite, run = _followed(params, series)
+        as_of = np.where(finite.lengths > 0, _last_times(finite), memory_times(params))
+        fitted = params.is_valid().to_numpy(zero_copy_only=False)
+        return _packed_memory(as_of, run.last_level, run.last_variance, fitted)
+
+    def expected(self, params: pa.StructArray, series: Series, threshold: Floats) -> Expected:
+        """Return level and band; see :meth:`~sensorwatch.detectors.base.Expecting.expected`."""
+        value, low, high = (np.full(len(series.values), np.nan) for _ in range(3))
+        known = np.isfinite(series.values)
+        with np.errstate(all="ignore"):
+            finite, run = _followed(params, series, deviations=True)
+            level = finite.values - run.distance * run.deviation
+            reach = run.deviation * np.repeat(threshold, finite.lengths)
+        value[known], low[known], high[known] = level, level - reach, level + reach
+        return Expected(value, low, high)
+
+    def expected_range(self, params: pa.StructArray) -> tuple[Floats, Floats]:
+        """Return NaN, as the level moves; see :meth:`~sensorwatch.detectors.base.Detector.expected_range`."""
+        return np.full(len(params), np.nan), np.full(len(params), np.nan)
+
+
+class _Start(NamedTuple):
+    """Where sensors stand before a series, and the least standard deviation of each; shape ``(n_sensors,)``."""
+
+    level: Floats
+    variance: Floats
+    least: Floats
+
+
+class _Run(NamedTuple):
+    """What a run over values gave.
+
+    Attributes
+    ----------
+    distance
+        Of each value from the level before it, in standard deviations before it; signed, shape ``(n_values,)``.
+    deviation
+        That standard deviation, shape ``(n_values,)``; empty where it was not asked for.
+    last_level, last_variance
+        After the last value of each sensor, shape ``(n_sensors,)``.
+    """
+
+    distance: Floats
+    deviation: Floats
+    last_level: Floats
+    last_variance: Floats
+
+
+def _followed(params: pa.StructArray, series: Series, *, deviations: bool = False) -> tuple[Series, _Run]:
+    """Return the finite values, and the run over them from where the sensors stand."""
+    missing = params.is_null().to_numpy(zero_copy_only=False)
+    center, scale, least = (
+        np.where(missing, np.nan, params.field(name).to_numpy(zero_copy_only=False))
+        for name in ("center", "scale", "least")
+    )
+    memory = params.field(MEMORY)
+    level, variance = (
+        np.where(missing, np.nan, memory.field(name).to_numpy(zero_copy_only=False)) for name in ("level", "variance")
+    )
+    begins = np.full(series.n_sensors, np.iinfo(np.int64).max)
+    filled = np.flatnonzero(series.lengths)
+    begins[filled] = series.times[series.offsets[filled]]
+    goes_on = begins > memory_times(params)
+    start = _Start(np.where(goes_on, level, center), np.where(goes_on, variance, scale * scale), least)
+    finite = series.finite()
+    return finite, _run(start, finite, deviations=deviations)
+
+
+def _run(start: _Start, series: Series, *, deviations: bool = False) -> _Run:
+    """Follow finite values, all sensors side by side."""
+    distance, deviation = np.empty(len(series.values)), np.empty(len(series.values) if deviations else 0)
+    last_level, last_variance = start.level.copy(), start.variance.copy()
+    # The longest first: those that still have values are always the first ones.
+    order = np.argsort(-series.lengths, kind="stable")
+    order = order[: np.count_nonzero(series.lengths)]
+    first = 0
+    while first < len(order):
+        longest = int(series.lengths[order[first]])
+        rows = order[first : first + max(1, _CELLS_AT_ONCE // longest)]
+        block = _Block.of(series, rows)
+        own = _Start(*(column[rows] for column in start))
+        found = _side_by_side(own, block.columns(series.values), block.lengths, deviations=deviations)
+        block.put_back(found.distance, distance)
+        if deviations:
+            block.put_back(found.deviation, deviation)
+        last_level[rows], last_variance[rows] = found.last_level, found.last_variance
+        first += len(rows)
+    return _Run(distance, deviation, last_level, last_variance)
+
+
+class _Block(NamedTuple):
+    """Where the values of some sensors stand: one after the other, or else at ``place``, shape ``(n, longest)``."""
+
+    stretch: slice | None
+    place: Integers
+    used: npt.NDArray[np.bool_]
+    lengths: Integers
+
+    @classmethod
+    def of(cls, series: Series, rows: Integers) -> _Block:
+        lengths = series.lengths[rows]
+        begin, longest = int(series.offsets[rows[0]]), int(lengths[0])
+        if lengths[-1] == longest and (np.diff(rows) == 1).all():
+            nothing = np.empty((0, longest), np.int64)
+            return cls(slice(begin, begin + len(rows) * longest), nothing, nothing.astype(np.bool_), lengths)
+        step = np.arange(longest)
+        used = step < lengths[:, None]
+        place = series.offsets[rows, None] + np.minimum(step, lengths[:, None] - 1)
+        return cls(None, place, used, lengths)
+
+    def columns(self, values: Floats) -> Floats:
+        """Return the values, a column per sensor, each time's side by side in memory."""
+        rows = values[self.place] if self.stretch is None else values[self.stretch].reshape(len(self.lengths), -1)
+        return rows.T.copy()
+
+    def put_back(self, columns: Floats, values: Floats) -> None:
+        """Write columns back to where their values came from."""
+        if self.stretch is None:
+            values[self.place[self.used]] = columns.T[self.used]
+        else:
+            values[self.stretch].reshape(len(self.lengths), -1)[:] = columns.T
+
+
+def _side_by_side(start: _Start, values: Floats, lengths: Integers, *, deviations: bool) -> _Run:
+    """Follow values of shape ``(n_times, n_sensors)``; sensors are ordered by length, the longest first.
+
+    The values are overwritten by the distances.
+    """
+    kept = np.empty_like(values) if deviations else np.empty((0, len(lengths)))
+    spare = np.empty(len(lengths))
+    level, variance = start.level.copy(), start.variance.copy()
+    least = start.least * start.least
+    at_work = np.searchsorted(-lengths, -np.arange(len(values)), side="left")
+    clipped, moved = np.empty(len(lengths)), np.empty(len(lengths))
+    for i, n in enumerate(at_work.tolist()):
+        # The sensors that still have values are the first ones; all arithmetic is done in place.
+        distance, deviation = values[i, :n], kept[i, :n] if deviations else spare[:n]
+        d, step, now, spread = clipped[:n], moved[:n], level[:n], variance[:n]
+        np.sqrt(spread, out=deviation)
+        np.subtract(distance, now, out=distance)
+        np.divide(distance, deviation, out=distance)
+        # From here on in units of the standard deviation.
+        np.minimum(distance, _CLIP, out=d)
+        np.maximum(d, -_CLIP, out=d)
+        np.multiply(d, deviation, out=step)
+        np.multiply(step, _WEIGHT, out=step)
+        np.add(now, step, out=now)
+        np.multiply(d, d, out=d)
+        np.multiply(d, _WEIGHT, out=d)
+        np.add(d, 1.0 - _WEIGHT, out=d)
+        np.multiply(spread, d, out=spread)
+        np.maximum(spread, least[:n], out=spread)
+    return _Run(values, kept, level, variance)
+
+
+def _last_times(series: Series) -> Integers:
+    """Return the end of each sensor's last window; the lowest integer where there is none."""
+    times = np.full(series.n_sensors, np.iinfo(np.int64).min)
+    filled = np.flatnonzero(series.lengths)
+    times[filled] = series.times[series.offsets[filled + 1] - 1]
+    return times
+
+
+def _packed_memory(as_of: Integers, level: Floats, variance: Floats, sound: npt.NDArray[np.bool_]) -> pa.StructArray:
+    columns = [pa.array(as_of), pa.array(np.where(sound, level, 0.0)), pa.array(np.where(sound, variance, 0.0))]
+    return pa.StructArray.from_arrays(columns, fields=list(_MEMORY), mask=pa.array(~sound))

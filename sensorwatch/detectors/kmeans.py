@@ -1,0 +1,106 @@
+"""Distance to the nearest of 16 usual patterns of 96 windows.
+
+The usual patterns are the centres that k-means finds among the training patterns: of scaled values, not of each pattern
+standardised by itself, so that a pattern of the usual shape at an unusual level is unusual. The raw score is the root
+mean square distance of the last 96 values from the nearest centre. It is high for as long as an anomaly is among them:
+a detector of stretches, and one that says which pattern would have been normal.
+
+Centres are sought among 2,048 patterns at most, evenly spread over the training; neighbours are nearly the same.
+
+Source: S. P. Lloyd, Least squares quantization in PCM, 1982, with the seeding of D. Arthur and S. Vassilvitskii,
+k-means++, 2007; on subsequences as in Yairi et al., Fault detection by mining association rules from house-keeping
+data, 2001.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from sensorwatch.detectors.lagged import Lagged
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from sensorwatch.detectors.base import Series
+
+    Floats = npt.NDArray[np.float64]
+
+__all__ = ["KMeans"]
+
+_CENTRES = 16
+_MOST_PATTERNS = 2048
+_ITERATIONS = 20
+_SEED = 0
+
+
+class KMeans(Lagged):
+    """The detector ``kmeans``."""
+
+    name = "kmeans"
+    size = 96
+    fields = (pa.field("centres", pa.list_(pa.float32())),)
+
+    def _fit_patterns(self, found: Floats) -> dict[str, Any]:
+        stride = max(-(-len(found) // _MOST_PATTERNS), min(4, len(found) // (4 * _CENTRES)))
+        # Centres are stored in single precision: half the size, and far below what any sensor resolves.
+        centres = _centres(np.ascontiguousarray(found[:: max(stride, 1)]))
+        return {"centres": centres.astype(np.float32).ravel()}
+
+    def _measure(self, row: Mapping[str, Any], found: Floats) -> Floats:
+        nearest = self._nearest(row, found)
+        nearest -= found
+        distance: Floats = np.sqrt(np.einsum("ij,ij->i", nearest, nearest) / self.size)
+        return distance
+
+    def nearest_patterns(self, params: pa.StructArray, series: Series) -> Floats:
+        """Return the nearest centres; see :meth:`~sensorwatch.detectors.base.Comparing.nearest_patterns`."""
+        nearest = np.full((len(series.values), self.size), np.nan)
+        for row, place, found in self._found(params, series):
+            nearest[place] = row["center"] + row["scale"] * self._nearest(row, found)
+        return nearest
+
+    def _nearest(self, row: Mapping[str, Any], found: Floats) -> Floats:
+        """Return the centre nearest to each pattern, shape ``(n_patterns, size)``."""
+        centres = row["centres"].astype(np.float64).reshape(-1, self.size)
+        closeness = found @ centres.T
+        closeness -= np.einsum("ij,ij->i", centres, centres) / 2
+        return np.asarray(centres[closeness.argmax(axis=1)])
+
+
+def _centres(points: Floats) -> Floats:
+    """Return the centres of Lloyd's algorithm, shape ``(at most 16, size)``."""
+    centres = _seeds(points)
+    nearest = np.full(len(points), -1)
+    for _ in range(_ITERATIONS):
+        closeness = points @ centres.T
+        closeness -= np.einsum("ij,ij->i", centres, centres) / 2
+        former, nearest = nearest, closeness.argmax(axis=1)
+        if (nearest == former).all():
+            break
+        members = np.zeros((len(centres), len(points)))
+        members[nearest, np.arange(len(points))] = 1.0
+        counts = members.sum(axis=1)
+        used = counts > 0
+        centres[used] = (members @ points)[used] / counts[used, None]
+    return centres
+
+
+def _seeds(points: Floats) -> Floats:
+    """Return distinct patterns, each chosen with a chance in proportion to its squared distance from those before."""
+    random = np.random.default_rng(_SEED)
+    squares = np.einsum("ij,ij->i", points, points)
+    chosen = [int(random.integers(len(points)))]
+    distance = np.full(len(points), np.inf)
+    while True:
+        centre = points[chosen[-1]]
+        distance = np.minimum(distance, np.maximum(squares - 2 * (points @ centre) + centre @ centre, 0.0))
+        distance[chosen] = 0.0
+        total = distance.sum()
+        if len(chosen) == _CENTRES or total <= 0:
+            return points[chosen]
+        chosen.append(min(int(np.searchsorted(np.cumsum(distance), random.random() * total)), len(points) - 1))

@@ -1,0 +1,197 @@
+"""What the detectors share that judge the pattern of a window and those just before it.
+
+Values are centred and scaled by the sensor's training median and quartiles; patterns are made by
+:mod:`~sensorwatch.detectors.lags`. The memory is the windows that the next pattern begins with, as they were.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from sensorwatch.detectors.base import MEMORY, Expected, Fitted, Series
+from sensorwatch.detectors.lags import median_step, patterns
+from sensorwatch.detectors.robust import center_and_scale
+from sensorwatch.detectors.rows import ParameterRows
+from sensorwatch.detectors.summary import Summary
+from sensorwatch.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Integers = npt.NDArray[np.int64]
+    _Expect = Callable[[Mapping[str, Any], Floats, Floats], tuple[Floats, Floats]]
+    """From parameters, patterns and limits of raw scores to the expected last values, and how far off they may lie."""
+
+__all__ = ["Lagged", "Past"]
+
+_LARGEST = 1e6
+"""Scaled values are cut here: products of them stay numbers."""
+
+_LEAST_PATTERNS = 32
+_PATTERNS_AT_ONCE = 2048
+"""Copies of so many stay in the processor's cache."""
+
+_LEAST_SCORE = 1e-3
+"""In scaled units; what is nearer is as usual, up to rounding."""
+
+_MEMORY = pa.struct(
+    [
+        pa.field("as_of", pa.int64()),
+        pa.field("times", pa.list_(pa.int64())),
+        pa.field("values", pa.list_(pa.float64())),
+    ]
+)
+
+
+class Past(NamedTuple):
+    """Finite windows of one sensor, those that it remembers first; the last ``new`` of them are the series' own."""
+
+    times: Integers
+    values: Floats
+    new: int
+
+
+class Lagged(ABC):
+    """A detector of patterns; a subclass says what it fits to them and what it measures.
+
+    Attributes
+    ----------
+    size
+        Steps of a pattern.
+    fields
+        The subclass's own parameters.
+    """
+
+    name: str
+    size: int
+    fields: ClassVar[tuple[pa.Field, ...]]
+    threshold = None
+
+    @abstractmethod
+    def _fit_patterns(self, found: Floats) -> dict[str, Any]:
+        """Return the subclass's own parameters; ``found`` has shape ``(n_patterns, size)``."""
+
+    @abstractmethod
+    def _measure(self, row: Mapping[str, Any], found: Floats) -> Floats:
+        """Return the statistic of each pattern of scaled values: at least 0, the higher, the less usual."""
+
+    def _base(self, row: Mapping[str, Any], past: Past) -> Floats:
+        """Return what scaled values are counted from, shape ``(n_windows,)``."""
+        return np.full(len(past.times), row["center"])
+
+    def _scaled(self, row: Mapping[str, Any], past: Past) -> Floats:
+        scaled: Floats = (past.values - self._base(row, past)) / row["scale"]
+        return np.clip(scaled, -_LARGEST, _LARGEST, out=scaled)
+
+    def _prepare(self, past: Past) -> dict[str, Any]:
+        """Return step, center and scale of training windows."""
+        center, scale = center_and_scale(past.values)
+        return {"step": median_step(past.times), "center": center, "scale": scale}
+
+    @property
+    def _type(self) -> pa.DataType:
+        common = [pa.field("step", pa.int64())]
+        common += [pa.field(name, pa.float64()) for name in ("center", "scale")]
+        return pa.struct([*common, *self.fields, pa.field(MEMORY, _MEMORY)])
+
+    def fit(self, series: Series) -> Fitted:
+        """Fit one model per sensor; see :meth:`~sensorwatch.detectors.base.Detector.fit`."""
+        finite = series.finite()
+        reasons = Summary.of(finite).reasons()
+        rows: list[dict[str, Any] | None] = [None] * finite.n_sensors
+        for i, reason in enumerate(reasons):
+            if reason is not None:
+                continue
+            own = slice(finite.offsets[i], finite.offsets[i + 1])
+            try:
+                rows[i] = self._fit_one(Past(finite.times[own], finite.values[own], 0))
+            except InvalidInputError as exc:
+                reasons[i] = str(exc)
+        return Fitted(pa.array(rows, self._type), tuple(reasons))
+
+    def _fit_one(self, past: Past) -> dict[str, Any]:
+        row = self._prepare(past)
+        found = patterns(past.times, self._scaled(row, past), row["step"], self.size)
+        if len(found.values) < _LEAST_PATTERNS:
+            raise InvalidInputError(
+                f"a model needs at least {_LEAST_PATTERNS} stretches of {self.size} windows without long gaps, "
+                f"got {len(found.values)}"
+            )
+        row |= self._fit_patterns(found.values)
+        return row | {MEMORY: _remembered(past, self.size)}
+
+    def score(self, params: pa.StructArray, series: Series) -> Floats:
+        """Return the statistics; see :meth:`~sensorwatch.detectors.base.Detector.score`."""
+        raw = np.full(len(series.values), np.nan)
+        for row, place, found in self._found(params, series):
+            raw[place] = self._measure(row, found)
+        raw[raw < _LEAST_SCORE] = 0.0
+        fitted = np.repeat(params.is_valid().to_numpy(zero_copy_only=False), series.lengths)
+        raw[np.isinf(series.values) & fitted] = np.inf
+        return raw
+
+    def _expected(self, params: pa.StructArray, series: Series, threshold: Floats, expect: _Expect) -> Expected:
+        columns = np.full((3, len(series.values)), np.nan)
+        limits = np.repeat(threshold, series.lengths)
+        for row, place, found in self._found(params, series):
+            value, reach = expect(row, found, limits[place])
+            own = Past(series.times[place], series.values[place], len(place))
+            value = self._base(row, own) + row["scale"] * value
+            reach = row["scale"] * reach
+            columns[:, place] = value, value - reach, value + reach
+        return Expected(*columns)
+
+    def advance(self, params: pa.StructArray, series: Series) -> pa.StructArray:
+        """Return the memories after the series; see :meth:`~sensorwatch.detectors.base.Remembering.advance`."""
+        memories = [
+            None if row is None else _remembered(past, self.size) if past.new else row[MEMORY]
+            for row, past in _pasts(params, series)
+        ]
+        return pa.array(memories, _MEMORY)
+
+    def expected_range(self, params: pa.StructArray) -> tuple[Floats, Floats]:
+        """Return NaN, as it depends on the windows before; see :meth:`~sensorwatch.detectors.base.Detector`."""
+        return np.full(len(params), np.nan), np.full(len(params), np.nan)
+
+    def _found(self, params: pa.StructArray, series: Series) -> Iterator[tuple[dict[str, Any], Integers, Floats]]:
+        """Yield parameters, places in the series, and the patterns that end there, a part of a sensor at a time."""
+        for i, (row, past) in enumerate(_pasts(params, series)):
+            if row is None or not past.new:
+                continue
+            own = slice(int(series.offsets[i]), int(series.offsets[i + 1]))
+            finite = own.start + np.flatnonzero(np.isfinite(series.values[own]))
+            found = patterns(past.times, self._scaled(row, past), row["step"], self.size)
+            known = len(past.times) - past.new
+            begin = int(np.searchsorted(found.window, known))
+            for first in range(begin, len(found.window), _PATTERNS_AT_ONCE):
+                part = slice(first, first + _PATTERNS_AT_ONCE)
+                # Patterns overlap in memory, which makes for slow products of matrices.
+                yield row, finite[found.window[part] - known], np.ascontiguousarray(found.values[part])
+
+
+def _pasts(params: pa.StructArray, series: Series) -> Iterator[tuple[dict[str, Any] | None, Past]]:
+    """Yield every sensor's parameters and its windows, behind those of its memory where they go on from there."""
+    for i, row in enumerate(ParameterRows(params)):
+        own = slice(int(series.offsets[i]), int(series.offsets[i + 1]))
+        times, values = series.times[own], series.values[own]
+        goes_on = row is not None and len(times) > 0 and times[0] > row[MEMORY]["as_of"]
+        finite = np.isfinite(values)
+        if not finite.all():
+            times, values = times[finite], values[finite]
+        new = len(times)
+        if row is not None and goes_on:
+            times = np.concatenate((row[MEMORY]["times"], times))
+            values = np.concatenate((row[MEMORY]["values"], values))
+        yield row, Past(times, values, new)
+
+
+def _remembered(past: Past, size: int) -> dict[str, Any]:
+    kept = slice(max(0, len(past.times) - (size - 1)), None)
+    return {"as_of": int(past.times[-1]), "times": past.times[kept], "values": past.values[kept]}

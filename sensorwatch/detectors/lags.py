@@ -1,0 +1,93 @@
+"""The values just before each window: patterns of a fixed number of steps, with gaps handled.
+
+A sensor's step is the median time between its windows. Where windows are missing for a few steps, the value before them
+stands in for them; after a longer gap the sensor begins anew, and has no pattern until there are enough windows again.
+So a pattern always spans about the same time, and what is missing is never taken for a zero.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Integers = npt.NDArray[np.int64]
+
+__all__ = ["LONGEST_GAP", "Patterns", "median_step", "patterns"]
+
+LONGEST_GAP = 8
+"""Steps; what is further apart is not connected."""
+
+
+class Patterns(NamedTuple):
+    """Patterns of a sensor, oldest first.
+
+    Attributes
+    ----------
+    values
+        Shape ``(n_patterns, size)``, the newest value of each last; read only, and overlapping in memory.
+    window
+        Position of the window that each pattern ends with, shape ``(n_patterns,)``, ascending.
+    """
+
+    values: Floats
+    window: Integers
+
+
+def median_step(times: Integers) -> int:
+    """Return the median time between windows, in seconds; 1 for fewer than two windows.
+
+    Examples
+    --------
+    >>> median_step(np.array([10, 20, 30, 300]))
+    10
+    """
+    return max(1, int(np.median(np.diff(times)))) if len(times) > 1 else 1
+
+
+def patterns(times: Integers, values: Floats, step: int, size: int) -> Patterns:
+    """Return the patterns of ``size`` steps that end with a window each.
+
+    Parameters
+    ----------
+    times
+        Ends of the windows, ascending, in seconds; shape ``(n,)``.
+    values
+        Finite values, shape ``(n,)``.
+    step
+        The sensor's step, in seconds.
+    size
+        Steps of a pattern, the window's own among them.
+
+    Examples
+    --------
+    >>> found = patterns(np.array([10, 20, 40, 500, 510]), np.array([1.0, 2.0, 3.0, 4.0, 5.0]), 10, 2)
+    >>> found.values.tolist(), found.window.tolist()
+    ([[1.0, 2.0], [2.0, 3.0], [4.0, 5.0]], [1, 2, 4])
+    """
+    if len(values) < size and (not len(values) or times[-1] - times[0] < (size - 1) * step / 2):
+        return Patterns(np.empty((0, size)), np.empty(0, np.int64))
+    steps = (np.diff(times) + step // 2) // step
+    if len(steps) and steps.max() > 1:
+        connected = steps <= LONGEST_GAP
+        # The value before fills the steps up to a window; none are filled in a longer gap.
+        slots = np.concatenate(([1], np.where(connected, np.maximum(steps, 1), 1)))
+        position = np.cumsum(slots) - 1
+        began = np.concatenate(([0], np.where(connected, 0, position[1:])))
+        known = position - np.maximum.accumulate(began) >= size - 1
+        values = np.repeat(values, np.append(slots[1:], 1))
+    else:
+        position = np.arange(len(values))
+        known = position >= size - 1
+    window = np.flatnonzero(known)
+    if len(values) < size:
+        return Patterns(np.empty((0, size)), window[:0])
+    views = np.lib.stride_tricks.sliding_window_view(values, size)
+    first = position[window] - (size - 1)
+    if len(first) and first[-1] - first[0] == len(first) - 1:
+        return Patterns(views[first[0] : first[-1] + 1], window)
+    return Patterns(views[first], window)

@@ -1,0 +1,73 @@
+"""Mahalanobis distance of a pattern of 16 windows: unusual together, though each value alone may be usual.
+
+The raw score is the distance of the last 16 scaled values from their training mean under the training covariance, to
+whose diagonal 1 % of its mean is added. It is the length of the pattern along the principal axes, each in units of its
+own spread: the axes on which a sensor hardly ever varies count most.
+
+Source: M.-L. Shyu et al., A novel anomaly detection scheme based on principal component classifier, 2003.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from sensorwatch.detectors.lagged import Lagged
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from sensorwatch.detectors.base import Expected, Series
+
+    Floats = npt.NDArray[np.float64]
+
+__all__ = ["PcaMahalanobis"]
+
+_RIDGE = 0.01
+_LEAST_VARIANCE = 1e-6
+"""Of scaled values; a sensor of one value has none."""
+
+
+class PcaMahalanobis(Lagged):
+    """The detector ``pca_maha``."""
+
+    name = "pca_maha"
+    size = 16
+    fields = (pa.field("mean", pa.list_(pa.float64())), pa.field("whitening", pa.list_(pa.float64())))
+
+    def _fit_patterns(self, found: Floats) -> dict[str, Any]:
+        mean = found.mean(axis=0)
+        centred = found - mean
+        covariance = centred.T @ centred / len(centred)
+        ridge = max(_RIDGE * float(np.trace(covariance)) / self.size, _LEAST_VARIANCE)
+        covariance[np.diag_indices(self.size)] += ridge
+        whitening = np.linalg.inv(np.linalg.cholesky(covariance))
+        return {"mean": mean, "whitening": whitening.ravel()}
+
+    def _measure(self, row: Mapping[str, Any], found: Floats) -> Floats:
+        whitened = self._whitened(row, found)
+        distance: Floats = np.sqrt(np.einsum("ij,ij->i", whitened, whitened))
+        return distance
+
+    def expected(self, params: pa.StructArray, series: Series, threshold: Floats) -> Expected:
+        """Return what the values before make likely; see :meth:`~sensorwatch.detectors.base.Expecting.expected`.
+
+        Where these alone are further off than the threshold, no value is normal: the band has no width.
+        """
+        return self._expected(params, series, threshold, self._expect)
+
+    def _expect(self, row: Mapping[str, Any], found: Floats, limit: Floats) -> tuple[Floats, Floats]:
+        # The whitening is triangular: the last component alone depends on the last value.
+        whitened = self._whitened(row, found)
+        unit = 1.0 / row["whitening"][-1]
+        left = np.maximum(limit * limit - np.einsum("ij,ij->i", whitened[:, :-1], whitened[:, :-1]), 0.0)
+        return found[:, -1] - whitened[:, -1] * unit, np.sqrt(left) * unit
+
+    def _whitened(self, row: Mapping[str, Any], found: Floats) -> Floats:
+        whitening = row["whitening"].reshape(self.size, self.size)
+        whitened: Floats = (found - row["mean"]) @ whitening.T
+        return whitened

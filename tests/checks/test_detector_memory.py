@@ -1,0 +1,154 @@
+"""What every detector must do with the windows before those it scores; a new one is checked by being registered."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sensorwatch.detectors import Comparing, Detector, Expecting, Remembering, Series, after, detectors
+from sensorwatch.detectors.base import memory_times
+
+WINDOW_SECONDS = 300
+TRAINED, IN_ALL = 600, 700
+
+
+@pytest.fixture(params=sorted(detectors()), scope="module")
+def detector(request: pytest.FixtureRequest) -> Detector:
+    return detectors()[request.param]
+
+
+def sensors() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return times and values of one sensor of every kind that makes a difference here."""
+    random = np.random.default_rng(11)
+    noise = random.normal(size=IN_ALL)
+    regular = 1_700_000_100 + np.arange(1, IN_ALL + 1) * WINDOW_SECONDS
+    wave = 20 + 5 * np.sin(np.arange(IN_ALL) * 2 * np.pi / 288) + 0.3 * noise
+    level = np.where(np.arange(IN_ALL) < TRAINED + 30, wave, wave + 15)
+    kept = np.sort(random.choice(IN_ALL, IN_ALL * 3 // 5, replace=False))
+    pause = np.concatenate((np.arange(300), np.arange(300, IN_ALL) + 2000, []))[:IN_ALL].astype(np.int64)
+    broken = wave.copy()
+    broken[::9] = np.nan
+    return {
+        "noise": (regular, noise),
+        "a day's wave": (regular, wave),
+        "another level": (regular, level),
+        "irregular": (regular[kept], wave[kept]),
+        "a long pause": (regular[0] + pause * WINDOW_SECONDS, wave),
+        "not numbers": (regular, broken),
+        "constant": (regular, np.full(IN_ALL, 4.2)),
+        "on and off": (regular, (np.arange(IN_ALL) // 20 % 2).astype(np.float64)),
+        "few": (regular[:40], wave[:40]),
+    }
+
+
+def between(first: float, last: float) -> Series:
+    """Return the sensors' windows from one share of them up to another."""
+    parts = [
+        (
+            times[int(first * len(times)) : int(last * len(times))],
+            values[int(first * len(times)) : int(last * len(times))],
+        )
+        for times, values in sensors().values()
+    ]
+    offsets = np.concatenate(([0], np.cumsum([len(times) for times, _ in parts]))).astype(np.int64)
+    return Series(
+        offsets, np.concatenate([times for times, _ in parts]), np.concatenate([values for _, values in parts])
+    )
+
+
+def per_sensor(raw: np.ndarray, series: Series) -> dict[str, np.ndarray]:
+    return {name: raw[series.offsets[i] : series.offsets[i + 1]] for i, name in enumerate(sensors())}
+
+
+SPLIT = 6 / 7
+
+
+def test_a_model_goes_on_where_its_training_ended(detector: Detector) -> None:
+    params = detector.fit(between(0, SPLIT)).params
+    whole = per_sensor(detector.score(params, between(0, 1)), between(0, 1))
+    rest = per_sensor(detector.score(params, between(SPLIT, 1)), between(SPLIT, 1))
+    for name in whole:
+        np.testing.assert_allclose(rest[name], whole[name][-len(rest[name]) :], rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cuts=st.lists(st.integers(601, 699), max_size=4, unique=True))
+def test_scoring_in_pieces_gives_the_scores_of_scoring_at_once(detector: Detector, cuts: list[int]) -> None:
+    params = detector.fit(between(0, SPLIT)).params
+    at_once = per_sensor(detector.score(params, between(SPLIT, 1)), between(SPLIT, 1))
+    pieces: dict[str, list[np.ndarray]] = {name: [] for name in at_once}
+    ends = [SPLIT, *(cut / IN_ALL for cut in sorted(cuts)), 1.0]
+    for first, last in itertools.pairwise(ends):
+        series = between(first, last)
+        for name, raw in per_sensor(detector.score(params, series), series).items():
+            pieces[name].append(raw)
+        params = after(detector, params, series)
+    for name, raw in at_once.items():
+        np.testing.assert_allclose(np.concatenate(pieces[name]), raw, rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+def test_the_future_never_changes_a_past_score(detector: Detector) -> None:
+    params = detector.fit(between(0, SPLIT)).params
+    series = between(SPLIT, 1)
+    raw = detector.score(params, series)
+    for share in (0.9, 0.99):
+        shorter = between(SPLIT, share)
+        known = per_sensor(detector.score(params, shorter), shorter)
+        for name, scores in per_sensor(raw, series).items():
+            np.testing.assert_allclose(known[name], scores[: len(known[name])], rtol=1e-9, atol=1e-9, err_msg=name)
+    wild = series.values.copy()
+    wild[series.offsets[1:] - 1] = 1e6
+    last = np.zeros(len(wild), np.bool_)
+    last[series.offsets[1:] - 1] = True
+    changed = detector.score(params, Series(series.offsets, series.times, wild))
+    np.testing.assert_allclose(changed[~last], raw[~last], rtol=1e-9, atol=1e-9)
+
+
+def test_a_memory_goes_as_far_as_the_last_window(detector: Detector) -> None:
+    params = detector.fit(between(0, SPLIT)).params
+    if not isinstance(detector, Remembering):
+        assert (memory_times(params) < 0).all()
+        return
+    for series in (between(SPLIT, 0.95), between(0.95, 1)):
+        finite = series.finite()
+        params = after(detector, params, series)
+        fitted = params.is_valid().to_numpy(zero_copy_only=False)
+        last = finite.times[finite.offsets[1:] - 1]
+        np.testing.assert_array_equal(memory_times(params)[fitted], last[fitted])
+    empty = Series(np.zeros(params.__len__() + 1, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    assert after(detector, params, empty).equals(params)
+
+
+def test_a_nearest_pattern_is_as_far_as_the_score_says(detector: Detector) -> None:
+    if not isinstance(detector, Comparing):
+        return
+    params = detector.fit(between(0, SPLIT)).params
+    series = between(0, 1)
+    raw, nearest = detector.score(params, series), detector.nearest_patterns(params, series)
+    assert nearest.shape == (len(raw), detector.size)
+    np.testing.assert_array_equal(np.isnan(nearest).any(axis=1), np.isnan(raw))
+    scale = params.field("scale")[0].as_py()
+    for end in (200, 500, 699):
+        distance = np.sqrt(np.mean((series.values[end + 1 - detector.size : end + 1] - nearest[end]) ** 2))
+        np.testing.assert_allclose(distance / scale, raw[end], rtol=1e-9)
+
+
+def test_an_expected_band_is_where_normal_ends(detector: Detector) -> None:
+    if not isinstance(detector, Expecting):
+        return
+    params = detector.fit(between(0, SPLIT)).params
+    series = between(SPLIT, 1)
+    raw = detector.score(params, series)
+    for threshold in (0.5, 2.0, 6.0):
+        band = detector.expected(params, series, np.full(series.n_sensors, threshold))
+        known = ~np.isnan(raw)
+        np.testing.assert_array_equal(np.isnan(band.value), ~known)
+        assert (band.low[known] <= band.value[known]).all()
+        assert (band.value[known] <= band.high[known]).all()
+        outside = (series.values < band.low) | (series.values > band.high)
+        clear = np.abs(raw - threshold) > 1e-6
+        np.testing.assert_array_equal(outside[known & clear], (raw > threshold)[known & clear])
