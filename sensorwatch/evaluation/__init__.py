@@ -1,0 +1,1 @@
+"""How good detectors are: labelled series, metrics, and the comparison of detectors on them."""

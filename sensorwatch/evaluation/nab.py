@@ -1,0 +1,130 @@
+"""The score of the Numenta Anomaly Benchmark, standard profile.
+
+An anomaly window is worth up to 1, by how early the first detection in it comes, and -1 if there is none; a detection
+outside of all windows costs up to 0.11, less if it follows a window closely. One threshold for all series is chosen so
+that the sum is highest. 100 is every window met at its very beginning without a false detection, 0 is no detection at
+all; many false ones give less than 0. The first 15 % of a series, at most 750 windows, are probation and count for
+nothing.
+
+Source: Lavin, Ahmad: Evaluating Real-time Anomaly Detection Algorithms - the Numenta Anomaly Benchmark, ICMLA 2015,
+with the position in the window, the normalisation of a hit and the probation as NAB's runner has them since its
+version 1.1.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from sensorwatch.evaluation.spans import spans
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy.typing as npt
+
+    Booleans = npt.NDArray[np.bool_]
+    Floats = npt.NDArray[np.float64]
+    Integers = npt.NDArray[np.int64]
+
+__all__ = ["NabScore", "nab_score", "probation"]
+
+_HIT = 1.0
+_MISS = 1.0
+_FALSE = 0.11
+_PROBATION = 0.15
+_LONGEST_COUNTED = 5000
+_AT_ONCE = math.tanh(2.5)
+"""The sigmoid at the first window of an anomaly."""
+
+_FARTHEST = 3.0
+"""Widths of a window behind it from which on a false detection costs all."""
+
+
+class NabScore(NamedTuple):
+    """The score of a detector on some series.
+
+    Attributes
+    ----------
+    score
+        100 is perfect, 0 what no detection at all gets; NaN where nothing is labelled after probation.
+    threshold
+        The lowest score that counts as a detection; infinite where no detection at all is best.
+    """
+
+    score: float
+    threshold: float
+
+
+def probation(n_windows: int) -> int:
+    """Return how many windows at the beginning of a series count for nothing.
+
+    Examples
+    --------
+    >>> probation(1000), probation(100_000)
+    (150, 750)
+    """
+    return int(_PROBATION * min(n_windows, _LONGEST_COUNTED))
+
+
+def nab_score(series: Iterable[tuple[Booleans, Floats]]) -> NabScore:
+    """Return the score of a detector over several series.
+
+    Parameters
+    ----------
+    series
+        Labels and scores of each whole series, both of shape ``(n_windows,)``: the scores on one scale for all series,
+        the higher the more anomalous; a NaN is no detection.
+    """
+    parts = [_changes(labels, scores) for labels, scores in series]
+    n_anomalies = sum(n for _, _, n in parts)
+    if not n_anomalies:
+        return NabScore(float("nan"), float("inf"))
+    scores = np.concatenate([each for each, _, _ in parts])
+    changes = np.concatenate([each for _, each, _ in parts])
+    order = np.argsort(-scores, kind="stable")
+    scores = scores[order]
+    totals = -_MISS * n_anomalies + np.cumsum(changes[order])
+    # Equal scores are detections together or not at all.
+    whole = np.flatnonzero(np.diff(scores, append=-np.inf) != 0)
+    best, threshold = -_MISS * n_anomalies, float("inf")
+    if len(whole) and totals[whole].max() > best:
+        at = whole[np.argmax(totals[whole])]
+        best, threshold = float(totals[at]), float(scores[at])
+    return NabScore(100.0 * (best + _MISS * n_anomalies) / ((_HIT + _MISS) * n_anomalies), threshold)
+
+
+def _changes(labels: Booleans, scores: Floats) -> tuple[Floats, Floats, int]:
+    """Return the scores of windows, what the total changes by once each is a detection, and the number of anomalies."""
+    start = probation(len(labels))
+    firsts, lasts = spans(labels)
+    changes = _false_detections(labels, firsts, lasts)
+    firsts, lasts = firsts[lasts >= start], lasts[lasts >= start]
+    for first, last in zip(firsts, lasts, strict=True):
+        place = np.arange(max(first, start), last + 1)
+        worth = _HIT * _sigmoid(-(last - place + 1) / (last - first + 1)) / _AT_ONCE
+        order = place[np.argsort(-np.nan_to_num(scores[place], nan=-np.inf), kind="stable")]
+        # The earliest detection counts, so a lower threshold can only raise a window's worth.
+        reached = np.maximum.accumulate(worth[order - place[0]])
+        changes[order] = np.diff(reached, prepend=-_MISS)
+    counted = np.arange(len(labels)) >= start
+    counted &= ~np.isnan(scores)
+    return scores[counted], changes[counted], len(firsts)
+
+
+def _false_detections(labels: Booleans, firsts: Integers, lasts: Integers) -> Floats:
+    """Return what a detection at each window costs, were it outside of all anomaly windows."""
+    place = np.arange(len(labels))
+    behind = np.searchsorted(lasts, place) - 1
+    widths = np.maximum(lasts - firsts, 1).astype(np.float64)
+    position = np.full(len(labels), _FARTHEST)
+    after = behind >= 0
+    position[after] = (place[after] - lasts[behind[after]]) / widths[behind[after]]
+    return _FALSE * np.where(position < _FARTHEST, _sigmoid(position), -1.0)
+
+
+def _sigmoid(position: Floats) -> Floats:
+    """Return NAB's scaled sigmoid: near 1 a width before, 0 at the end of the window, near -1 a width behind."""
+    return np.asarray(-np.tanh(2.5 * position))
