@@ -11,10 +11,10 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo up test test-faults test-kills check format bench bench-fleet clean
+.PHONY: help setup dev demo up test test-faults test-kills check format bench bench-fleet bench-detectors clean
 
 help:  ## Show this.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(VENV)/.installed: requirements.txt requirements-local.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Sensorwatch needs Python 3.11 to 3.13, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.13 …")'
@@ -72,6 +72,9 @@ bench: dev $(VENV)/.installed-bench  ## Measure the stages beside other ways to 
 SENSORS ?= 1000 10000 100000
 bench-fleet: setup  ## Train and score fleets of up to 100,000 sensors on the local Batch service.
 	$(BIN)/python -m bench.fleet --sensors $(SENSORS)
+
+bench-detectors: setup  ## Measure how good each detector is on the synthetic benchmark.
+	$(BIN)/python -m bench.quality
 
 clean:  ## Remove what was installed and made, the local data too.
 	rm -rf $(VENV) .local local/azurite/node_modules build *.egg-info

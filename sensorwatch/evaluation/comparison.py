@@ -1,0 +1,126 @@
+"""The figures of detectors on labelled series, for each series and over all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sensorwatch.evaluation.alarms import AlarmFigures, alarm_figures
+from sensorwatch.evaluation.nab import nab_score
+from sensorwatch.evaluation.range_based import range_based
+from sensorwatch.evaluation.ranking import LARGEST_BUFFER, auc_pr, vus_pr
+from sensorwatch.evaluation.spans import alarm_spans, spans
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sensorwatch.evaluation.labelled import LabelledSeries
+    from sensorwatch.evaluation.scoring import ScoredSeries, Scoring
+
+__all__ = ["DetectorFigures", "SeriesFigures", "compare"]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFigures:
+    """What a detector came to on one series, behind its training part.
+
+    Attributes
+    ----------
+    vus_pr, auc_pr
+        By the detector's own scores; NaN where nothing is labelled.
+    range_precision, range_recall
+        Of the alarms; NaN where there is none, or nothing is labelled.
+    alarms
+        Counted.
+    """
+
+    vus_pr: float
+    auc_pr: float
+    range_precision: float
+    range_recall: float
+    alarms: AlarmFigures
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorFigures:
+    """What a detector came to.
+
+    Attributes
+    ----------
+    detector
+        Its name.
+    series
+        The figures of each series.
+    vus_pr, auc_pr, range_precision, range_recall
+        Means over the series that have the figure.
+    alarms
+        Of all series together.
+    nab_score
+        NAB's, standard profile, over all series, with the scores of 0-100.
+    cpu_seconds
+        What training and scoring took.
+    """
+
+    detector: str
+    series: tuple[SeriesFigures, ...]
+    vus_pr: float
+    auc_pr: float
+    range_precision: float
+    range_recall: float
+    alarms: AlarmFigures
+    nab_score: float
+    cpu_seconds: float
+
+
+def compare(
+    series: Sequence[LabelledSeries], scoring: Scoring, *, hold: int, largest_buffer: int = LARGEST_BUFFER
+) -> DetectorFigures:
+    """Return a detector's figures.
+
+    Parameters
+    ----------
+    series
+        At least one.
+    scoring
+        What the detector says of them.
+    hold
+        Normal windows that an alarm outlasts.
+    largest_buffer
+        Of VUS-PR, in windows.
+    """
+    figures = tuple(
+        _figures(each, scored, hold, largest_buffer) for each, scored in zip(series, scoring.series, strict=True)
+    )
+    whole = [
+        (each.labels, np.concatenate((np.full(scored.first, np.nan), scored.scores)))
+        for each, scored in zip(series, scoring.series, strict=True)
+    ]
+    return DetectorFigures(
+        detector=scoring.detector,
+        series=figures,
+        vus_pr=_mean([each.vus_pr for each in figures]),
+        auc_pr=_mean([each.auc_pr for each in figures]),
+        range_precision=_mean([each.range_precision for each in figures]),
+        range_recall=_mean([each.range_recall for each in figures]),
+        alarms=sum((each.alarms for each in figures), AlarmFigures(0, 0, 0, 0, 0.0, ())),
+        nab_score=nab_score(whole).score,
+        cpu_seconds=scoring.cpu_seconds,
+    )
+
+
+def _figures(series: LabelledSeries, scored: ScoredSeries, hold: int, largest_buffer: int) -> SeriesFigures:
+    labels, times = series.labels[scored.first :], series.times[scored.first :]
+    anomalies, alarms = spans(labels), alarm_spans(scored.anomalous, hold)
+    return SeriesFigures(
+        vus_pr(labels, scored.raw, largest_buffer=largest_buffer),
+        auc_pr(labels, scored.raw),
+        *range_based(anomalies, alarms),
+        alarm_figures(times, anomalies, alarms),
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
