@@ -77,5 +77,5 @@ bench-detectors: setup  ## Measure how good each detector is on the synthetic be
 	$(BIN)/python -m bench.quality
 
 clean:  ## Remove what was installed and made, the local data too.
-	rm -rf $(VENV) .local local/azurite/node_modules build *.egg-info
+	rm -rf $(VENV) .local local/azurite/node_modules web/node_modules tests/browser/node_modules build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

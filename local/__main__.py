@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).resolve().parent.parent
 _TEMPLATE = _ROOT / "local.settings.json.template"
+_NPM_FOLDERS = (_ROOT / "local" / "azurite", _ROOT / "web")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m local", description="The local stack.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("setup", help="install Azurite and write local.settings.json where it is missing")
+    commands.add_parser("setup", help="install what comes from npm, and write local.settings.json where it is missing")
     up = commands.add_parser("up", help="start the stack and stay until Ctrl-C")
     up.add_argument("--data", type=Path, default=_ROOT / ".local", help="folder of the servers' data and logs")
     up.add_argument("--settings", type=Path, default=_ROOT / "local.settings.json", help="settings file")
@@ -53,10 +54,11 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _setup() -> int:
-    from local.azurite.install import install
+    from local.npm import install
     from local.settings_file import write_settings_file
 
-    install()
+    for folder in _NPM_FOLDERS:
+        install(folder)
     write_settings_file(_ROOT / "local.settings.json", _TEMPLATE)
     return 0
 

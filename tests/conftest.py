@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from local_stack import ROOT, pick_port, running_azurite, settings_file
 
-from local.azurite.install import install
+from local.npm import install
 from local.stack import Stack
 
 StackFactory = Callable[..., Stack]
@@ -24,7 +24,7 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A running Azurite blob service; its connection string."""
-    install()
+    install(ROOT / "local" / "azurite")
     with running_azurite(tmp_path_factory.mktemp("azurite")) as connection:
         yield connection
 

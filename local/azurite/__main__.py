@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from local.azurite.install import AzuriteInstallError, is_installed, node_command
+from local.npm import NpmError, is_installed, node_command
 from local.process import EXIT_PORT_IN_USE, EXIT_UNUSABLE, PortInUseError, require_free_port
 
 __all__ = ["main"]
@@ -29,10 +29,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         node = node_command()
     except PortInUseError as exc:
         _fail(str(exc), EXIT_PORT_IN_USE)
-    except AzuriteInstallError as exc:
+    except NpmError as exc:
         _fail(str(exc), EXIT_UNUSABLE)
-    if not is_installed():
-        _fail("not installed as its lock file says; run `python -m local.azurite.install`", EXIT_UNUSABLE)
+    if not is_installed(_FOLDER):
+        _fail("not installed as its lock file says; run `python -m local.npm local/azurite`", EXIT_UNUSABLE)
     options.data.mkdir(parents=True, exist_ok=True)
     command = [
         *node,

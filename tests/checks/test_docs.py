@@ -27,7 +27,7 @@ REQUIREMENTS = [
 ]
 # Variables that are no settings: of the command line, of the tests, of the Functions host and of the drivers.
 OTHER_VARIABLES = {"FUNCTIONS_WORKER_RUNTIME", "SENSORWATCH_SETTINGS", "SENSORWATCH_TEST_MSSQL", "TYPE_CHECKING"}
-MADE_LATER = ("local.settings.json", ".venv/", ".local/", ".azurite/", "local/azurite/node_modules")
+MADE_LATER = ("local.settings.json", ".venv/", ".local/", ".azurite/", "local/azurite/node_modules", "web/node_modules")
 # What would tie a page to one machine.
 UNWANTED = ("/work/", "/root/", "/home/", "/Users/", "C:\\")
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from azure.core.exceptions import AzureError
 from azure.storage.blob import BlobServiceClient
+from local_stack import ROOT
 
-from local.azurite.install import install, is_installed
+from local.npm import install, is_installed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,8 +49,9 @@ def wait_until_up(client: BlobServiceClient, process: subprocess.Popen[bytes]) -
 
 
 def test_installing_again_finds_everything_there(azurite: str) -> None:
-    assert is_installed()
-    assert not install()
+    folder = ROOT / "local" / "azurite"
+    assert is_installed(folder)
+    assert not install(folder)
 
 
 def test_blobs_outlive_a_stop_that_takes_seconds_at_most(azurite: str, free_port: int, tmp_path: Path) -> None:

