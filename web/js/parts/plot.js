@@ -1,0 +1,105 @@
+/** A uPlot chart of one sensor, drawn in the colours of the theme; it knows nothing of where data come from. */
+import uPlot from "../../node_modules/uplot/dist/uPlot.esm.js";
+import { number, utc } from "../format.js";
+import { colour } from "../theme.js";
+
+const HEIGHT = 340;
+const NARROW = 500;
+
+/**
+ * Make a chart; its data are `[ts, value, low, high, anomaly]`, each an array, with null where there is nothing.
+ * @param {HTMLElement} root
+ * @param {object} options
+ * @param {() => {alerts: [number, number][], models: number[]}} options.marks spans of alerts, moments of models
+ * @param {(from: number, to: number) => void} options.chosen a range was drawn with the pointer
+ * @param {(text: string) => void} options.pointed what lies under the pointer
+ */
+export function makePlot(root, { marks, chosen, pointed }) {
+  const ink = Object.fromEntries(
+    ["value", "band", "anomaly", "alert", "model", "grid"].map((name) => [name, colour(`--chart-${name}`)]),
+  );
+  const text = colour("--text-soft");
+  const axis = { stroke: text, grid: { stroke: ink.grid, width: 1 }, ticks: { stroke: ink.grid, width: 1 }, font: "12px system-ui, sans-serif" };
+  const plot = new uPlot(
+    {
+      width: root.clientWidth,
+      height: HEIGHT,
+      legend: { show: false },
+      cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
+      scales: { x: { time: true }, y: { range: (_, low, high) => padded(low, high) } },
+      axes: [
+        { ...axis, space: 90 },
+        { ...axis, size: root.clientWidth < NARROW ? 46 : 64, values: (_, ticks) => ticks.map((tick) => number(tick)) },
+      ],
+      series: [
+        {},
+        { label: "Value", stroke: ink.value, width: 1.4, points: { show: false }, spanGaps: false },
+        { label: "Expected at least", stroke: "transparent", points: { show: false } },
+        { label: "Expected at most", stroke: "transparent", points: { show: false } },
+        { label: "Anomaly", stroke: ink.anomaly, paths: () => null, points: { show: true, size: 6, fill: ink.anomaly, stroke: ink.anomaly } },
+      ],
+      bands: [{ series: [3, 2], fill: ink.band }],
+      hooks: {
+        drawClear: [(chart) => drawAlerts(chart, marks().alerts, ink.alert)],
+        draw: [(chart) => drawModels(chart, marks().models, ink.model)],
+        setSelect: [(chart) => {
+          if (chart.select.width < 4) return;
+          const { left, width } = chart.select;
+          chart.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+          chosen(chart.posToVal(left, "x"), chart.posToVal(left + width, "x"));
+        }],
+        setCursor: [(chart) => pointed(describe(chart))],
+      },
+    },
+    [[], [], [], [], []],
+    root,
+  );
+  return plot;
+}
+
+/** Give the chart the width that its place has. */
+export function fit(plot, root) {
+  if (root.clientWidth && root.clientWidth !== plot.width) plot.setSize({ width: root.clientWidth, height: HEIGHT });
+}
+
+function padded(low, high) {
+  if (low === null || high === null) return [0, 1];
+  const space = (high - low) * 0.08 || Math.abs(high) * 0.05 || 1;
+  return [low - space, high + space];
+}
+
+function drawAlerts(chart, spans, fill) {
+  const { ctx, bbox } = chart;
+  ctx.save();
+  ctx.fillStyle = fill;
+  for (const [from, to] of spans) {
+    const left = Math.max(chart.valToPos(from, "x", true), bbox.left);
+    const right = Math.min(chart.valToPos(to, "x", true), bbox.left + bbox.width);
+    if (right >= left) ctx.fillRect(left, bbox.top, Math.max(right - left, 2), bbox.height);
+  }
+  ctx.restore();
+}
+
+function drawModels(chart, moments, stroke) {
+  const { ctx, bbox } = chart;
+  ctx.save();
+  ctx.strokeStyle = stroke;
+  ctx.lineWidth = 1.5 * devicePixelRatio;
+  ctx.setLineDash([5, 4]);
+  for (const moment of moments) {
+    const x = chart.valToPos(moment, "x", true);
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
+function describe(chart) {
+  const i = chart.cursor.idx;
+  if (i === null || i === undefined || chart.data[1][i] === null || chart.data[1][i] === undefined) return "";
+  const anomaly = chart.data[4][i] === null ? "" : ", anomalous";
+  return `${utc(chart.data[0][i])}: ${number(chart.data[1][i])}${anomaly}`;
+}

@@ -1,0 +1,165 @@
+/** A sensor's chart: zooming and panning load what the range needs, so a million windows cost no more than a thousand. */
+import { get, url } from "../api.js";
+import { onTheme } from "../theme.js";
+import { fit, makePlot } from "./plot.js";
+import { columns, within } from "./series.js";
+
+const WAIT_MS = 120;
+const SMALLEST_WINDOWS = 20;
+const MARGIN = 0.5;
+const MOST_ANOMALIES = 1000;
+const iso = (seconds) => new Date(seconds * 1000).toISOString();
+
+/**
+ * Put a chart into an element.
+ * @param {HTMLElement} root takes the keys: arrows pan, + and - zoom, 0 shows everything
+ * @param {object} options
+ * @param {number} options.sensor its id
+ * @param {number | null} options.from seconds since 1970; null: the whole history
+ * @param {number | null} options.to
+ * @param {(from: number | null, to: number | null) => void} options.moved the shown range changed; null: everything
+ * @param {(text: string) => void} options.pointed what lies under the pointer
+ * @param {(error: Error | null) => void} options.failed
+ * @param {(shown: {windows: object, data: unknown[][], count: number}) => void} options.loaded
+ */
+export function sensorChart(root, { sensor, from, to, moved, pointed, failed, loaded }) {
+  let range = from === null || to === null ? null : [from, to];
+  let bounds = null;
+  let have = null;
+  let marks = { alerts: [], models: [] };
+  let timer = 0;
+  let running = new AbortController();
+  let plot = null;
+
+  function build() {
+    const data = plot?.data;
+    plot?.destroy();
+    plot = makePlot(root, { marks: () => marks, chosen: (a, b) => show(a, b), pointed });
+    if (data) draw(data);
+    plot.over.addEventListener("wheel", wheel, { passive: false });
+    plot.over.addEventListener("pointerdown", drag);
+    plot.over.addEventListener("dblclick", () => showAll());
+  }
+
+  async function load() {
+    running.abort();
+    running = new AbortController();
+    const { signal } = running;
+    const points = Math.max(400, Math.round(root.clientWidth * 2));
+    try {
+      const wanted = range && widened();
+      const bound = wanted ? { from: iso(wanted[0]), to: iso(wanted[1]) } : {};
+      const [windows, anomalies] = await Promise.all([
+        get(url(`/api/sensors/${sensor}/windows`, { ...bound, points: wanted ? points * (1 + 2 * MARGIN) : points }), { signal }),
+        get(url("/api/anomalies", { sensor_id: sensor, ...bound, limit: MOST_ANOMALIES }), { signal }),
+      ]);
+      if (signal.aborted) return;
+      bounds = windows.first_ts ? [Date.parse(windows.first_ts) / 1000, Date.parse(windows.last_ts) / 1000] : null;
+      have = wanted;
+      const data = columns(windows, anomalies.items);
+      draw(data);
+      failed(null);
+      loaded({ windows, data, count: anomalies.items.length });
+    } catch (error) {
+      if (!signal.aborted) failed(error);
+    }
+  }
+
+  function widened() {
+    const margin = (range[1] - range[0]) * MARGIN;
+    return [Math.floor(range[0] - margin), Math.ceil(range[1] + margin)];
+  }
+
+  function draw(data) {
+    plot.setData(data, false);
+    const shown = range ?? bounds;
+    if (shown) plot.setScale("x", { min: shown[0], max: Math.max(shown[1], shown[0] + 1) });
+    root.dataset.points = String(data[0].length);
+  }
+
+  function show(a, b) {
+    if (!bounds || !have && !plot.data[0].length) return;
+    const smallest = SMALLEST_WINDOWS * 5;
+    range = within(a, b, bounds[0], bounds[1], smallest);
+    if (range[0] <= bounds[0] && range[1] >= bounds[1]) range = null;
+    const [low, high] = range ?? bounds;
+    plot.setScale("x", { min: low, max: high });
+    moved(range && Math.round(range[0]), range && Math.round(range[1]));
+    clearTimeout(timer);
+    timer = setTimeout(load, WAIT_MS);
+  }
+
+  function showAll() {
+    if (bounds) show(bounds[0], bounds[1]);
+  }
+
+  function zoom(factor, at = 0.5) {
+    const [low, high] = range ?? bounds ?? [0, 0];
+    const width = (high - low) * factor;
+    const start = low + (high - low) * at - width * at;
+    show(start, start + width);
+  }
+
+  function pan(share) {
+    const [low, high] = range ?? bounds ?? [0, 0];
+    const step = (high - low) * share;
+    show(low + step, high + step);
+  }
+
+  function wheel(event) {
+    if (!event.ctrlKey && Math.abs(event.deltaX) <= Math.abs(event.deltaY) && !event.shiftKey && document.activeElement !== root) return;
+    event.preventDefault();
+    if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) pan(Math.sign(event.deltaX || event.deltaY) * 0.08);
+    else zoom(event.deltaY > 0 ? 1.25 : 0.8, event.offsetX / plot.over.clientWidth);
+  }
+
+  function drag(event) {
+    if (!event.shiftKey) return;
+    // Before uPlot takes it for the beginning of a selection.
+    event.stopPropagation();
+    const [low, high] = range ?? bounds ?? [0, 0];
+    const perPixel = (high - low) / plot.over.clientWidth;
+    const begin = event.clientX;
+    const move = (now) => {
+      const by = (begin - now.clientX) * perPixel;
+      show(low + by, high + by);
+    };
+    const up = () => {
+      removeEventListener("pointermove", move);
+      removeEventListener("pointerup", up);
+    };
+    addEventListener("pointermove", move);
+    addEventListener("pointerup", up);
+  }
+
+  function key(event) {
+    const action = {
+      ArrowLeft: () => pan(-0.2), ArrowRight: () => pan(0.2), "+": () => zoom(0.5), "=": () => zoom(0.5), "-": () => zoom(2), 0: showAll,
+    }[event.key];
+    if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    action();
+  }
+
+  build();
+  root.addEventListener("keydown", key);
+  const resized = new ResizeObserver(() => fit(plot, root));
+  resized.observe(root);
+  const endTheme = onTheme(build);
+  load();
+  return {
+    zoom, pan, showAll,
+    refresh: load,
+    mark(changed) {
+      marks = changed;
+      plot.redraw(false);
+    },
+    close() {
+      clearTimeout(timer);
+      running.abort();
+      resized.disconnect();
+      endTheme();
+      plot.destroy();
+    },
+  };
+}

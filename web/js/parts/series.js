@@ -1,0 +1,55 @@
+/** From what the API says of a sensor to the columns of a chart. Pure. */
+
+/**
+ * Put windows and anomalies into one set of columns `[ts, value, low, high, anomaly]`.
+ *
+ * A hole in the data is a null, so that no line is drawn across it.
+ * @param {object} windows answer of `/api/sensors/{id}/windows`
+ * @param {{ts: string, value: number}[]} anomalies
+ */
+export function columns(windows, anomalies) {
+  const marked = new Map(anomalies.map((each) => [Date.parse(each.ts) / 1000, each.value]));
+  const rows = windows.ts.map((ts, i) => [ts, windows.value[i], windows.expected_low[i], windows.expected_high[i], marked.get(ts) ?? null]);
+  const shown = new Set(windows.ts);
+  const [low, high] = [windows.expected_low[0] ?? null, windows.expected_high[0] ?? null];
+  const first = windows.ts[0];
+  const last = windows.ts.at(-1);
+  for (const [ts, value] of marked) {
+    if (!shown.has(ts) && ts >= first && ts <= last) rows.push([ts, value, low, high, value]);
+  }
+  rows.sort((a, b) => a[0] - b[0]);
+  const longest = gap(windows);
+  const data = [[], [], [], [], []];
+  let before = null;
+  for (const row of rows) {
+    if (before !== null && row[0] - before > longest) add(data, [before + 1, null, low, high, null]);
+    add(data, row);
+    before = row[0];
+  }
+  return data;
+}
+
+/** The longest step, in seconds, that is no hole: thinned-out data have wide steps of their own. */
+export function gap(windows) {
+  const { ts } = windows;
+  if (ts.length < 3) return Infinity;
+  const thinned = windows.windows_in_range / ts.length;
+  const steps = ts.slice(1).map((end, i) => end - ts[i]).sort((a, b) => a - b);
+  const usual = steps[steps.length >> 1];
+  return Math.max(12 * windows.window_seconds, thinned > 1 ? 12 * usual : 6 * usual);
+}
+
+/**
+ * Keep a range within bounds, at its width where that is possible.
+ * @returns {[number, number]}
+ */
+export function within(from, to, first, last, smallest) {
+  const width = Math.min(Math.max(to - from, smallest), Math.max(last - first, smallest));
+  const middle = (from + to) / 2;
+  const start = Math.min(Math.max(middle - width / 2, first), Math.max(last - width, first));
+  return [start, start + width];
+}
+
+function add(data, row) {
+  row.forEach((value, i) => data[i].push(value));
+}
