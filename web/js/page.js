@@ -8,7 +8,7 @@ import { poll } from "./live.js";
  * @param {Element} page.root
  * @param {(signal: AbortSignal) => Promise<object>} page.load
  * @param {(data: object) => unknown} page.template
- * @param {() => void} [page.drawn] called after each drawing
+ * @param {() => void} [page.drawn] called after each drawing of data
  * @param {number} [page.seconds] between two loads
  */
 export function livePage({ root, load, template, drawn = () => {}, seconds = 5 }) {
@@ -18,7 +18,7 @@ export function livePage({ root, load, template, drawn = () => {}, seconds = 5 }
 
   function draw() {
     render(shown(), root);
-    drawn();
+    if (data) drawn();
   }
 
   function shown() {
