@@ -36,6 +36,7 @@ export function livePage({ root, load, template, drawn = () => {}, seconds = 5 }
       const same = !error && before && values.every((value, i) => value === before[i]);
       [data, error, before] = [loaded, null, values];
       if (!same) draw();
+      if (!performance.getEntriesByName("first-content").length) performance.mark("first-content");
     },
     failed(problem) {
       error = problem;

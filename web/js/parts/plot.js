@@ -5,6 +5,16 @@ import { colour } from "../theme.js";
 
 const HEIGHT = 340;
 const NARROW = 500;
+// Step in seconds from which a format holds, then the label, and what is added where a year, a day or a minute begins.
+const YEAR = "\n{YYYY}";
+const DAY = "\n{D} {MMM}";
+const TIMES = [
+  [31_536_000, "{YYYY}", null, null, null, null, null, null, 1],
+  [2_419_200, "{MMM}", YEAR, null, null, null, null, null, 1],
+  [86_400, "{D} {MMM}", YEAR, null, null, null, null, null, 1],
+  [60, "{HH}:{mm}", `${DAY} {YYYY}`, null, DAY, null, null, null, 1],
+  [1, "{HH}:{mm}:{ss}", `${DAY} {YYYY}`, null, DAY, null, null, null, 1],
+];
 
 /**
  * Make a chart; its data are `[ts, value, low, high, anomaly]`, each an array, with null where there is nothing.
@@ -28,7 +38,7 @@ export function makePlot(root, { marks, chosen, pointed }) {
       cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
       scales: { x: { time: true }, y: { range: (_, low, high) => padded(low, high) } },
       axes: [
-        { ...axis, space: 90 },
+        { ...axis, space: 90, values: TIMES },
         { ...axis, size: root.clientWidth < NARROW ? 46 : 64, values: (_, ticks) => ticks.map((tick) => number(tick)) },
       ],
       series: [
