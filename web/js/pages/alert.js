@@ -15,7 +15,7 @@ export const title = "Alert";
 const AROUND_SECONDS = 1800;
 const seconds = (iso) => Date.parse(iso) / 1000;
 const WORDS = {
-  opened: "opened", cleared: "cleared: the quiet period is over", acknowledge: "acknowledged", unacknowledge: "took the acknowledgement back",
+  open: "opened it", join: "put it into an incident", acknowledge: "acknowledged", unacknowledge: "took the acknowledgement back",
   silence: "silenced", unsilence: "ended the silence", resolve: "resolved", comment: "commented", feedback: "gave feedback",
 };
 
@@ -129,6 +129,10 @@ function facts(alert) {
 function history(entries) {
   return html`<ol class="history">${entries.map((entry) => html`<li>
     <p><b>${entry.by}</b> ${WORDS[entry.action] ?? entry.action} <span class="soft">${time(entry.at)}</span></p>
-    ${entry.comment ? html`<p>${entry.comment}</p>` : nothing}
+    ${entry.comment ? html`<p>${comment(entry)}</p>` : nothing}
   </li>`)}</ol>`;
+}
+
+function comment({ action, comment: text }) {
+  return action === "resolve" && text === "quiet" ? "The quiet period is over." : text;
 }

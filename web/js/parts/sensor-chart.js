@@ -56,6 +56,8 @@ export function sensorChart(root, { sensor, from, to, moved, pointed, failed, lo
       if (signal.aborted) return;
       bounds = windows.first_ts ? [Date.parse(windows.first_ts) / 1000, Date.parse(windows.last_ts) / 1000] : null;
       have = wanted;
+      if (range && bounds) range = [Math.max(range[0], bounds[0]), Math.min(range[1], bounds[1])];
+      if (range && range[1] <= range[0]) range = null;
       const data = columns(windows, anomalies.items);
       draw(data);
       failed(null);
