@@ -15,6 +15,7 @@ from sensorwatch.cli import (
     config,
     deadletters,
     doctor,
+    evaluate,
     export,
     models,
     plan,
@@ -45,6 +46,7 @@ views.register(app)
 alerts.register(app)
 rules.register(app)
 app.add_typer(models.app, name="models")
+evaluate.register(app)
 export.register(app)
 deadletters.register(app)
 sinks.register(app)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sensorwatch.calibration import calibrate
-from sensorwatch.detectors import Series
+from sensorwatch.detectors import Expecting, Series
 from sensorwatch.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class ScoredSeries:
     anomalous
         The decisions, same shape.
     low, high
-        The lowest and the highest value that the detector expects, NaN where it has no such thing.
+        The lowest and the highest value that the detector expects, same shape; NaN where it has no such thing.
     reason
         Why there is no model; None where there is one.
     """
@@ -49,8 +49,8 @@ class ScoredSeries:
     raw: Floats
     scores: Floats
     anomalous: npt.NDArray[np.bool_]
-    low: float
-    high: float
+    low: Floats
+    high: Floats
     reason: str | None
 
 
@@ -104,21 +104,22 @@ def score_series(detector: Detector, series: Sequence[LabelledSeries], training_
     start = time.process_time()
     firsts = [training_windows(len(each.times), training_share) for each in series]
     training = _joined([(each.times[:n], each.values[:n]) for each, n in zip(series, firsts, strict=True)])
-    whole = _joined([(each.times, each.values) for each in series])
+    scored = _joined([(each.times[n:], each.values[n:]) for each, n in zip(series, firsts, strict=True)])
     fitted = detector.fit(training)
     calibration = calibrate(detector.score(fitted.params, training), training.offsets, detector.threshold)
-    # Detectors look back: the scored windows come with those before them.
-    raw = detector.score(fitted.params, whole)
-    sensor = np.repeat(np.arange(len(series)), whole.lengths)
+    raw = detector.score(fitted.params, scored)
+    sensor = np.repeat(np.arange(len(series)), scored.lengths)
     scores, anomalous = calibration.scores(sensor, raw), calibration.anomalous(sensor, raw)
-    low, high = detector.expected_range(fitted.params)
+    if isinstance(detector, Expecting):
+        expected = detector.expected(fitted.params, scored, calibration.threshold)
+        low, high = expected.low, expected.high
+    else:
+        low, high = (each[sensor] for each in detector.expected_range(fitted.params))
     parts = []
     for i, first in enumerate(firsts):
-        scored = slice(int(whole.offsets[i]) + first, int(whole.offsets[i + 1]))
+        part = slice(int(scored.offsets[i]), int(scored.offsets[i + 1]))
         parts.append(
-            ScoredSeries(
-                first, raw[scored], scores[scored], anomalous[scored], float(low[i]), float(high[i]), fitted.reasons[i]
-            )
+            ScoredSeries(first, raw[part], scores[part], anomalous[part], low[part], high[part], fitted.reasons[i])
         )
     return Scoring(detector.name, tuple(parts), time.process_time() - start)
 

@@ -1,0 +1,119 @@
+"""``sensorwatch evaluate``: how good detectors are on series whose anomalies are known."""
+
+from __future__ import annotations
+
+from math import isnan
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sensorwatch.cli.context import JsonOption, print_json, print_table
+from sensorwatch.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from sensorwatch.evaluation.comparison import DetectorFigures, SeriesFigures
+
+__all__ = ["register"]
+
+_TAKES_PARAMETERS = "sklearn"
+"""Without any it is the model of ``ocsvm_sklearn``, so it is left out where none is named."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(evaluate)
+
+
+def evaluate(
+    place: Annotated[
+        Path, typer.Argument(metavar="FILE|DIR", help="CSV: TS, Value, Label; or NAB's timestamp, value.")
+    ],
+    detector: Annotated[
+        list[str] | None, typer.Option(help="Which one, repeated for several; default: every one there is.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="NAB's label windows (JSON); default: looked for beside the data.")
+    ] = None,
+    train: Annotated[float, typer.Option(help="Part of each series that is trained on, 0-1.")] = 0.15,
+    hold: Annotated[int, typer.Option(min=0, help="Normal windows that an alarm outlasts.")] = 10,
+    buffer: Annotated[int, typer.Option(min=0, help="Largest buffer of VUS-PR, in windows.")] = 100,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML report with pictures here.")] = None,
+    by_series: Annotated[bool, typer.Option("--by-series", help="Show the figures of every series, too.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train detectors on the first part of labelled series, score the rest as time goes by, and compare them."""
+    from sensorwatch.detectors import detectors
+    from sensorwatch.evaluation.comparison import compare
+    from sensorwatch.evaluation.files import read_labelled
+    from sensorwatch.evaluation.report import html_report
+    from sensorwatch.evaluation.scoring import score_series
+
+    known = detectors()
+    names = list(dict.fromkeys(detector or [name for name in known if name != _TAKES_PARAMETERS]))
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise InvalidInputError(f"unknown detector `{unknown[0]}`; expected one of {', '.join(sorted(known))}")
+    series = read_labelled(place, labels)
+    scorings = [score_series(known[name], series, train) for name in names]
+    figures = [compare(series, scoring, hold=hold, largest_buffer=buffer) for scoring in scorings]
+    refused = [
+        {"detector": scoring.detector, "series": each.name, "reason": scored.reason}
+        for scoring in scorings
+        for each, scored in zip(series, scoring.series, strict=True)
+        if scored.reason
+    ]
+    if report:
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.write_text(html_report(f"Detectors on {place.name}", series, scorings, figures, hold=hold), "utf-8")
+    if as_json:
+        totals = [
+            {**_totals(each), "by_series": [_row(s.name, f) for s, f in zip(series, each.series, strict=True)]}
+            for each in figures
+        ]
+        print_json({"series": len(series), "trained_on": train, "detectors": totals, "without_model": refused})
+        return
+    n_windows = sum(len(each.times) for each in series)
+    print_table(
+        f"{len(series)} series, {n_windows} windows, the first {train:.0%} of each trained on",
+        [_totals(each) for each in figures],
+        empty="No detectors.",
+    )
+    if by_series:
+        for i, each in enumerate(series):
+            print_table(each.name, [_row(of.detector, of.series[i]) for of in figures], empty="No detectors.")
+    for row in refused:
+        typer.echo("{detector} has no model of {series}: {reason}".format_map(row))
+    if report:
+        typer.echo(f"The pictures are in {report}.")
+
+
+def _totals(figures: DetectorFigures) -> dict[str, object]:
+    return {
+        "detector": figures.detector,
+        **_figures(figures),
+        "nab_score": _known(figures.nab_score),
+        "cpu_seconds": round(figures.cpu_seconds, 3),
+    }
+
+
+def _row(name: str, figures: SeriesFigures) -> dict[str, object]:
+    return {"name": name, **_figures(figures)}
+
+
+def _figures(figures: DetectorFigures | SeriesFigures) -> dict[str, object]:
+    alarms = figures.alarms
+    return {
+        "vus_pr": _known(figures.vus_pr),
+        "auc_pr": _known(figures.auc_pr),
+        "range_precision": _known(figures.range_precision),
+        "range_recall": _known(figures.range_recall),
+        "false_alarms_per_day": _known(alarms.false_alarms_per_day),
+        "anomalies": alarms.anomalies,
+        "detected": alarms.detected,
+        "delay_seconds": _known(alarms.delay_seconds),
+    }
+
+
+def _known(value: float) -> float | None:
+    return None if isnan(value) else round(value, 4)
