@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table
 from sensorwatch.errors import NotFoundError, SensorwatchError
+from sensorwatch.store.sign_in import parse_user
 
 if TYPE_CHECKING:
     from sensorwatch.records import Kind, TaskSummary
@@ -35,10 +36,18 @@ def register(app: typer.Typer) -> None:
 def init(
     context: typer.Context,
     pool: Annotated[bool, typer.Option("--pool", help="Also create the Batch pool, without an identity.")] = False,
+    user: Annotated[
+        list[str] | None,
+        typer.Option(help="Also let an Entra identity read and write the database: NAME=CLIENT_ID. May be repeated."),
+    ] = None,
 ) -> None:
     """Create or migrate the database's tables and create missing containers; safe to repeat."""
+    users = [parse_user(text) for text in user or []]
     wiring = context.ensure_object(CommandContext).wiring
     wiring.prepare(pool=pool)
+    for each in users:
+        wiring.store.add_user(each)
+        typer.echo(f"{each.name} may read and write the database.")
     typer.echo(f"Ready: {wiring.store.check()}")
 
 

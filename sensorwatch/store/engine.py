@@ -13,6 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import QueuePool
 
 from sensorwatch.errors import SettingsError
+from sensorwatch.store.sign_in import uses_token, with_tokens, without_token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,14 +109,17 @@ def _open_mssql(url: URL) -> Engine:
             f"DATABASE_URL names SQL Server, but pyodbc can't be loaded: {exc}; "
             "install unixODBC (Debian: apt-get install unixodbc)"
         ) from exc
+    signs_in = uses_token(url)
     engine = sa.create_engine(
-        mssql_url(url, pyodbc.drivers(), bundled_driver()),
+        mssql_url(without_token(url) if signs_in else url, pyodbc.drivers(), bundled_driver()),
         pool_pre_ping=True,
         pool_recycle=1800,
         fast_executemany=True,
         hide_parameters=True,
         connect_args={"timeout": _CONNECT_SECONDS},
     )
+    if signs_in:
+        with_tokens(engine)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: DBAPIConnection, _record: object) -> None:

@@ -19,12 +19,14 @@ from sensorwatch.store.migrate import current_revision, upgrade
 from sensorwatch.store.retry import Retry
 from sensorwatch.store.runs import RunPart
 from sensorwatch.store.sensors import SensorPart
+from sensorwatch.store.sign_in import add_user
 from sensorwatch.store.tables import store_settings
 from sensorwatch.store.watching import WatchPart
 from sensorwatch.store.windows import WindowPart
 
 if TYPE_CHECKING:
     from sensorwatch.ports import Clock
+    from sensorwatch.store.sign_in import DatabaseUser
 
 __all__ = ["SqlStore", "open_store"]
 
@@ -56,6 +58,16 @@ class SqlStore(IngestPart, WindowPart, SensorPart, RunPart, WatchPart, Lifecycle
             return f"{version}, revision {current_revision(connection)}"
 
         return self._database.read(work)
+
+    def add_user(self, user: DatabaseUser) -> None:
+        """Let an Entra identity read and write; done again, it changes nothing.
+
+        Raises
+        ------
+        InvalidInputError
+            The database is not SQL Server, and has no users.
+        """
+        self._database.write(lambda connection: add_user(connection, user))
 
     def dispose(self) -> None:
         """Close all connections; the store can't be used in a call that is still running."""
