@@ -11,7 +11,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo up test test-faults test-kills check format bench bench-fleet bench-detectors clean
+.PHONY: help setup dev demo up test test-faults test-kills check check-infra format bench bench-fleet bench-detectors clean
 
 help:  ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,16 @@ check: dev  ## Check style, types and the rules for imports.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+$(VENV)-infra/.installed: requirements-infra.txt
+	@echo "Installing the scanners of infra/."
+	@$(PYTHON) -m venv $(VENV)-infra
+	@$(VENV)-infra/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+check-infra: $(VENV)-infra/.installed  ## Scan the Azure templates and the tasks' image.
+	$(VENV)-infra/bin/checkov --config-file infra/checkov.yaml 2>$(VENV)-infra/checkov.log || { cat $(VENV)-infra/checkov.log; exit 1; }
+	$(VENV)-infra/bin/hadolint infra/Dockerfile
+
 format: dev  ## Format the code.
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -77,5 +87,5 @@ bench-detectors: setup  ## Measure how good each detector is on the synthetic be
 	$(BIN)/python -m bench.quality
 
 clean:  ## Remove what was installed and made, the local data too.
-	rm -rf $(VENV) .local local/azurite/node_modules web/node_modules tests/browser/node_modules build *.egg-info
+	rm -rf $(VENV) $(VENV)-infra .local local/azurite/node_modules web/node_modules tests/browser/node_modules build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -24,9 +24,12 @@ REQUIREMENTS = [
     "requirements-onnx.txt",
     "requirements-dev.txt",
     "requirements-bench.txt",
+    "requirements-infra.txt",
 ]
 # Variables that are no settings: of the command line, of the tests, of the Functions host and of the drivers.
 OTHER_VARIABLES = {"FUNCTIONS_WORKER_RUNTIME", "SENSORWATCH_SETTINGS", "SENSORWATCH_TEST_MSSQL", "TYPE_CHECKING"}
+# Those of a deployment: what azd and the workflow know is written there and nowhere else.
+DEPLOYMENT = [ROOT / "infra/main.parameters.json", *sorted((ROOT / ".github/workflows").glob("*.yml"))]
 MADE_LATER = ("local.settings.json", ".venv/", ".local/", ".azurite/", "local/azurite/node_modules", "web/node_modules")
 # What would tie a page to one machine.
 UNWANTED = ("/work/", "/root/", "/home/", "/Users/", "C:\\")
@@ -84,6 +87,7 @@ def test_the_settings_page_names_what_the_host_fills_in() -> None:
 
 def test_pages_name_settings_that_exist(page: Path) -> None:
     known = {field.alias for field in Settings.model_fields.values()} | OTHER_VARIABLES
+    known |= {name for file in DEPLOYMENT for name in re.findall("[A-Z][A-Z0-9_]+", file.read_text(encoding="utf-8"))}
     named = {code for code in code_in(page) if re.fullmatch("[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", code)}
     assert sorted(named - known) == []
 
