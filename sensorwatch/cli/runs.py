@@ -12,7 +12,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table
 from sensorwatch.errors import NotFoundError, SensorwatchError
-from sensorwatch.store.sign_in import parse_user
 
 if TYPE_CHECKING:
     from sensorwatch.records import Kind, TaskSummary
@@ -42,6 +41,8 @@ def init(
     ] = None,
 ) -> None:
     """Create or migrate the database's tables and create missing containers; safe to repeat."""
+    from sensorwatch.store.sign_in import parse_user
+
     users = [parse_user(text) for text in user or []]
     wiring = context.ensure_object(CommandContext).wiring
     wiring.prepare(pool=pool)
