@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sensorwatch.cli.context import TIME_FORMATS, CommandContext, JsonOption, print_json
+from sensorwatch.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
+_Signal: TypeAlias = Literal["machines", "processors"]
 _SpeedOption = Annotated[
     float | None, typer.Option(help="Times real time, by the readings' own times; without it as fast as possible.")
 ]
@@ -36,14 +38,20 @@ def register(app: typer.Typer) -> None:
 
 def simulate(
     context: typer.Context,
+    signal: Annotated[
+        _Signal, typer.Option(help="What is simulated: machines, or processors whose load is labelled by itself.")
+    ] = "machines",
     devices: Annotated[int, typer.Option(min=1, help="Number of devices.")] = 3,
-    tags: Annotated[int, typer.Option(min=1, help="Number of tags of each device.")] = 5,
+    tags: Annotated[int, typer.Option(min=1, help="Number of tags of each device; a processor has one.")] = 5,
     minutes: Annotated[float, typer.Option(min=0.1, help="Length of the simulated time.")] = 60,
     ago: Annotated[float, typer.Option(min=0, help="How many minutes ago it ends.")] = 0,
     end: Annotated[
         datetime | None, typer.Option(formats=TIME_FORMATS, help="When it ends, in place of --ago; UTC.")
     ] = None,
-    interval_seconds: Annotated[float, typer.Option(min=0.001, help="Between two readings of a sensor.")] = 1.0,
+    interval_seconds: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Between two readings of a sensor; 1, or for processors a window, if left out."),
+    ] = None,
     anomalies: Annotated[int, typer.Option(min=0, help="How many of each kind to inject.")] = 0,
     truth: Annotated[Path, typer.Option(help="Where the injected anomalies are noted.")] = Path("ground-truth.ndjson"),
     seed: Annotated[int, typer.Option(help="Decides everything random.")] = 1,
@@ -53,24 +61,37 @@ def simulate(
 ) -> None:
     """Send readings of a simulated fleet, with labelled anomalies if wanted."""
     from sensorwatch.simulation.anomalies import plan_anomalies
+    from sensorwatch.simulation.cpu import CpuFleet
     from sensorwatch.simulation.fleet import Fleet, device_names, tag_names
     from sensorwatch.simulation.ground_truth import write_ground_truth
 
     wiring = context.ensure_object(CommandContext).wiring
     until = end.replace(tzinfo=UTC) if end else wiring.clock() - timedelta(minutes=ago)
     start = until - timedelta(minutes=minutes)
-    fleet = Fleet(device_names(devices), tag_names(tags), interval_seconds, seed)
-    injected = plan_anomalies(fleet.sensors, start, until, per_kind=anomalies, seed=seed)
+    if signal == "processors":
+        if anomalies:
+            raise InvalidInputError(
+                f"--anomalies {anomalies}: the load of processors has anomalies of its own; leave it out"
+            )
+        # A window is labelled as its one reading is.
+        interval = interval_seconds or wiring.settings.window_seconds
+        processors = CpuFleet(devices, interval, seed)
+        sensors, injected = processors.sensors, processors.labels(start, until)
+        readings = processors.readings(start, until)
+    else:
+        interval = interval_seconds or 1.0
+        fleet = Fleet(device_names(devices), tag_names(tags), interval, seed)
+        sensors = fleet.sensors
+        injected = plan_anomalies(sensors, start, until, per_kind=anomalies, seed=seed)
+        readings = fleet.readings(start, until, injected)
     if injected:
         write_ground_truth(truth, injected)
-    total = int(len(fleet.sensors) * minutes * 60 / interval_seconds)
-    sent = _send(wiring, fleet.readings(start, until, injected), total, speed, readings_per_event)
+    total = int(len(sensors) * minutes * 60 / interval)
+    sent = _send(wiring, readings, total, speed, readings_per_event)
     if as_json:
-        print_json(
-            {"sent": sent, "sensors": len(fleet.sensors), "start": start, "end": until, "anomalies": len(injected)}
-        )
+        print_json({"sent": sent, "sensors": len(sensors), "start": start, "end": until, "anomalies": len(injected)})
     else:
-        typer.echo(f"sent {sent} readings of {len(fleet.sensors)} sensors")
+        typer.echo(f"sent {sent} readings of {len(sensors)} sensors")
         if injected:
             typer.echo(f"injected {len(injected)} anomalies, noted in {truth}")
 

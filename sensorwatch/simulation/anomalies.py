@@ -26,10 +26,15 @@ if TYPE_CHECKING:
     from sensorwatch.records import SensorKey
     from sensorwatch.simulation.signals import Signal
 
-__all__ = ["ANOMALY_KINDS", "AnomalyKind", "InjectedAnomaly", "disturb", "plan_anomalies"]
+__all__ = ["ANOMALY_KINDS", "LABEL_KINDS", "AnomalyKind", "InjectedAnomaly", "LabelKind", "disturb", "plan_anomalies"]
 
 AnomalyKind = Literal["dropout", "level-shift", "noise-burst", "spike", "stuck"]
 ANOMALY_KINDS: tuple[AnomalyKind, ...] = get_args(AnomalyKind)
+
+LabelKind = AnomalyKind | Literal["busy"]
+"""What a label may say: one of the faults here, or that a simulated processor was busy."""
+
+LABEL_KINDS: tuple[LabelKind, ...] = (*ANOMALY_KINDS, "busy")
 
 _SECONDS: dict[AnomalyKind, int] = {"dropout": 60, "level-shift": 120, "noise-burst": 60, "spike": 10, "stuck": 120}
 _REST_SECONDS = 60
@@ -43,7 +48,7 @@ class InjectedAnomaly:
 
     device: str
     tag: str
-    kind: AnomalyKind
+    kind: LabelKind
     start: datetime
     end: datetime
 

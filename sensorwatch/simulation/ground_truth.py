@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.simulation.anomalies import ANOMALY_KINDS, InjectedAnomaly
+from sensorwatch.simulation.anomalies import LABEL_KINDS, InjectedAnomaly
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,11 +57,11 @@ def read_ground_truth(path: Path) -> list[InjectedAnomaly]:
 def _label(path: Path, number: int, line: str) -> InjectedAnomaly:
     try:
         fields = json.loads(line)
-        kind = next(kind for kind in ANOMALY_KINDS if kind == fields["kind"])
+        kind = next(kind for kind in LABEL_KINDS if kind == fields["kind"])
         start, end = (datetime.fromisoformat(fields[name]).astimezone(UTC) for name in ("start", "end"))
         return InjectedAnomaly(str(fields["device"]), str(fields["tag"]), kind, start, end)
     except (ValueError, KeyError, TypeError, StopIteration) as exc:
         raise InvalidInputError(
             f"{path}, line {number}: expected an object with device, tag, start, end and a kind among "
-            f"{', '.join(ANOMALY_KINDS)}, got `{line[:100]}`"
+            f"{', '.join(LABEL_KINDS)}, got `{line[:100]}`"
         ) from exc

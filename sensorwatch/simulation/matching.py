@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from sensorwatch.simulation.anomalies import ANOMALY_KINDS
+from sensorwatch.simulation.anomalies import LABEL_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sensorwatch.simulation.anomalies import AnomalyKind, InjectedAnomaly
+    from sensorwatch.simulation.anomalies import InjectedAnomaly, LabelKind
 
 __all__ = ["Detection", "MatchReport", "Recall", "match"]
 
@@ -51,7 +51,7 @@ class MatchReport:
         The anomalies without a detected window.
     """
 
-    by_kind: Mapping[AnomalyKind, Recall]
+    by_kind: Mapping[LabelKind, Recall]
     total: Recall
     windows: int
     true_windows: int
@@ -94,7 +94,7 @@ def match(
     kinds = [(anomaly.kind, position in found) for position, anomaly in enumerate(injected)]
     by_kind = {
         kind: Recall(sum(of == kind for of, _ in kinds), sum(of == kind and seen for of, seen in kinds))
-        for kind in ANOMALY_KINDS
+        for kind in LABEL_KINDS
         if any(of == kind for of, _ in kinds)
     }
     missed = tuple(anomaly for position, anomaly in enumerate(injected) if position not in found)
