@@ -53,6 +53,7 @@ __all__ = [
     "DetectorChoice",
     "DetectorRule",
     "EstimatorPolicy",
+    "MlpParameters",
     "Step",
     "canonical_json",
     "configuration_name",
@@ -66,10 +67,11 @@ STORED_PREFIX = "stored:"
 NO_PARAMETERS = "{}"
 """The specification of a detector that takes no parameters, or is given none."""
 
-_TRAINABLE = ("ar_season", "ewma", "kmeans", "ocsvm", "ocsvm_sklearn", "pca_maha", "range", "shift", "sklearn")
+_TRAINABLE = ("ar_season", "ewma", "kmeans", "mlp", "ocsvm", "ocsvm_sklearn", "pca_maha", "range", "shift", "sklearn")
 """The detectors that a rule may name; a test holds them to the registry, which is too heavy to be loaded here."""
 
 _ESTIMATOR_DETECTOR = "sklearn"
+_SUPERVISED_DETECTOR = "mlp"
 _IMPORT_PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$"
 _SHOWN_CHARACTERS = 120
 
@@ -82,6 +84,36 @@ class Step(Section):
 
     estimator: _ImportPath
     parameters: _Parameters = Field(default_factory=dict)
+
+
+class MlpParameters(Section):
+    """What the detector ``mlp`` takes.
+
+    Attributes
+    ----------
+    width
+        How many of a sensor's last windows the network looks at.
+    hidden
+        Sizes of its hidden layers.
+    """
+
+    width: int = Field(default=3, ge=1, le=64)
+    hidden: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(default=(16, 16), min_length=1, max_length=3)
+
+    @classmethod
+    def checked(cls, parameters: object) -> MlpParameters:
+        """Return the parameters in a mapping.
+
+        Raises
+        ------
+        ValueError
+            One is unknown or out of its range; says which, and what was expected.
+        """
+        try:
+            return cls.model_validate(parameters)
+        except ValidationError as exc:
+            found = (_describe("parameters", error) for error in exc.errors(include_url=False))
+            raise ValueError("; ".join(found)) from None
 
 
 class DetectorRule(SensorPattern):
@@ -103,7 +135,9 @@ class DetectorRule(SensorPattern):
             raise ValueError(f"`estimator` and `steps` belong to `{_ESTIMATOR_DETECTOR}`, got `{self.detector}`")
         if self.detector and self.detector not in _TRAINABLE:
             raise ValueError(f"unknown detector `{self.detector}`; expected one of {', '.join(_TRAINABLE)}")
-        if self.estimator is None and self.parameters:
+        if self.detector == _SUPERVISED_DETECTOR:
+            MlpParameters.checked(self.parameters)
+        elif self.estimator is None and self.parameters:
             where = "its steps: move them there" if self.steps else "an `estimator`; take them out"
             raise ValueError(f"`parameters` belong to {where}")
         return self
@@ -115,7 +149,7 @@ class DetectorRule(SensorPattern):
         if self.estimator is not None:
             steps = (Step(estimator=self.estimator, parameters=self.parameters),)
         if not steps:
-            return DetectorChoice(self.detector, NO_PARAMETERS, ruled=True)
+            return DetectorChoice(self.detector, canonical_json(self.parameters), ruled=True)
         specification = canonical_json({"steps": [step.model_dump() for step in steps]})
         return DetectorChoice(_ESTIMATOR_DETECTOR, specification, ruled=True)
 
@@ -258,7 +292,7 @@ def parse_configuration(content: str | bytes, place: str) -> Configuration:
     Traceback (most recent call last):
     ...
     sensorwatch.errors.SettingsError: sensorwatch.yaml: detectors.0: unknown detector `nonsense`; expected one of \
-ar_season, ewma, kmeans, ocsvm, ocsvm_sklearn, pca_maha, range, shift, sklearn; got `{'detector': 'nonsense'}`
+ar_season, ewma, kmeans, mlp, ocsvm, ocsvm_sklearn, pca_maha, range, shift, sklearn; got `{'detector': 'nonsense'}`
     """
     try:
         text = content.decode("utf-8") if isinstance(content, bytes) else content

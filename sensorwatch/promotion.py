@@ -12,6 +12,11 @@ flags the hold-out
     A model of the same kind that is fitted without the last part of the training windows flags more than the allowed
     share of that part. So the sensor does not stay where it was: it runs away, has just moved to another level, or is
     broken at this moment. Once a new level has lasted longer than the hold-out, the next candidate passes.
+misses the hold-out
+    That model flags none of the windows that labels call anomalous there.
+
+Windows that labels call anomalous don't count as flagged: finding them is what a model is for. Only models that learn
+from labels are given any.
 
 The hold-out is judged by a model of its own, as there are no newer windows than those that the candidate has seen.
 That costs one more fit on the first part and one scoring of the rest, for all sensors of a shard at once.
@@ -27,6 +32,7 @@ import pyarrow as pa
 
 from sensorwatch.calibration import calibrate
 from sensorwatch.detectors import Series, anomalous
+from sensorwatch.label_records import ANOMALOUS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -100,7 +106,7 @@ def refusals(
     limits = _limits(chosen, raw, series)
     checks = (
         _not_finite(series, raw),
-        _flags_everything(series, raw > np.repeat(limits, series.lengths), rules),
+        _flags_everything(series, (raw > np.repeat(limits, series.lengths)) & ~_anomalous(series), rules),
         _accepts_everything(chosen, params, series, limits),
         _flags_holdout(chosen, series, rules),
     )
@@ -115,12 +121,8 @@ def _only(series: Series, raw: Floats, positions: npt.NDArray[np.integer]) -> tu
     wanted[positions] = True
     keep = np.repeat(wanted, series.lengths)
     offsets = np.concatenate(([0], np.cumsum(series.lengths[positions])))
-    return Series(offsets, series.times[keep], series.values[keep]), raw[keep]
-
-
-def _kept(series: Series, keep: Flags) -> Series:
-    before = np.concatenate(([0], np.cumsum(keep)))
-    return Series(before[series.offsets], series.times[keep], series.values[keep])
+    kept = series.kept(keep)
+    return Series(offsets, kept.times, kept.values, kept.labels), raw[keep]
 
 
 def _counts(series: Series, flags: Flags) -> npt.NDArray[np.int64]:
@@ -192,7 +194,7 @@ def _flags_holdout(chosen: Detector, series: Series, rules: PromotionRules) -> d
         return {}
     position = np.arange(len(series.values)) - np.repeat(series.offsets[:-1], series.lengths)
     last = position >= np.repeat(series.lengths - held, series.lengths)
-    holdout, earlier = _kept(series, last), _kept(series, ~last)
+    holdout, earlier = series.kept(last), series.kept(~last)
     params = chosen.fit(earlier).params
     if chosen.threshold is None:
         raw = chosen.score(params, series)
@@ -200,12 +202,28 @@ def _flags_holdout(chosen: Detector, series: Series, rules: PromotionRules) -> d
         flagged = raw[last] > np.repeat(limits, holdout.lengths)
     else:
         flagged = anomalous(chosen, params, holdout, np.full(series.n_sensors, chosen.threshold))
-    share = _counts(holdout, flagged) / np.maximum(held, 1)
-    return {
+    known = _anomalous(holdout)
+    share = _counts(holdout, flagged & ~known) / np.maximum(held, 1)
+    found = {
         int(i): f"fitted without its last {held[i]} windows, it flags {_percent(share[i])} of them, {_allowed(rules)}: "
         "the sensor moves or is broken; the next training tries again"
         for i in np.flatnonzero(share > rules.max_flagged_share)
     }
+    labelled = _counts(holdout, known)
+    missed = (labelled > 0) & (_counts(holdout, flagged & known) == 0)
+    missed &= params.is_valid().to_numpy(zero_copy_only=False)
+    return found | {
+        int(i): f"fitted without its last {held[i]} windows, it flags none of the {labelled[i]} among them that are "
+        "labelled anomalous; more labels, or another DETECTOR, may suit the sensor"
+        for i in np.flatnonzero(missed)
+    }
+
+
+def _anomalous(series: Series) -> Flags:
+    """Return which windows are labelled anomalous."""
+    if series.labels is None:
+        return np.zeros(len(series.values), np.bool_)
+    return np.asarray(series.labels == ANOMALOUS)
 
 
 def _percent(share: float) -> str:

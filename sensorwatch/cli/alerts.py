@@ -22,6 +22,7 @@ from sensorwatch.cli.context import (
     print_table,
     utc_text,
 )
+from sensorwatch.cli.labels import labels_app
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.records import AlertKind
 
@@ -41,14 +42,13 @@ _Kind: TypeAlias = Annotated[AlertKind | None, typer.Option(help="Only those of 
 _Limit: TypeAlias = Annotated[int, typer.Option(min=1, help="At most so many, those opened last first.")]
 
 _alerts = typer.Typer(help="List the alerts, look at one, and do something with it.", invoke_without_command=True)
-_labels = typer.Typer(help="Episodes that people have judged.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.add_typer(_alerts, name="alerts")
     app.command()(incidents)
-    app.add_typer(_labels, name="labels")
+    app.add_typer(labels_app, name="labels")
 
 
 # ---- showing ---------------------------------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ def silences(
 # ---- labels ----------------------------------------------------------------------------------------------------------
 
 
-@_labels.command("export")
+@labels_app.command("export")
 def export_labels(
     context: typer.Context,
     file: Annotated[

@@ -23,6 +23,7 @@ from sensorwatch.cli import (
     rules,
     runs,
     sensors,
+    serve_data,
     sinks,
     views,
 )
@@ -48,6 +49,7 @@ rules.register(app)
 app.add_typer(models.app, name="models")
 evaluate.register(app)
 export.register(app)
+app.add_typer(serve_data.app, name="serve-data")
 deadletters.register(app)
 sinks.register(app)
 app.add_typer(config.app, name="config")

@@ -8,6 +8,7 @@ from sensorwatch.detectors.base import (
     Fitted,
     Remembering,
     Series,
+    Supervised,
     after,
     anomalous,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "Fitted",
     "Remembering",
     "Series",
+    "Supervised",
     "after",
     "anomalous",
     "detector",

@@ -13,7 +13,7 @@ was fitted: a new model of the same detector can go on with the memory of the fo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +32,7 @@ __all__ = [
     "Fitted",
     "Remembering",
     "Series",
+    "Supervised",
     "after",
     "anomalous",
     "memory_times",
@@ -58,11 +59,15 @@ class Series:
         Ends of the windows in seconds since 1970-01-01T00:00:00Z, shape ``(n_values,)``.
     values
         Means of the windows, shape ``(n_values,)``; may hold NaN and infinities.
+    labels
+        What each window is known to be, as :mod:`sensorwatch.label_records` has it, shape ``(n_values,)``; None where
+        nobody asked for labels.
     """
 
     offsets: npt.NDArray[np.int64]
     times: npt.NDArray[np.int64]
     values: npt.NDArray[np.float64]
+    labels: npt.NDArray[np.int8] | None = None
 
     @classmethod
     def grouped(
@@ -95,8 +100,23 @@ class Series:
         """Return the sensors from ``first`` up to but not including ``last``, as views."""
         start, stop = int(self.offsets[first]), int(self.offsets[last])
         return Series(
-            self.offsets[first : last + 1] - self.offsets[first], self.times[start:stop], self.values[start:stop]
+            self.offsets[first : last + 1] - self.offsets[first],
+            self.times[start:stop],
+            self.values[start:stop],
+            None if self.labels is None else self.labels[start:stop],
         )
+
+    def kept(self, keep: npt.NDArray[np.bool_]) -> Series:
+        """Return the series with only some of its windows, of as many sensors.
+
+        Parameters
+        ----------
+        keep
+            Which, shape ``(n_values,)``.
+        """
+        before = np.concatenate(([0], np.cumsum(keep)))
+        labels = None if self.labels is None else self.labels[keep]
+        return Series(before[self.offsets], self.times[keep], self.values[keep], labels)
 
     def finite(self) -> Series:
         """Return the series without NaN and infinities; itself where there are none.
@@ -108,10 +128,7 @@ class Series:
         [0, 1, 2]
         """
         keep = np.isfinite(self.values)
-        if keep.all():
-            return self
-        kept_before = np.concatenate(([0], np.cumsum(keep)))
-        return Series(kept_before[self.offsets], self.times[keep], self.values[keep])
+        return self if keep.all() else self.kept(keep)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +198,13 @@ class Deciding(Protocol):
     def anomalous(self, params: pa.StructArray, series: Series) -> npt.NDArray[np.bool_]:
         """Return whether each raw score is above the threshold, shape ``(n_values,)``; False for NaN."""
         ...
+
+
+@runtime_checkable
+class Supervised(Protocol):
+    """A detector that learns from labels: fitting it needs a series that has some."""
+
+    learns_from_labels: Literal[True]
 
 
 @runtime_checkable

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-__all__ = ["ONNX_MISSING", "support_vectors_as_estimator", "support_vectors_as_onnx"]
+__all__ = ["IR_VERSION", "ONNX_MISSING", "OPSET", "support_vectors_as_estimator", "support_vectors_as_onnx"]
 
 ONNX_MISSING = "is not installed; install what ONNX models need with: pip install -r requirements-onnx.txt"
 
 _CONSTANT = 1e-12
-_OPSET = 17
-_IR_VERSION = 9
+OPSET = 17
+IR_VERSION = 9
 """Of ONNX 1.14: understood by every runtime since."""
 
 _STEP_GAMMA = 1e4
@@ -119,7 +119,7 @@ def support_vectors_as_onnx(params: Mapping[str, Any]) -> bytes:
         constants,
     )
     model = helper.make_model(
-        graph, producer_name="sensorwatch", opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION
+        graph, producer_name="sensorwatch", opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
     )
     return bytes(model.SerializeToString())
 

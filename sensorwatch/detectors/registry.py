@@ -10,6 +10,7 @@ from sensorwatch.detectors.ar_season import ArSeason
 from sensorwatch.detectors.estimator import Estimator
 from sensorwatch.detectors.ewma import Ewma
 from sensorwatch.detectors.kmeans import KMeans
+from sensorwatch.detectors.mlp import Mlp
 from sensorwatch.detectors.one_class_svm import OneClassSvm
 from sensorwatch.detectors.onnx_model import OnnxModel
 from sensorwatch.detectors.pca_mahalanobis import PcaMahalanobis
@@ -34,6 +35,7 @@ _DETECTORS: tuple[Detector, ...] = (
     PcaMahalanobis(),
     Shift(),
     ValueRange(),
+    Mlp(),
 )
 
 
@@ -66,6 +68,8 @@ def detector(name: str, specification: str = NO_PARAMETERS, policy: EstimatorPol
     """
     if name == Estimator.name:
         return Estimator(specification, policy)
+    if name == Mlp.name:
+        return Mlp(specification)
     if name == OnnxModel.name:
         return OnnxModel()
     known = detectors()

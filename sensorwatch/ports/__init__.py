@@ -8,6 +8,7 @@ their SDK's errors: :class:`~sensorwatch.errors.TransientError` where trying aga
 from sensorwatch.ports.alerts import AlertSink, AlertStore, LifecycleStore, OutboxStore, WatchStore
 from sensorwatch.ports.clock import Clock
 from sensorwatch.ports.ingestion import DeadLetters, IngestStore, WindowStore
+from sensorwatch.ports.labels import LabelStore
 from sensorwatch.ports.models import ModelRegistry, PredictionFiles, PredictionWriter
 from sensorwatch.ports.runs import Pool, RunStore
 from sensorwatch.ports.sensors import SensorFinder, SensorStore
@@ -19,6 +20,7 @@ __all__ = [
     "Clock",
     "DeadLetters",
     "IngestStore",
+    "LabelStore",
     "LifecycleStore",
     "ModelRegistry",
     "OutboxStore",

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from sensorwatch.ports.alerts import AlertStore, LifecycleStore, OutboxStore, WatchStore
 from sensorwatch.ports.ingestion import IngestStore, WindowStore
+from sensorwatch.ports.labels import LabelStore
 from sensorwatch.ports.runs import RunStore
 from sensorwatch.ports.sensors import SensorFinder, SensorStore
 
@@ -24,6 +25,7 @@ class Store(
     LifecycleStore,
     OutboxStore,
     WatchStore,
+    LabelStore,
     Protocol,
 ):
     """The whole SQL store."""

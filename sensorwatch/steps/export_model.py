@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.compute as pc
 
 from sensorwatch.detectors.exchange import support_vectors_as_estimator, support_vectors_as_onnx
+from sensorwatch.detectors.mlp import Mlp, network_of
+from sensorwatch.detectors.network import network_as_onnx
 from sensorwatch.detectors.stored import estimator_to_bytes
 from sensorwatch.errors import InvalidInputError, NotFoundError
 from sensorwatch.shards import params_column
@@ -61,7 +63,11 @@ def export_model(row: dict[str, Any], suffix: str) -> bytes:
         return estimator_to_bytes(support_vectors_as_estimator(params))
     if detector in _SUPPORT_VECTORS and suffix == ".onnx":
         return support_vectors_as_onnx(params)
-    stored = {"sklearn": ".skops", "onnx": ".onnx"}.get(detector)
+    if detector == Mlp.name and suffix == ".onnx":
+        return network_as_onnx(
+            network_of(params), params["mean"], params["scale"] or 1.0, params["low"], params["high"]
+        )
+    stored = {Mlp.name: ".onnx", "sklearn": ".skops", "onnx": ".onnx"}.get(detector)
     if stored != suffix:
         raise InvalidInputError(f"a model of the detector `{detector}` can be exported as {stored} only, got {suffix}")
     if params["model"] is None:

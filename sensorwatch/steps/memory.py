@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sensorwatch.alert_records import Tolerance
+    from sensorwatch.label_records import ShardLabels
     from sensorwatch.records import Alert, AlertChanges, AlertState, Anomaly, SensorStatus, TaskSpec, TrainingOutcome
     from sensorwatch.watch_records import FlatChanges, FlatMemory, SensorRhythm
 
@@ -24,7 +25,11 @@ __all__ = ["MemoryAlerts", "MemoryModels", "MemoryPredictions", "PastSource", "P
 
 
 class PastSource(WindowStore, SensorStore, Protocol):
-    """Where windows and sensors come from."""
+    """Where windows, sensors and labels come from."""
+
+    def shard_labels(self, shard: int, start: datetime | None, end: datetime) -> ShardLabels:
+        """As :meth:`sensorwatch.ports.LabelStore.shard_labels`."""
+        ...
 
 
 class PastStore:
@@ -52,6 +57,10 @@ class PastStore:
     def sensors_by_id(self, sensor_ids: Collection[int]) -> dict[int, SensorStatus]:
         """Return these sensors, as the store has them."""
         return self._source.sensors_by_id(sensor_ids)
+
+    def shard_labels(self, shard: int, start: datetime | None, end: datetime) -> ShardLabels:
+        """Return what is known of the shard's windows today."""
+        return self._source.shard_labels(shard, start, end)
 
     def record_training(self, outcomes: Sequence[TrainingOutcome]) -> None:
         """Pass over what training did."""

@@ -129,8 +129,10 @@ def _summary(params: Mapping[str, Any] | None) -> str:
     for name, value in params.items():
         if name == "specification":
             parts.append(_asked(value))
+        elif isinstance(value, int):
+            parts.append(f"{name.replace('_', ' ')} {value}")
         elif isinstance(value, float):
-            parts.append(f"{name} {value:.{_KNOWN}g}")
+            parts.append(f"{name.replace('_', ' ')} {value:.{_KNOWN}g}")
         elif isinstance(value, bytes):
             parts.append(f"{name} of {len(value)} bytes")
         elif isinstance(value, list):
@@ -142,6 +144,8 @@ def _asked(specification: str) -> str:
     asked = json.loads(specification)
     if "imported" in asked:
         return f"imported from {asked['imported']}"
+    if "steps" not in asked and asked:
+        return specification
     steps = [f"{step['estimator']} {json.dumps(step['parameters'])}" for step in asked.get("steps", [])]
     return " | ".join(steps)
 

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import platform
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -22,8 +22,9 @@ import pyarrow.compute as pc
 from sensorwatch.alerting.maintenance import MaintenancePlan
 from sensorwatch.calibration import Calibration, calibrate
 from sensorwatch.configuration import Configuration
-from sensorwatch.detectors import Series
+from sensorwatch.detectors import Series, Supervised
 from sensorwatch.errors import ConflictError
+from sensorwatch.labelling import label_windows
 from sensorwatch.ports import SensorStore, WindowStore
 from sensorwatch.promotion import PromotionRules, refusals
 from sensorwatch.records import WindowColumns
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from sensorwatch.detectors import Detector
+    from sensorwatch.label_records import ShardLabels
     from sensorwatch.ports import ModelRegistry
     from sensorwatch.records import ModelRef, SensorStatus, TaskSpec
     from sensorwatch.watch_records import SensorRhythm
@@ -65,6 +67,10 @@ class TrainingStore(WindowStore, SensorStore, Protocol):
 
     def record_rhythms(self, rhythms: Sequence[SensorRhythm]) -> None:
         """As :meth:`sensorwatch.ports.WatchStore.record_rhythms`."""
+        ...
+
+    def shard_labels(self, shard: int, start: datetime | None, end: datetime) -> ShardLabels:
+        """As :meth:`sensorwatch.ports.LabelStore.shard_labels`."""
         ...
 
 
@@ -166,7 +172,13 @@ def train(
         for part in _parts(_training_windows(columns, wanted.sensor_ids, training_seconds)):
             for array in (part.sensor_ids, part.series.offsets, part.series.times, part.series.values):
                 digest.update(array.tobytes())
-            for detector, sensor_ids, series in chosen.groups(part.sensor_ids, part.series):
+            for detector, sensor_ids, unlabelled in chosen.groups(part.sensor_ids, part.series):
+                series = unlabelled
+                if isinstance(detector, Supervised):
+                    known = store.shard_labels(task.shard, start, wanted.end)
+                    labels = label_windows(sensor_ids, series.offsets, series.times, known)
+                    digest.update(labels.tobytes())
+                    series = replace(series, labels=labels)
                 fitted, refused_here = _fit(
                     detector, _Part(sensor_ids, series), training_seconds, minimum_windows, promotion
                 )

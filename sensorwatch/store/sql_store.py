@@ -14,6 +14,7 @@ from sensorwatch.store.deliveries import OutboxPart
 from sensorwatch.store.dialects import dialect_named
 from sensorwatch.store.engine import open_engine
 from sensorwatch.store.ingest import IngestPart
+from sensorwatch.store.labels import LabelPart
 from sensorwatch.store.lifecycle import LifecyclePart
 from sensorwatch.store.migrate import current_revision, upgrade
 from sensorwatch.store.retry import Retry
@@ -35,7 +36,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class SqlStore(IngestPart, WindowPart, SensorPart, RunPart, WatchPart, LifecyclePart, OutboxPart):
+class SqlStore(IngestPart, WindowPart, SensorPart, RunPart, WatchPart, LifecyclePart, OutboxPart, LabelPart):
     """Implements :class:`~sensorwatch.ports.Store`; safe to share between threads.
 
     Make one with :func:`open_store`, and :meth:`dispose` of it when done.

@@ -422,3 +422,19 @@ flat_progress = sa.Table(
     sa.Column("Shard", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("Until", WindowEnd, nullable=False),
 )
+
+label_spans = sa.Table(
+    "LabelSpans",
+    metadata,
+    sa.Column(
+        "SensorId",
+        sa.Integer,
+        sa.ForeignKey("Sensors.SensorId", name="FK_LabelSpans_Sensors"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("FirstEnd", WindowEnd, primary_key=True, autoincrement=False),
+    sa.Column("LastEnd", WindowEnd, primary_key=True, autoincrement=False),
+    sa.Column("Anomalous", sa.Integer, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)

@@ -8,6 +8,7 @@ import pytest
 
 from sensorwatch.calibration import calibrate
 from sensorwatch.detectors import Detector, Remembering, Series, anomalous, detectors
+from sensorwatch.label_records import ANOMALOUS, NORMAL
 
 WINDOW_SECONDS = 5
 LATER = 304 * WINDOW_SECONDS
@@ -21,6 +22,7 @@ def series_of(*sensors: list[float] | np.ndarray, after: int = 0) -> Series:
         np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
         np.concatenate([after + np.arange(1, n + 1, dtype=np.int64) * WINDOW_SECONDS for n in lengths]),
         np.concatenate([np.asarray(sensor, np.float64) for sensor in sensors]),
+        np.concatenate([labels_of(np.asarray(sensor, np.float64)) for sensor in sensors]),
     )
 
 
@@ -28,6 +30,16 @@ def limits(detector: Detector, params: pa.StructArray, training: Series) -> np.n
     """Return the highest raw score of each sensor that is still normal."""
     finite = training.finite()
     return calibrate(detector.score(params, finite), finite.offsets, detector.threshold).threshold
+
+
+def labels_of(sensor: np.ndarray) -> np.ndarray:
+    """Return labels for the detectors that learn from them: the farthest tenth of the values is anomalous."""
+    finite = np.where(np.isnan(sensor), np.nanmedian(sensor) if np.isfinite(sensor).any() else 0.0, sensor)
+    labels = np.full(len(sensor), NORMAL, np.int8)
+    with np.errstate(over="ignore"):
+        farthest = np.argsort(np.abs(finite / 2 - np.median(finite) / 2 if len(finite) else finite), kind="stable")
+    labels[farthest[len(sensor) - (len(sensor) + 9) // 10 :]] = ANOMALOUS
+    return labels
 
 
 def zoo() -> dict[str, np.ndarray]:

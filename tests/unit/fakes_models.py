@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sensorwatch.errors import ConflictError, CorruptModelError, NotFoundError
+from sensorwatch.label_records import ShardLabels
 from sensorwatch.predictions import parse_predictions, predictions_to_bytes
 from sensorwatch.records import (
     ModelRef,
@@ -46,6 +47,7 @@ class FakeStore:
         self.outcomes: list[TrainingOutcome] = []
         self.completed: list[tuple[TaskSpec, WindowColumns]] = []
         self.reads: list[tuple[datetime | None, datetime]] = []
+        self.labels = ShardLabels()
 
     def add(self, sensor_id: int, values: Sequence[float], end: datetime = NOON) -> None:
         """Give a sensor windows, the last of which ends at ``end``."""
@@ -123,6 +125,9 @@ class FakeStore:
 
     def record_rhythms(self, rhythms: Sequence[SensorRhythm]) -> None:
         self.rhythms.update({rhythm.sensor_id: rhythm for rhythm in rhythms})
+
+    def shard_labels(self, shard: int, start: datetime | None, end: datetime) -> ShardLabels:
+        return self.labels
 
     def is_scored(self, task: TaskSpec) -> bool:
         return False
