@@ -154,6 +154,7 @@ class Fleet:
             "EventHub": template["EventHub"].replace(":5673", f":{hubs}"),
             "BATCH_ACCOUNT_URL": f"http://127.0.0.1:{batch}",
             "SHARD_SIZE": str(SHARD_SIZE),
+            "SERVING_CONSUMER_GROUP": "",
         }
         write_settings_file(file, ROOT / "local.settings.json.template", values=values, http_port=http)
         return file

@@ -57,8 +57,9 @@ class Stack:
 
     def _servers(self, app: Path, file: str, partitions: int) -> dict[str, Server]:
         settings = self.settings
-        hub, group = self.wiring.settings.event_hub_name, self.wiring.settings.event_hub_consumer_group
-        account = self.wiring.settings.batch_account_name or "local"
+        product = self.wiring.settings
+        groups = {product.event_hub_consumer_group, product.serving_consumer_group or product.event_hub_consumer_group}
+        account = product.batch_account_name or "local"
         ports = {
             "azurite": (settings.blob_port, "AzureWebJobsStorage"),
             "event-hubs": (settings.event_hubs_port, "EventHub"),
@@ -69,7 +70,8 @@ class Stack:
             "azurite": ("local.azurite", "--data", str(self.data / "azurite")),
             "event-hubs": (
                 *("local.eventhubs", "--data", str(self.data / "event-hubs")),
-                *("--hub", f"{hub}:{partitions}", "--consumer-group", group),
+                *("--hub", f"{product.event_hub_name}:{partitions}"),
+                *(part for group in sorted(groups) for part in ("--consumer-group", group)),
             ),
             "batch": ("local.batch", "--data", str(self.data / "batch"), "--account", account),
             _HOST: ("local.functions_host", "--app", str(app)),

@@ -14,6 +14,14 @@
         parameters: {n_estimators: 50}
       - device: "*"
         detector: ocsvm
+    serving:                         # scoring in real time
+      models:                        # further models, trained beside the sensors' own ones
+        forest: {estimator: sklearn.ensemble.IsolationForest}
+      rules:                         # the first that matches a sensor decides
+        - tag: vibration
+          models: [own, forest]      # those that answer
+          decider: majority
+          deadline_ms: 50
     estimators:
       modules: [sklearn.]            # where estimators may come from
       trusted_types: []              # what stored estimators may hold beside what skops knows itself
@@ -30,7 +38,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import yaml
 from pydantic import Field, JsonValue, ValidationError, model_validator
@@ -48,12 +56,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NO_PARAMETERS",
+    "OWN_MODEL",
     "STORED_PREFIX",
     "Configuration",
     "DetectorChoice",
     "DetectorRule",
     "EstimatorPolicy",
     "MlpParameters",
+    "ServingRule",
+    "ServingSection",
     "Step",
     "canonical_json",
     "configuration_name",
@@ -67,12 +78,16 @@ STORED_PREFIX = "stored:"
 NO_PARAMETERS = "{}"
 """The specification of a detector that takes no parameters, or is given none."""
 
+OWN_MODEL = "own"
+"""What the rules for scoring in real time call the model that batch scoring uses too."""
+
 _TRAINABLE = ("ar_season", "ewma", "kmeans", "mlp", "ocsvm", "ocsvm_sklearn", "pca_maha", "range", "shift", "sklearn")
 """The detectors that a rule may name; a test holds them to the registry, which is too heavy to be loaded here."""
 
 _ESTIMATOR_DETECTOR = "sklearn"
 _SUPERVISED_DETECTOR = "mlp"
 _IMPORT_PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$"
+_MODEL_NAME = r"^[a-z][a-z0-9-]{0,31}$"
 _SHOWN_CHARACTERS = 120
 
 _ImportPath = Annotated[str, Field(pattern=_IMPORT_PATH)]
@@ -179,6 +194,65 @@ class EstimatorPolicy(Section):
         return path.startswith(self.modules)
 
 
+class ServingRule(SensorPattern):
+    """A rule: in real time, these models answer for sensors whose device and tag match the patterns.
+
+    Attributes
+    ----------
+    models
+        Names of models; ``own`` is the sensor's own, which batch scoring uses.
+    decider
+        Which of the answers that arrive in time counts.
+    weights
+        Weights of models for the decider ``weighted``; 1 where left out.
+    deadline_ms
+        How long a batch of readings waits for answers; None: as the setting says.
+    """
+
+    models: Annotated[tuple[str, ...], Field(min_length=1, max_length=8)] = (OWN_MODEL,)
+    decider: Literal["majority", "weighted", "first", "confidence"] = "majority"
+    weights: dict[str, Annotated[float, Field(gt=0, le=1e6)]] = Field(default_factory=dict)
+    deadline_ms: Annotated[float, Field(gt=0, le=60_000)] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ServingRule:
+        if len(set(self.models)) < len(self.models):
+            raise ValueError(f"expected every model once, got {', '.join(self.models)}")
+        if self.weights and self.decider != "weighted":
+            raise ValueError(f"`weights` belong to the decider `weighted`, got `{self.decider}`")
+        if unknown := sorted(set(self.weights) - set(self.models)):
+            raise ValueError(f"weights of models that do not answer: {', '.join(unknown)}")
+        return self
+
+
+class ServingSection(Section):
+    """Scoring in real time: further models by name, and which sensors are scored by which."""
+
+    models: dict[Annotated[str, Field(pattern=_MODEL_NAME)], DetectorRule] = Field(default_factory=dict)
+    rules: tuple[ServingRule, ...] = ()
+
+    @model_validator(mode="after")
+    def _known_models(self) -> ServingSection:
+        if OWN_MODEL in self.models:
+            raise ValueError(f"models: `{OWN_MODEL}` is what the sensors' own models are called; take another name")
+        known = [OWN_MODEL, *sorted(self.models)]
+        for i, rule in enumerate(self.rules):
+            if unknown := sorted(set(rule.models) - set(known)):
+                raise ValueError(f"rules.{i}: unknown model `{unknown[0]}`; expected one of {', '.join(known)}")
+        return self
+
+    def rule(self, key: SensorKey) -> ServingRule:
+        """Return the rule that decides on a sensor; its own model alone where none matches."""
+        return next((rule for rule in self.rules if rule.matches(key)), _DEFAULT_SERVING)
+
+    def trains(self, name: str, key: SensorKey) -> bool:
+        """Return whether a sensor gets a further model: its rule names it, and the model's own patterns match."""
+        return name in self.rule(key).models and self.models[name].matches(key)
+
+
+_DEFAULT_SERVING = ServingRule()
+
+
 class DetectorChoice(NamedTuple):
     """The detector of a sensor: its name, its parameters as canonical JSON, and whether a rule says so."""
 
@@ -192,17 +266,20 @@ class Configuration(Section):
 
     detectors: tuple[DetectorRule, ...] = ()
     estimators: EstimatorPolicy = EstimatorPolicy()
+    serving: ServingSection = ServingSection()
     alerts: AlertSection = AlertSection()
     maintenance: tuple[Maintenance, ...] = ()
 
     @model_validator(mode="after")
     def _allowed_modules(self) -> Configuration:
-        for i, rule in enumerate(self.detectors):
+        rules = {f"detectors.{i}": rule for i, rule in enumerate(self.detectors)}
+        rules |= {f"serving.models.{name}": rule for name, rule in self.serving.models.items()}
+        for place, rule in rules.items():
             for path in [rule.estimator] if rule.estimator else [step.estimator for step in rule.steps]:
                 if not self.estimators.allows(path):
                     allowed = ", ".join(self.estimators.modules)
                     raise ValueError(
-                        f"detectors.{i}: the estimator `{path}` is of no allowed module ({allowed}); "
+                        f"{place}: the estimator `{path}` is of no allowed module ({allowed}); "
                         "add its beginning to estimators.modules if you trust it"
                     )
         return self
@@ -332,7 +409,7 @@ def _describe(place: str, error: ErrorDetails) -> str:
         problem = f"unknown key `{error['loc'][-1]}`; correct or remove it"
         return f"{where}: {problem}"
     if not path and error["type"] == "model_type":
-        problem = "expected a mapping with the sections detectors, estimators, alerts and maintenance"
+        problem = "expected a mapping with the sections detectors, estimators, serving, alerts and maintenance"
     if error["type"] == "tuple_type":
         problem = "expected a list"
     if error["type"] == "value_error" and not path:

@@ -16,10 +16,11 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sensorwatch.blobs import translate_blob_errors
 from sensorwatch.errors import ConflictError, CorruptModelError, InvalidInputError, NotFoundError
+from sensorwatch.ports import Pointer
 from sensorwatch.records import ModelRef
 from sensorwatch.shards import checksum, models_from_bytes, models_to_bytes, with_version
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["BlobModelRegistry"]
 
 _CHECKSUM_DIGITS = 16
+_NOT_MODIFIED = 304
 _VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{16}")
 _MODELS_BLOB = re.compile(rf"shard=(\d+)/v=({_VERSION.pattern})\.arrow")
 
@@ -48,10 +50,13 @@ class BlobModelRegistry:
     ----------
     container
         A client of the container, which exists.
+    prefix
+        What the names of the blobs begin with, in front of the shard; empty for the sensors' own models.
     """
 
-    def __init__(self, container: ContainerClient) -> None:
+    def __init__(self, container: ContainerClient, prefix: str = "") -> None:
         self._container = container
+        self._prefix = prefix
 
     def publish(
         self, shard: int, models: pa.Table, manifest: Mapping[str, object], previous: ModelRef | None
@@ -105,7 +110,7 @@ class BlobModelRegistry:
                 f"shard {ref.shard}: expected the current models to be {seen or 'none'}, "
                 f"got {pointer.version if pointer else 'none'}; load those and merge again"
             )
-        blob = self._container.get_blob_client(_pointer_name(ref.shard))
+        blob = self._container.get_blob_client(self._prefix + _pointer_name(ref.shard))
         content = _json_bytes({"version": ref.version})
         with translate_blob_errors():
             if pointer is None:
@@ -125,6 +130,19 @@ class BlobModelRegistry:
         """
         pointer = self._pointer(shard)
         return pointer and ModelRef(shard, pointer.version)
+
+    def pointer(self, shard: int, etag: str) -> Pointer | None:
+        """Return the shard's pointer as it is now, None if it still has this ETag (empty: there was none).
+
+        Raises
+        ------
+        CorruptModelError
+            The pointer is there but names no version.
+        """
+        found = self._pointer(shard, etag)
+        if found is None:
+            return Pointer(None, "") if etag else None
+        return None if found.etag == etag else Pointer(ModelRef(shard, found.version), found.etag)
 
     def load(self, ref: ModelRef) -> pa.Table:
         """Return the models of a version, with the column ``version`` filled in.
@@ -156,20 +174,30 @@ class BlobModelRegistry:
 
     def versions(self, shard: int | None = None) -> list[ModelRef]:
         """Return all versions (of one shard), ordered by shard, newest first."""
-        prefix = None if shard is None else f"{_folder(shard)}v="
+        prefix = self._prefix + ("" if shard is None else f"{_folder(shard)}v=")
         with translate_blob_errors():
-            names = list(self._container.list_blob_names(name_starts_with=prefix))
-        found = [match for name in names if (match := _MODELS_BLOB.fullmatch(name))]
+            names = list(self._container.list_blob_names(name_starts_with=prefix or None))
+        found = [match for name in names if (match := _MODELS_BLOB.fullmatch(name, len(self._prefix)))]
         refs = [ModelRef(int(match[1]), match[2]) for match in found]
         refs.sort(key=lambda ref: ref.version, reverse=True)
         refs.sort(key=lambda ref: ref.shard)
         return refs
 
-    def _pointer(self, shard: int) -> _Pointer | None:
+    def _pointer(self, shard: int, seen: str = "") -> _Pointer | None:
+        """Return the pointer, None where there is none; with the ETag ``seen`` it is not downloaded again."""
+        from azure.core import MatchConditions
+        from azure.core.exceptions import HttpResponseError
+
         name = _pointer_name(shard)
+        unless: dict[str, Any] = {"etag": seen, "match_condition": MatchConditions.IfModified} if seen else {}
         try:
             with translate_blob_errors():
-                download = self._container.download_blob(name)
+                try:
+                    download = self._container.download_blob(self._prefix + name, **unless)
+                except HttpResponseError as exc:
+                    if exc.status_code != _NOT_MODIFIED:
+                        raise
+                    return _Pointer("", seen)
                 content = download.readall()
         except NotFoundError:
             return None
@@ -182,7 +210,7 @@ class BlobModelRegistry:
         return _Pointer(version, str(download.properties.etag))
 
     def _store_once(self, name: str, content: bytes) -> None:
-        blob = self._container.get_blob_client(name)
+        blob = self._container.get_blob_client(self._prefix + name)
         try:
             with translate_blob_errors():
                 blob.upload_blob(content, overwrite=False)
@@ -192,7 +220,7 @@ class BlobModelRegistry:
 
     def _read(self, name: str) -> bytes:
         with translate_blob_errors():
-            return self._container.download_blob(name).readall()
+            return self._container.download_blob(self._prefix + name).readall()
 
 
 def _folder(shard: int) -> str:

@@ -59,6 +59,7 @@ var values = {
   EventHub__fullyQualifiedNamespace: eventHubsNamespace
   EVENT_HUB_NAME: eventHub
   EVENT_HUB_CONSUMER_GROUP: consumerGroups.ingest
+  SERVING_CONSUMER_GROUP: consumerGroups.serve
   ALERT_EVENT_HUB_NAME: alertHub
   DATABASE_URL: databaseUrl
   BATCH_ACCOUNT_URL: batchAccountUrl

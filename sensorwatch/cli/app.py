@@ -24,6 +24,7 @@ from sensorwatch.cli import (
     runs,
     sensors,
     serve_data,
+    serving,
     sinks,
     views,
 )
@@ -51,6 +52,7 @@ evaluate.register(app)
 export.register(app)
 app.add_typer(serve_data.app, name="serve-data")
 deadletters.register(app)
+serving.register(app)
 sinks.register(app)
 app.add_typer(config.app, name="config")
 doctor.register(app)

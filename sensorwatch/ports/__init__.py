@@ -9,9 +9,10 @@ from sensorwatch.ports.alerts import AlertSink, AlertStore, LifecycleStore, Outb
 from sensorwatch.ports.clock import Clock
 from sensorwatch.ports.ingestion import DeadLetters, IngestStore, WindowStore
 from sensorwatch.ports.labels import LabelStore
-from sensorwatch.ports.models import ModelRegistry, PredictionFiles, PredictionWriter
+from sensorwatch.ports.models import ModelRegistry, Pointer, PredictionFiles, PredictionWriter, WatchedRegistry
 from sensorwatch.ports.runs import Pool, RunStore
 from sensorwatch.ports.sensors import SensorFinder, SensorStore
+from sensorwatch.ports.serving import ServingStore
 from sensorwatch.ports.store import Store
 
 __all__ = [
@@ -24,13 +25,16 @@ __all__ = [
     "LifecycleStore",
     "ModelRegistry",
     "OutboxStore",
+    "Pointer",
     "Pool",
     "PredictionFiles",
     "PredictionWriter",
     "RunStore",
     "SensorFinder",
     "SensorStore",
+    "ServingStore",
     "Store",
     "WatchStore",
+    "WatchedRegistry",
     "WindowStore",
 ]

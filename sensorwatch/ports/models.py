@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,9 +16,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ModelRegistry",
+    "Pointer",
     "PredictionFiles",
     "PredictionWriter",
+    "WatchedRegistry",
 ]
+
+
+class Pointer(NamedTuple):
+    """A shard's pointer as it was seen: the version in use (None: none yet), and the ETag that changes with it."""
+
+    ref: ModelRef | None
+    etag: str
 
 
 class ModelRegistry(Protocol):
@@ -67,6 +76,20 @@ class ModelRegistry(Protocol):
 
     def versions(self, shard: int | None = None) -> list[ModelRef]:
         """Return all versions (of one shard), ordered by shard, newest first."""
+        ...
+
+
+class WatchedRegistry(ModelRegistry, Protocol):
+    """A registry whose pointers can be watched."""
+
+    def pointer(self, shard: int, etag: str) -> Pointer | None:
+        """Return the shard's pointer as it is now, None if it still has this ETag.
+
+        Raises
+        ------
+        CorruptModelError
+            The pointer is there but names no version.
+        """
         ...
 
 

@@ -9,6 +9,7 @@ from sensorwatch.ports.ingestion import IngestStore, WindowStore
 from sensorwatch.ports.labels import LabelStore
 from sensorwatch.ports.runs import RunStore
 from sensorwatch.ports.sensors import SensorFinder, SensorStore
+from sensorwatch.ports.serving import ServingStore
 
 __all__ = [
     "Store",
@@ -26,6 +27,7 @@ class Store(
     OutboxStore,
     WatchStore,
     LabelStore,
+    ServingStore,
     Protocol,
 ):
     """The whole SQL store."""

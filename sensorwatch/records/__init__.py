@@ -50,6 +50,14 @@ from sensorwatch.records.runs import (
     TaskState,
     TaskSummary,
 )
+from sensorwatch.records.serving import (
+    ModelAnswer,
+    ModelUse,
+    RefusedVersion,
+    ServedWindow,
+    ServingCounts,
+    ServingStatus,
+)
 
 __all__ = [
     "FAILING_AFTER",
@@ -66,13 +74,16 @@ __all__ = [
     "IngestMark",
     "JobStatus",
     "Kind",
+    "ModelAnswer",
     "ModelRef",
+    "ModelUse",
     "Notification",
     "Partition",
     "PartitionStatus",
     "PublishOutcome",
     "RawEvent",
     "Reading",
+    "RefusedVersion",
     "Rejected",
     "Replay",
     "Run",
@@ -80,6 +91,9 @@ __all__ = [
     "SensorKey",
     "SensorState",
     "SensorStatus",
+    "ServedWindow",
+    "ServingCounts",
+    "ServingStatus",
     "ShardActivity",
     "SinkStatus",
     "TaskResult",

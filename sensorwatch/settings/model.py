@@ -69,6 +69,12 @@ class Settings(BaseModel):
         "$Default", alias="EVENT_HUB_CONSUMER_GROUP", description="Consumer group of the ingest function."
     )
 
+    serving_consumer_group: str | None = Field(
+        None,
+        alias="SERVING_CONSUMER_GROUP",
+        description="Consumer group of the serve function, which scores in real time; without it nothing does.",
+    )
+
     # Containers
     models_container: _ContainerName = Field(
         "models", alias="MODELS_CONTAINER", description="Blob container of the model shards."
@@ -204,6 +210,34 @@ class Settings(BaseModel):
         "LogsAndContainerScan",
         alias="BLOB_TRIGGER_SOURCE",
         description="How the host learns of prediction files; Flex Consumption plans need EventGrid.",
+    )
+
+    # Real time
+    serving_deadline_ms: float = Field(
+        50.0,
+        alias="SERVING_DEADLINE_MS",
+        gt=0,
+        le=60_000,
+        description="How long a batch of readings waits for its models, where no rule says otherwise.",
+    )
+    serving_poll_seconds: float = Field(
+        2.0, alias="SERVING_POLL_SECONDS", gt=0, le=5, description="How often is looked for new versions of models."
+    )
+    serving_history_windows: int = Field(
+        16,
+        alias="SERVING_HISTORY_WINDOWS",
+        ge=1,
+        le=1000,
+        description="Last windows kept of each sensor, for the detectors that look back.",
+    )
+    serving_max_sensors: int = Field(
+        100_000,
+        alias="SERVING_MAX_SENSORS",
+        ge=1,
+        description="Sensors of one partition kept in memory; those unheard of for longest are read back when needed.",
+    )
+    serving_threads: int = Field(
+        16, alias="SERVING_THREADS", ge=1, le=256, description="Threads that models answer on, in one process."
     )
 
     # Azure Batch

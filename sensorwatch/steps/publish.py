@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sensorwatch.alerting.rules import AlertRules
     from sensorwatch.records import AlertState, PublishOutcome
 
-__all__ = ["PublishingStore", "publish"]
+__all__ = ["PublishingStore", "advance_by_policy", "publish"]
 
 _ABOUT = ("expected_low", "expected_high", "model_version", "training_start", "training_end")
 
@@ -32,6 +32,10 @@ class PublishingStore(AlertStore, WatchStore, Protocol):
 
     def tolerances(self, sensor_ids: Collection[int]) -> dict[int, list[Tolerance]]:
         """As :meth:`sensorwatch.ports.LifecycleStore.tolerances`."""
+        ...
+
+    def served_anomalies(self, sensor_ids: Collection[int], first_end: int, last_end: int) -> list[Anomaly]:
+        """As :meth:`sensorwatch.ports.ServingStore.served_anomalies`."""
         ...
 
 
@@ -61,12 +65,13 @@ def publish(
     anomalies = suppress(anomalies, store.tolerances({each.sensor_id for each in anomalies if not each.suppressed}))
     normal_again = predictions.filter(pc.and_(predictions["rescored"], pc.invert(anomalous)))
     withdrawn = list(zip(normal_again["sensor_id"].to_pylist(), normal_again["ts"].to_pylist(), strict=True))
+    withdrawn += _found_too_soon(predictions.filter(pc.invert(anomalous)), store)
     alarming = {(anomaly.sensor_id, anomaly.end) for anomaly in anomalies if not anomaly.suppressed}
     alarming_sensors = {sensor_id for sensor_id, _ in alarming}
 
     def decide(states: Mapping[int, AlertState]) -> AlertChanges:
         windows, keys = _windows_of(predictions, alarming_sensors | states.keys(), alarming)
-        return _advance(states, windows, keys, policy)
+        return advance_by_policy(states, windows, keys, policy)
 
     outcome = store.publish(anomalies, withdrawn, pc.unique(predictions["sensor_id"]).to_pylist(), decide)
     opened, cleared = watch_flatlines(predictions, store=store, policy=policy)
@@ -74,6 +79,22 @@ def publish(
     return replace(
         outcome, alerts_opened=outcome.alerts_opened + opened, alerts_cleared=outcome.alerts_cleared + cleared
     )
+
+
+def _found_too_soon(normal: pa.Table, store: PublishingStore) -> list[tuple[int, int]]:
+    """Return (sensor_id, end) of normal windows that scoring in real time, with less to go by, called anomalous."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not normal.num_rows:
+        return []
+    sensor_ids, span = pc.unique(normal["sensor_id"]).to_pylist(), pc.min_max(normal["ts"]).as_py()
+    served = store.served_anomalies(sensor_ids, span["min"], span["max"])
+    if not served:
+        return []
+    rows = normal.filter(pc.is_in(normal["sensor_id"], pa.array([each.sensor_id for each in served], pa.int64())))
+    windows = set(zip(rows["sensor_id"].to_pylist(), rows["ts"].to_pylist(), strict=True))
+    return [key for each in served if (key := (each.sensor_id, each.end)) in windows]
 
 
 def _anomalies(rows: pa.Table, policy: AlertPolicy) -> list[Anomaly]:
@@ -108,13 +129,13 @@ def _windows_of(
     return windows, keys
 
 
-def _advance(
+def advance_by_policy(
     states: Mapping[int, AlertState],
     windows: Mapping[int, list[ScoredWindow]],
     keys: Mapping[int, SensorKey],
     policy: AlertPolicy,
 ) -> AlertChanges:
-    """Take in each sensor's windows by its own k, n and quiet period."""
+    """Return what changes when each sensor's windows are taken in by its own k, n and quiet period."""
     groups: dict[AlertRules, dict[int, list[ScoredWindow]]] = {}
     for sensor_id, of_sensor in windows.items():
         groups.setdefault(policy.rules(keys[sensor_id]), {})[sensor_id] = of_sensor

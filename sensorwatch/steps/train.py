@@ -10,7 +10,7 @@ import hashlib
 import logging
 import platform
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -92,6 +92,8 @@ class TrainSummary:
         Number of the shard's sensors by state.
     problem
         Why the models that were current could not be used; empty when they could.
+    further
+        What was done for the models that only scoring in real time uses, by name.
     """
 
     shard: int
@@ -100,13 +102,15 @@ class TrainSummary:
     windows: int
     states: Mapping[str, int]
     problem: str
+    further: Mapping[str, TrainSummary] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Return it as one line."""
         states = ", ".join(f"{number} {state}" for state, number in sorted(self.states.items())) or "no sensors"
         line = f"shard {self.shard}: trained {self.trained} sensors on {self.windows} windows; {states}"
         line += f"; version {self.version}" if self.version else "; no models"
-        return f"{line}; went back to an older version: {self.problem}" if self.problem else line
+        line = f"{line}; went back to an older version: {self.problem}" if self.problem else line
+        return "\n".join([line, *(f"model {name}, {summary}" for name, summary in self.further.items())])
 
 
 def train(

@@ -20,6 +20,8 @@ from sensorwatch.store.migrate import current_revision, upgrade
 from sensorwatch.store.retry import Retry
 from sensorwatch.store.runs import RunPart
 from sensorwatch.store.sensors import SensorPart
+from sensorwatch.store.serving import ServingPart
+from sensorwatch.store.serving_status import ServingStatusPart
 from sensorwatch.store.sign_in import add_user
 from sensorwatch.store.tables import store_settings
 from sensorwatch.store.watching import WatchPart
@@ -36,7 +38,18 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class SqlStore(IngestPart, WindowPart, SensorPart, RunPart, WatchPart, LifecyclePart, OutboxPart, LabelPart):
+class SqlStore(
+    IngestPart,
+    WindowPart,
+    SensorPart,
+    RunPart,
+    WatchPart,
+    LifecyclePart,
+    OutboxPart,
+    LabelPart,
+    ServingPart,
+    ServingStatusPart,
+):
     """Implements :class:`~sensorwatch.ports.Store`; safe to share between threads.
 
     Make one with :func:`open_store`, and :meth:`dispose` of it when done.

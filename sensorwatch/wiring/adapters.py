@@ -101,6 +101,15 @@ class Adapters:
 
         return BlobModelRegistry(self.blobs.get_container_client(self.settings.models_container))
 
+    def model_set(self, name: str) -> BlobModelRegistry:
+        """Return the shards of a set of models: the sensors' own, or further ones for scoring in real time."""
+        from sensorwatch.configuration import OWN_MODEL
+        from sensorwatch.registry import BlobModelRegistry
+
+        if name == OWN_MODEL:
+            return self.models
+        return BlobModelRegistry(self.blobs.get_container_client(self.settings.models_container), f"serving={name}/")
+
     @cached_property
     def configuration(self) -> Configuration:
         """What ``sensorwatch.yaml`` says, read once.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from sensorwatch.wiring.adapters import Adapters
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         PublishOutcome,
         RawEvent,
         SensorKey,
+        ServingCounts,
         TaskSpec,
     )
     from sensorwatch.steps.import_models import ImportedModels
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from sensorwatch.steps.replay import LetterState, ReplayOutcome, Selection
     from sensorwatch.steps.score import ScoreSummary, ScoringStore
     from sensorwatch.steps.score_data import DataScoring
+    from sensorwatch.steps.serve import Serve
     from sensorwatch.steps.submit import DuePlan, Submission
     from sensorwatch.steps.sweep import Sweep
     from sensorwatch.steps.train import TrainingStore, TrainSummary
@@ -42,6 +45,8 @@ __all__ = ["Wiring"]
 class Wiring(Adapters):
     """The steps of the product; each loads what it needs when it is called."""
 
+    _making_serve: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+
     @cached_property
     def _ingest(self) -> Ingest:
         from sensorwatch.steps.ingest import Ingest, IngestRules
@@ -51,6 +56,27 @@ class Wiring(Adapters):
     def ingest(self, partition: Partition, events: Sequence[RawEvent]) -> IngestCounts:
         """Ingest a batch of one partition's events."""
         return self._ingest(partition, events)
+
+    @cached_property
+    def _serve(self) -> Serve:
+        from sensorwatch.configuration import OWN_MODEL
+        from sensorwatch.steps.serve import Serve, ServeRules
+        from sensorwatch.steps.serve_background import ServeBackground
+        from sensorwatch.steps.serve_models import ModelsInUse
+
+        section, poll_seconds = self.configuration.serving, self.settings.serving_poll_seconds
+        registries = {name: self.model_set(name) for name in (OWN_MODEL, *section.models)}
+        models = ModelsInUse(registries.__getitem__, self.store, self.configuration.estimators, self.clock)
+        rules = ServeRules.from_settings(self.settings, section)
+        serve = Serve(self.store, models, self.alert_policy, rules, self.clock)
+        ServeBackground(serve, models, self.store, self.clock, self.notify, poll_seconds).start()
+        return serve
+
+    def serve(self, partition: Partition, events: Sequence[RawEvent]) -> ServingCounts:
+        """Score a batch of one partition's events in real time."""
+        with self._making_serve:
+            serve = self._serve
+        return serve(partition, events)
 
     def dead_letters_with_state(self, selection: Selection) -> Iterator[tuple[DeadLetter, LetterState]]:
         """Yield the selected dead letters with what became of them."""
@@ -203,9 +229,10 @@ class Wiring(Adapters):
         from sensorwatch.configuration import Configuration
         from sensorwatch.promotion import PromotionRules
         from sensorwatch.steps.train import train
+        from sensorwatch.steps.train_further import train_further
 
         settings = self.settings
-        return train(
+        summary = train(
             task,
             store=store or self.store,
             registry=registry or self.models,
@@ -217,6 +244,20 @@ class Wiring(Adapters):
             configuration=Configuration() if detector else self.configuration,
             maintenance=self.maintenance,
         )
+        if detector or registry or not self.configuration.serving.models:
+            return summary
+        further = train_further(
+            task,
+            store=self.store,
+            registry=self.model_set,
+            configuration=self.configuration,
+            training_seconds=training_seconds or settings.training_seconds,
+            minimum_windows=settings.minimum_training_windows,
+            now=self.clock(),
+            promotion=PromotionRules(settings.promotion_holdout_share, settings.promotion_max_flagged_share),
+            maintenance=self.maintenance,
+        )
+        return replace(summary, further=further)
 
     def score(
         self,

@@ -71,7 +71,8 @@ class InstantPool:
 @pytest.fixture(scope="module")
 def app() -> Iterator[Worker]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("BLOB_TRIGGER_SOURCE", raising=False)
+        for name in ("BLOB_TRIGGER_SOURCE", "SERVING_CONSUMER_GROUP"):
+            patch.delenv(name, raising=False)
         with worker(ROOT) as indexed:
             yield indexed
 
@@ -137,6 +138,16 @@ def test_no_timer_fires_just_because_the_host_starts(app: Worker) -> None:
 
 def test_http_functions_ask_for_a_key(app: Worker) -> None:
     assert {app.trigger(name)["authLevel"] for name in ("health", "ingest_status", "sensors")} == {"FUNCTION"}
+
+
+def test_scoring_in_real_time_is_there_when_it_has_a_consumer_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVING_CONSUMER_GROUP", "serving")
+    with worker(ROOT) as other:
+        assert set(other.functions) == {*TRIGGERS, "serve"}
+        trigger = other.trigger("serve")
+        assert trigger["consumerGroup"] == "serving"
+        expected = other.trigger("ingest") | {"consumerGroup": "serving"}
+        assert {key: trigger[key] for key in expected} == expected
 
 
 @pytest.mark.parametrize("source", ["EventGrid", "LogsAndContainerScan"])

@@ -109,6 +109,40 @@ def test_a_pointer_that_has_moved_is_a_conflict_and_stays(registry: BlobModelReg
     assert len(registry.versions(12)) == 4
 
 
+def test_a_pointer_is_read_again_only_when_it_has_moved(registry: BlobModelRegistry) -> None:
+    assert registry.pointer(12, "") is None
+    first = registry.publish(12, models(1), MANIFEST, None)
+    seen = registry.pointer(12, "")
+    assert seen is not None
+    assert seen.ref == first
+    assert registry.pointer(12, seen.etag) is None
+    second = registry.publish(12, models(1, 2), LATER, first)
+    moved = registry.pointer(12, seen.etag)
+    assert moved is not None
+    assert moved.ref == second
+    assert moved.etag != seen.etag
+
+
+def test_a_pointer_that_is_gone_is_none(registry: BlobModelRegistry, container: ContainerClient) -> None:
+    registry.publish(12, models(1), MANIFEST, None)
+    seen = registry.pointer(12, "")
+    assert seen is not None
+    container.delete_blob("shard=000012/current.json")
+    assert registry.pointer(12, seen.etag) == (None, "")
+
+
+def test_sets_of_models_share_a_container_and_nothing_else(
+    registry: BlobModelRegistry, container: ContainerClient
+) -> None:
+    other = BlobModelRegistry(container, "serving=forest/")
+    own, further = registry.publish(12, models(1), MANIFEST, None), other.publish(12, models(1, 2), MANIFEST, None)
+    assert (registry.versions(), other.versions()) == ([own], [further])
+    assert (registry.current(12), other.current(12)) == (own, further)
+    assert other.load(further).num_rows == 2
+    assert other.manifest(further)["version"] == further.version
+    assert "serving=forest/shard=000012/current.json" in list(container.list_blob_names())
+
+
 @pytest.mark.parametrize("existing", [False, True])
 def test_two_writers_at_the_same_moment_do_not_overwrite_each_other(
     registry: BlobModelRegistry, container: ContainerClient, monkeypatch: pytest.MonkeyPatch, existing: bool

@@ -1,0 +1,44 @@
+"""Readings from the event hub are scored as they arrive."""
+
+from __future__ import annotations
+
+import logging
+import os
+import typing
+
+import azure.functions as func
+
+from functions.events import partition_id, raw_event
+from sensorwatch.records import Partition
+from sensorwatch.wiring import wiring
+
+__all__ = ["blueprint"]
+
+blueprint = func.Blueprint()
+_log = logging.getLogger(__name__)
+
+
+def serve(events: typing.List[func.EventHubEvent]) -> None:  # noqa: UP006
+    """Score a batch of one partition's events."""
+    wired = wiring()
+    group = wired.settings.serving_consumer_group or ""
+    partition = Partition(wired.settings.event_hub_name, group, partition_id(events[0]))
+    counts = wired.serve(partition, [raw_event(event) for event in events])
+    _log.info("partition %s: %s", partition.partition_id, counts)
+
+
+# Without a consumer group of its own there is no such function: an app that does not score in real time pays nothing
+# for it. Decorators run before any settings are validated. Only faults that pass raise out of the step.
+if _group := os.environ.get("SERVING_CONSUMER_GROUP", "").strip():
+    _triggered = blueprint.event_hub_message_trigger(
+        arg_name="events",
+        event_hub_name="%EVENT_HUB_NAME%",
+        connection="EventHub",
+        consumer_group=_group,
+        cardinality="many",
+        data_type="binary",
+    )
+    _retried = blueprint.retry(
+        strategy="exponential_backoff", max_retry_count="-1", minimum_interval="00:00:01", maximum_interval="00:00:30"
+    )
+    blueprint.function_name("serve")(_triggered(_retried(serve)))

@@ -1,0 +1,132 @@
+"""``sensorwatch serving``: how scoring in real time is doing, and what it found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table, utc_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sensorwatch.records import ModelAnswer, ModelUse, ServedWindow
+
+__all__ = ["register"]
+
+_serving = typer.Typer(help="Show how scoring in real time is doing, and what it found.", no_args_is_help=True)
+
+_ANOMALOUS = 50.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(_serving, name="serving")
+
+
+@_serving.command()
+def status(context: typer.Context, as_json: JsonOption = False) -> None:
+    """Show what became of each partition's readings, and which versions of models are refused."""
+    store = context.ensure_object(CommandContext).wiring.store
+    partitions = [
+        {**each.partition._asdict(), **each.counts._asdict(), "updated": each.updated}
+        for each in store.serving_status()
+    ]
+    refused = [
+        {
+            "model": each.model,
+            "shard": each.shard,
+            "version": each.version,
+            "reason": each.reason,
+            "refused_at": each.refused_at,
+        }
+        for each in store.refused_versions()
+    ]
+    if as_json:
+        print_json({"partitions": partitions, "refused": refused})
+        return
+    nothing = "Nothing was scored in real time yet; SERVING_CONSUMER_GROUP switches it on."
+    print_table("Real time (readings)", partitions, empty=nothing)
+    if refused:
+        print_table("Refused versions", refused, empty="")
+
+
+@_serving.command()
+def models(context: typer.Context, as_json: JsonOption = False) -> None:
+    """List the models that were used, with latencies, timeouts and how often they disagreed."""
+    rows = [_model(use) for use in context.ensure_object(CommandContext).wiring.store.model_uses()]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table("Models in real time", rows, empty="No model was used in real time yet.")
+
+
+@_serving.command()
+def windows(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """List what models said of the newest windows that at least one of them called anomalous."""
+    wiring = context.ensure_object(CommandContext).wiring
+    found = wiring.store.served_windows(limit=limit)
+    names = wiring.store.sensors_by_id({each.sensor_id for each in found})
+    rows = [
+        {"window_end": utc_text(each.end), **names[each.sensor_id].key._asdict(), **_window(each)} for each in found
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    shown = [row | {"answers": _answers_text(each.answers)} for row, each in zip(rows, found, strict=True)]
+    print_table("Windows scored in real time", shown, empty="No window was called anomalous in real time.")
+
+
+def _model(use: ModelUse) -> dict[str, Any]:
+    from sensorwatch.serving.latencies import Latencies
+
+    latencies = Latencies.of(use.latencies, use.total_seconds, use.longest_seconds)
+    return {
+        "model": use.model,
+        "detector": use.detector,
+        "since": use.since,
+        "version": use.version,
+        "version_since": use.version_since,
+        "uses": use.uses,
+        "mean_ms": _milliseconds(latencies.mean),
+        "p99_ms": _milliseconds(latencies.quantile(0.99)),
+        "longest_ms": _milliseconds(latencies.longest),
+        "timeouts": use.timeouts,
+        "failures": use.failures,
+        "disagreement_rate": use.disagreements / use.uses if use.uses else None,
+    }
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else 1000 * seconds
+
+
+def _window(window: ServedWindow) -> dict[str, Any]:
+    return {
+        "readings": window.readings,
+        "value": window.value,
+        "score": window.score,
+        "anomalous": window.score >= _ANOMALOUS,
+        "winner": window.winner,
+        "decider": window.decider,
+        "model_version": window.model_version,
+        "disagreement": len({each.score >= _ANOMALOUS for each in window.answers.values() if each}) > 1,
+        "answers": {
+            name: None if each is None else {"score": each.score, "version": each.version, "seconds": each.seconds}
+            for name, each in window.answers.items()
+        },
+        "scored_at": window.scored_at,
+    }
+
+
+def _answers_text(answers: Mapping[str, ModelAnswer | None]) -> str:
+    parts = (
+        f"{name} late" if each is None else f"{name} {each.score:.0f} in {1000 * each.seconds:.1f} ms"
+        for name, each in answers.items()
+    )
+    return ", ".join(parts)

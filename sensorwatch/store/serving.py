@@ -1,0 +1,146 @@
+"""What scoring in real time finds: the same anomalies and alerts as those of batch scoring, and what models said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import sqlalchemy as sa
+
+from sensorwatch.records import ModelAnswer, PublishOutcome, ServedWindow
+from sensorwatch.store.alert_rows import anomaly_of
+from sensorwatch.store.alerts import AlertPart
+from sensorwatch.store.database import take_lock
+from sensorwatch.store.tables import alert_states, anomalies, served_windows, shard_scoring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from sensorwatch.records import AlertChanges, AlertState, Anomaly
+
+__all__ = ["ServingPart"]
+
+_ANSWERS = msgspec.json.Decoder(dict[str, ModelAnswer | None])
+_BEFORE_ALL = -(2**63)
+
+
+class ServingPart(AlertPart):
+    """Implements the part of :class:`~sensorwatch.ports.ServingStore` that is about windows."""
+
+    def publish_served(
+        self,
+        windows: Sequence[ServedWindow],
+        anomalies: Sequence[Anomaly],
+        withdrawn: Sequence[tuple[int, int]],
+        sensor_ids: Collection[int],
+        decide: Callable[[Mapping[int, AlertState]], AlertChanges],
+    ) -> PublishOutcome:
+        """Store a batch's consequences in one transaction, one at a time with all that are published.
+
+        How far batch scoring is planned is read in it: what is planned after that is published later, and so wins.
+        """
+        rows = [_row(window) for window in windows]
+
+        def work(connection: sa.Connection) -> PublishOutcome:
+            take_lock(connection, "publish")
+            planned = self._planned(
+                connection, {anomaly.sensor_id for anomaly in anomalies} | {i for i, _ in withdrawn}
+            )
+            found = [each for each in anomalies if each.end > planned.get(each.sensor_id, _BEFORE_ALL)]
+            normal = [(sensor_id, end) for sensor_id, end in withdrawn if end > planned.get(sensor_id, _BEFORE_ALL)]
+            changes = decide(self._states(connection, sensor_ids))
+            opened, cleared = self._store_alerts(connection, changes)
+            removed, added = self._store_anomalies(connection, found, normal)
+            self._database.dialect.upsert(connection, served_windows, rows, overwrite=True)
+            return PublishOutcome(added, removed, opened, cleared)
+
+        return self._database.write(work)
+
+    def _planned(self, connection: sa.Connection, sensor_ids: Collection[int]) -> dict[int, int]:
+        size, table = self._database.shard_size, shard_scoring.c
+        shards = sorted({sensor_id // size for sensor_id in sensor_ids})
+        if not shards:
+            return {}
+        wanted = self._database.dialect.rows([table.Shard], [[shard] for shard in shards])
+        query = (
+            sa.select(table.Shard, table.PlannedUntil)
+            .join_from(wanted, shard_scoring, table.Shard == wanted.c.Shard)
+            .where(table.PlannedUntil.is_not(None))
+        )
+        until = {row.Shard: row.PlannedUntil for row in connection.execute(query)}
+        return {sensor_id: until[shard] for sensor_id in sensor_ids if (shard := sensor_id // size) in until}
+
+    def served_anomalies(self, sensor_ids: Collection[int], first_end: int, last_end: int) -> list[Anomaly]:
+        """Return the anomalies of these sensors that were found in real time, ``first_end <= end <= last_end``."""
+        if not sensor_ids:
+            return []
+        served, found = served_windows.c, anomalies.c
+        served_end: sa.ColumnElement[Any] = served.TS
+        wanted = self._database.dialect.rows([served.SensorId], [[sensor_id] for sensor_id in sensor_ids])
+        query = (
+            sa.select(*anomalies.c)
+            .distinct()
+            .select_from(
+                wanted.join(served_windows, served.SensorId == wanted.c.SensorId).join(
+                    anomalies, (found.SensorId == served.SensorId) & (found.TS == served.TS)
+                )
+            )
+            .where(served_end >= first_end, served_end <= last_end)
+        )
+        return self._database.read(lambda connection: [anomaly_of(row) for row in connection.execute(query)])
+
+    def unsettled_sensors(self, sensor_ids: Collection[int]) -> set[int]:
+        """Return those of these sensors that have an open alert, or an anomalous window among their recent ones."""
+        if not sensor_ids:
+            return set()
+        table = alert_states.c
+        wanted = self._database.dialect.rows([table.SensorId], [[sensor_id] for sensor_id in sensor_ids])
+        query = sa.select(table.SensorId, table.RecentScores, table.AlertId).join_from(
+            wanted, alert_states, table.SensorId == wanted.c.SensorId
+        )
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        return {
+            row.SensorId
+            for row in rows
+            if row.AlertId is not None or any(score is not None for score in msgspec.json.decode(row.RecentScores))
+        }
+
+    def served_windows(self, sensor_id: int | None = None, limit: int = 100) -> list[ServedWindow]:
+        """Return what models said of windows, the newest first; of one window the last score first."""
+        table = served_windows.c
+        order = (table.TS.desc(), table.SensorId, table.Readings.desc())
+        query = sa.select(served_windows).order_by(*order).limit(limit)
+        if sensor_id is not None:
+            query = query.where(table.SensorId == sensor_id)
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        return [_window_of(row) for row in rows]
+
+
+def _row(window: ServedWindow) -> dict[str, object]:
+    return {
+        "SensorId": window.sensor_id,
+        "TS": window.end,
+        "Readings": window.readings,
+        "Value": window.value,
+        "Score": window.score,
+        "Winner": window.winner,
+        "Decider": window.decider,
+        "ModelVersion": window.model_version,
+        "Answers": msgspec.json.encode(window.answers).decode(),
+        "ScoredAt": window.scored_at,
+    }
+
+
+def _window_of(row: sa.Row[Any]) -> ServedWindow:
+    return ServedWindow(
+        sensor_id=row.SensorId,
+        end=row.TS,
+        readings=row.Readings,
+        value=row.Value,
+        score=row.Score,
+        winner=row.Winner,
+        decider=row.Decider,
+        model_version=row.ModelVersion,
+        answers=_ANSWERS.decode(row.Answers),
+        scored_at=row.ScoredAt,
+    )
