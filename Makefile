@@ -11,7 +11,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo up test test-faults test-kills check check-infra format bench bench-fleet bench-detectors clean
+.PHONY: help setup dev demo up test test-faults test-kills test-quality check check-infra format bench bench-fleet bench-detectors clean
 
 help:  ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ test-faults: dev  ## Kill host and broker again and again under load, and accoun
 
 test-kills: dev  ## Kill tasks at random moments and compare with tasks that were left alone.
 	$(PYTEST) -m slow tests/wire/test_task_kills.py
+
+test-quality: dev  ## Hold the automatic choice against every other detector on the whole synthetic benchmark.
+	$(PYTEST) -m slow tests/unit/test_detector_quality.py
 
 check: dev  ## Check style, types and the rules for imports.
 	$(BIN)/ruff check

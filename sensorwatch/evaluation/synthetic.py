@@ -3,7 +3,7 @@
 Windows are of five minutes, over five to seventeen days. A series has one to four faults of one kind behind the
 training part; one in six has another within it, which training is not told of, and one in five has gaps.
 
-How strong the faults are was set once, by a single figure: so that the original system's one-class SVM and random
+How strong the faults are was set once: so that the original system's one-class SVM and random
 scores get about the mean VUS-PR that they get on public series of recorded data (0.26 and 0.14).
 """
 
