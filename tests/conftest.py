@@ -7,10 +7,17 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from local_stack import ROOT, pick_port, running_azurite, settings_file
 
 from local.npm import install
 from local.stack import Stack
+
+# The same examples every time, whatever the machine has to do besides.
+settings.register_profile(
+    "sensorwatch", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("sensorwatch")
 
 StackFactory = Callable[..., Stack]
 

@@ -18,6 +18,7 @@ from sensorwatch.cli import (
     evaluate,
     export,
     models,
+    move_in,
     plan,
     readings,
     rules,
@@ -40,6 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 readings.register(app)
+move_in.register(app)
 plan.register(app)
 backtest.register(app)
 runs.register(app)

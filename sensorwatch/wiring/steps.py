@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sensorwatch.wiring.adapters import Adapters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from sensorwatch.data_files import DataFile
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
         Partition,
         PublishOutcome,
         RawEvent,
+        Reading,
         SensorKey,
         ServingCounts,
         TaskSpec,
     )
     from sensorwatch.steps.import_models import ImportedModels
+    from sensorwatch.steps.import_readings import ImportedReadings
     from sensorwatch.steps.ingest import Ingest
     from sensorwatch.steps.notify import Outbox
     from sensorwatch.steps.replay import LetterState, ReplayOutcome, Selection
@@ -99,6 +101,19 @@ class Wiring(Adapters):
             accept_late=accept_late,
             again=again,
             dry_run=dry_run,
+        )
+
+    def import_readings(self, source: str, readings: Iterable[Reading]) -> ImportedReadings:
+        """Take in what another system has recorded, oldest first; each reading once however often this is called."""
+        from sensorwatch.steps.import_readings import import_readings
+        from sensorwatch.steps.ingest import IngestRules
+
+        return import_readings(
+            source,
+            readings,
+            store=self.store,
+            dead_letters=self.dead_letters,
+            rules=IngestRules.from_settings(self.settings),
         )
 
     def submit_due(self, kind: Kind) -> Submission:

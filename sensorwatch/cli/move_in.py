@@ -1,0 +1,107 @@
+"""The command that moves in from an original system."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sensorwatch.cli.context import CommandContext, JsonOption, print_json
+from sensorwatch.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from sensorwatch.records import Reading
+    from sensorwatch.wiring import Wiring
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("import")(import_)
+
+
+def import_(
+    context: typer.Context,
+    configurations: Annotated[
+        list[Path] | None,
+        typer.Argument(help="JSON files of a Batch AI sample: train_config.json, bai_pred_config.json and so on."),
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Also take in a CSV file with TS, Device, Tag and Value.")] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VARIABLE", help="Also take in a database's table; the environment variable holds its URL."
+        ),
+    ] = None,
+    table: Annotated[str, typer.Option(help="Name of that table.")] = "SensorValues",
+    as_json: JsonOption = False,
+) -> None:
+    """Move in from one of the Batch AI samples: sensors, settings and history; safe to repeat."""
+    from sensorwatch.original_system import parse_configuration_files
+
+    if not (configurations or data or database):
+        raise InvalidInputError("nothing to import: give configuration files, --data or --database")
+    system = parse_configuration_files((path.name, _content(path)) for path in configurations or [])
+    sources = [
+        *([(f"file {data.name}", *_recording(data))] if data else []),
+        *([(f"table {table}", *_table(database, table))] if database else []),
+    ]
+    wiring = context.ensure_object(CommandContext).wiring
+    if system.sensors:
+        wiring.store.sensor_ids(system.sensors)
+    imported = [_import(wiring, *source) for source in sources]
+    if as_json:
+        print_json({**asdict(system), "imported": imported})
+        return
+    if system.sensors:
+        typer.echo(f"{len(system.sensors)} sensors are in the catalogue.")
+    if configurations:
+        typer.echo("Settings that correspond to the files (docs/settings.md explains them):")
+        for name, value in system.settings.items():
+            typer.echo(f"  {name}={value}")
+    if system.data:
+        typer.echo(f"Predictions were made of a file: sensorwatch score --data {system.data}")
+    for key, reason in system.left_out.items():
+        typer.echo(f"Left out: {key} ({reason})")
+    for each in imported:
+        typer.echo(
+            f"{each['source']}: {each['accepted']} readings taken in, {each['already_there']} were there already, "
+            f"{each['invalid'] + each['unusable_rows']} can't be used"
+        )
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise InvalidInputError(f"{path}: expected a configuration file, got none that can be read: {exc}") from exc
+
+
+def _recording(path: Path) -> tuple[list[Reading], int]:
+    from sensorwatch.simulation.recorded import read_recording
+
+    recording = read_recording(path)
+    return list(recording.readings), len(recording.skipped)
+
+
+def _table(variable: str, table: str) -> tuple[list[Reading], int]:
+    from sensorwatch.store.original_table import read_original_table
+
+    url = os.environ.get(variable)
+    if not url:
+        raise InvalidInputError(f"--database: expected the name of a variable that holds a URL; {variable} is not set")
+    return read_original_table(url, table)
+
+
+def _import(wiring: Wiring, source: str, readings: list[Reading], unusable_rows: int) -> dict[str, Any]:
+    outcome = wiring.import_readings(source, readings)
+    return {
+        "source": source,
+        "already_there": outcome.already_there,
+        **outcome.counts._asdict(),
+        "unusable_rows": unusable_rows,
+    }
