@@ -92,7 +92,8 @@ class AlertFilter:
     """Which alerts to list; None: any.
 
     ``opened_after`` and ``opened_before`` bound the window that opened them: ``after < opened_end <= before``;
-    ``unresolved`` leaves out what is resolved.
+    ``unresolved`` leaves out what is resolved. ``device`` and ``tag`` are the sensor's names, exactly; pages of alerts
+    go by them, :meth:`~sensorwatch.ports.LifecycleStore.handled_alerts` does not.
     """
 
     condition: AlertCondition | None = None
@@ -104,6 +105,8 @@ class AlertFilter:
     opened_after: int | None = None
     opened_before: int | None = None
     unresolved: bool = False
+    device: str | None = None
+    tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

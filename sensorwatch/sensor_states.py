@@ -60,12 +60,15 @@ class SensorQuery:
         Their names, exactly.
     after_id
         Only those with a higher id: where the page before ended.
+    search
+        What their device or their tag begins with.
     """
 
     state: SensorState | None = None
     device: str | None = None
     tag: str | None = None
     after_id: int | None = None
+    search: str | None = None
 
 
 def shown(sensor: SensorStatus, freshness: Freshness) -> SensorStatus:

@@ -10,30 +10,37 @@ from sensorwatch.ports.clock import Clock
 from sensorwatch.ports.ingestion import DeadLetters, IngestStore, WindowStore
 from sensorwatch.ports.labels import LabelStore
 from sensorwatch.ports.models import ModelRegistry, Pointer, PredictionFiles, PredictionWriter, WatchedRegistry
-from sensorwatch.ports.runs import Pool, RunStore
+from sensorwatch.ports.pages import AlertPages, FleetPages, Pages, RunPages, SensorHistory
+from sensorwatch.ports.runs import Pool, RunStore, TaskLogs
 from sensorwatch.ports.sensors import SensorFinder, SensorStore
 from sensorwatch.ports.serving import ServingStore
 from sensorwatch.ports.store import Store
 
 __all__ = [
+    "AlertPages",
     "AlertSink",
     "AlertStore",
     "Clock",
     "DeadLetters",
+    "FleetPages",
     "IngestStore",
     "LabelStore",
     "LifecycleStore",
     "ModelRegistry",
     "OutboxStore",
+    "Pages",
     "Pointer",
     "Pool",
     "PredictionFiles",
     "PredictionWriter",
+    "RunPages",
     "RunStore",
     "SensorFinder",
+    "SensorHistory",
     "SensorStore",
     "ServingStore",
     "Store",
+    "TaskLogs",
     "WatchStore",
     "WatchedRegistry",
     "WindowStore",

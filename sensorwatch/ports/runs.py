@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Pool",
     "RunStore",
+    "TaskLogs",
 ]
 
 
@@ -113,4 +114,18 @@ class Pool(Protocol):
 
     def delete(self, run_id: str) -> None:
         """Delete the job and its tasks; one that does not exist is no error."""
+        ...
+
+
+class TaskLogs(Protocol):
+    """What tasks wrote."""
+
+    def read(self, run_id: str, task_id: str, stream: Literal["stdout", "stderr"]) -> bytes:
+        """Return the end of an output.
+
+        Raises
+        ------
+        NotFoundError
+            There is none: the task has not ended, or there is no such task.
+        """
         ...

@@ -7,6 +7,7 @@ from typing import Protocol
 from sensorwatch.ports.alerts import AlertStore, LifecycleStore, OutboxStore, WatchStore
 from sensorwatch.ports.ingestion import IngestStore, WindowStore
 from sensorwatch.ports.labels import LabelStore
+from sensorwatch.ports.pages import Pages
 from sensorwatch.ports.runs import RunStore
 from sensorwatch.ports.sensors import SensorFinder, SensorStore
 from sensorwatch.ports.serving import ServingStore
@@ -28,6 +29,7 @@ class Store(
     WatchStore,
     LabelStore,
     ServingStore,
+    Pages,
     Protocol,
 ):
     """The whole SQL store."""

@@ -285,6 +285,22 @@ class Settings(BaseModel):
         7, alias="JOB_RETENTION_DAYS", ge=1, description="Ended jobs are deleted after this."
     )
 
+    # API
+    api_authentication: Literal["key", "entra", "local"] = Field(
+        "key",
+        alias="API_AUTHENTICATION",
+        description="How requests show who sent them: function key, App Service authentication, or from this machine.",
+    )
+    api_key_role: Literal["read", "operator"] = Field(
+        "read", alias="API_KEY_ROLE", description="What who has a function key may do."
+    )
+    api_read_role: str = Field(
+        "Sensorwatch.Read", alias="API_READ_ROLE", description="App role in Entra that may look."
+    )
+    api_operator_role: str = Field(
+        "Sensorwatch.Operator", alias="API_OPERATOR_ROLE", description="App role in Entra that may also act."
+    )
+
     # Alerts
     alert_anomalous_windows: int = Field(
         3, alias="ALERT_ANOMALOUS_WINDOWS", ge=1, description="Anomalous windows (k of the last n) that open an alert."

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from sensorwatch.alert_records import AlertAction, AlertCondition, AlertFilter, HandledAlert, Tolerance
     from sensorwatch.records import Incident
 
-__all__ = ["LifecyclePart"]
+__all__ = ["LifecyclePart", "alert_conditions"]
 
 _EPISODE_LIMIT = 10_000
 """Windows of an episode that are looked at to see how far it went; the first ones of a longer one will do."""
@@ -253,24 +253,12 @@ class LifecyclePart(StorePart):
     def handled_alerts(self, wanted: AlertFilter, limit: int = 100) -> list[HandledAlert]:
         """Return the alerts opened last first."""
         table = alerts.c
-        query = sa.select(alerts).order_by(table.OpenedEnd.desc(), table.AlertId).limit(limit)
-        if wanted.condition is not None:
-            query = query.where(*_is(wanted.condition, self._database.clock()))
-        for column, value in (
-            (table.SensorId, wanted.sensor_id),
-            (table.Kind, wanted.kind),
-            (table.Severity, wanted.severity),
-            (table.IncidentId, wanted.incident_id),
-            (table.Feedback, wanted.feedback),
-        ):
-            if value is not None:
-                query = query.where(column == value)
-        if wanted.unresolved:
-            query = query.where(table.ClearedEnd.is_(None))
-        if wanted.opened_after is not None:
-            query = query.where(table.OpenedEnd > wanted.opened_after)
-        if wanted.opened_before is not None:
-            query = query.where(table.OpenedEnd <= wanted.opened_before)
+        query = (
+            sa.select(alerts)
+            .where(*alert_conditions(wanted, self._database.clock()))
+            .order_by(table.OpenedEnd.desc(), table.AlertId)
+            .limit(limit)
+        )
         return self._database.read(lambda connection: [handled_of(row) for row in connection.execute(query)])
 
     def incidents(self, *, open_only: bool = False, limit: int = 100) -> list[Incident]:
@@ -327,6 +315,28 @@ def _history(connection: sa.Connection, alert_id: str) -> list[HistoryEntry]:
     table = alert_history.c
     query = sa.select(alert_history).where(table.AlertId == alert_id).order_by(table.Number)
     return [HistoryEntry(row.At, row.Actor, row.Action, row.Detail) for row in connection.execute(query)]
+
+
+def alert_conditions(wanted: AlertFilter, now: datetime) -> list[sa.ColumnElement[bool]]:
+    """Return what a filter says of the alerts themselves; ``device`` and ``tag`` are of their sensors."""
+    table = alerts.c
+    conditions = [] if wanted.condition is None else _is(wanted.condition, now)
+    for column, value in (
+        (table.SensorId, wanted.sensor_id),
+        (table.Kind, wanted.kind),
+        (table.Severity, wanted.severity),
+        (table.IncidentId, wanted.incident_id),
+        (table.Feedback, wanted.feedback),
+    ):
+        if value is not None:
+            conditions.append(column == value)
+    if wanted.unresolved:
+        conditions.append(table.ClearedEnd.is_(None))
+    if wanted.opened_after is not None:
+        conditions.append(table.OpenedEnd > wanted.opened_after)
+    if wanted.opened_before is not None:
+        conditions.append(table.OpenedEnd <= wanted.opened_before)
+    return conditions
 
 
 def _is(condition: AlertCondition, now: datetime) -> list[sa.ColumnElement[bool]]:

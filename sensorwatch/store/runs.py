@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sensorwatch.records import Kind, TaskResult, WindowColumns
 
-__all__ = ["RunPart"]
+__all__ = ["RunPart", "task_summary"]
 
 _ACTIVE = ("planned", "running")
 _WITH_MODEL = ("ready", "stale")
@@ -84,7 +84,7 @@ class RunPart(StorePart):
             .limit(limit)
         )
         rows = self._database.read(lambda connection: connection.execute(query).all())
-        return [_summary(row) for row in rows]
+        return [task_summary(row) for row in rows]
 
     def begin_run(self, run: Run, now: datetime) -> bool:
         """Store the run with its tasks as planned; False when a run of this id was stored before.
@@ -198,38 +198,39 @@ class RunPart(StorePart):
         if kind is not None:
             newest = newest.where(runs.c.Kind == kind)
 
-        def work(connection: sa.Connection) -> list[RunSummary]:
-            found = connection.execute(newest).all()
-            states: tuple[TaskState, ...] = get_args(TaskState)
-            counts: dict[str, dict[TaskState, int]] = {row.RunId: dict.fromkeys(states, 0) for row in found}
-            wanted = self._database.dialect.rows([runs.c.RunId], [[run_id] for run_id in counts])
-            by_state = (
-                sa.select(tasks.c.RunId, tasks.c.State, sa.func.count())
-                .join_from(wanted, tasks, tasks.c.RunId == wanted.c.RunId)
-                .group_by(tasks.c.RunId, tasks.c.State)
-            )
-            for run_id, state, count in connection.execute(by_state):
-                counts[run_id][state] = count
-            return [
-                RunSummary(
-                    run_id=row.RunId,
-                    kind=row.Kind,
-                    window_end=row.WindowEnd,
-                    created_at=row.CreatedAt,
-                    submitted=row.Submitted,
-                    ended_at=row.EndedAt,
-                    tasks=counts[row.RunId],
-                )
-                for row in found
-            ]
+        return self._database.read(lambda connection: self._with_counts(connection, newest))
 
-        return self._database.read(work)
+    def _with_counts(self, connection: sa.Connection, query: sa.Select[Any]) -> list[RunSummary]:
+        """Return the runs that a query of Runs finds, with the counts of their tasks."""
+        found = connection.execute(query).all()
+        states: tuple[TaskState, ...] = get_args(TaskState)
+        counts: dict[str, dict[TaskState, int]] = {row.RunId: dict.fromkeys(states, 0) for row in found}
+        wanted = self._database.dialect.rows([runs.c.RunId], [[run_id] for run_id in counts])
+        by_state = (
+            sa.select(tasks.c.RunId, tasks.c.State, sa.func.count())
+            .join_from(wanted, tasks, tasks.c.RunId == wanted.c.RunId)
+            .group_by(tasks.c.RunId, tasks.c.State)
+        )
+        for run_id, state, count in connection.execute(by_state):
+            counts[run_id][state] = count
+        return [
+            RunSummary(
+                run_id=row.RunId,
+                kind=row.Kind,
+                window_end=row.WindowEnd,
+                created_at=row.CreatedAt,
+                submitted=row.Submitted,
+                ended_at=row.EndedAt,
+                tasks=counts[row.RunId],
+            )
+            for row in found
+        ]
 
     def tasks(self, run_id: str) -> list[TaskSummary]:
         """Return a run's tasks ordered by task id; empty for an unknown run."""
         query = sa.select(tasks).where(tasks.c.RunId == run_id).order_by(tasks.c.TaskId)
         rows = self._database.read(lambda connection: connection.execute(query).all())
-        return [_summary(row) for row in rows]
+        return [task_summary(row) for row in rows]
 
 
 def _active_kinds() -> sa.Select[int, Kind]:
@@ -282,7 +283,8 @@ def _planned(task: TaskSpec) -> dict[str, object]:
     }
 
 
-def _summary(row: sa.Row[Any]) -> TaskSummary:
+def task_summary(row: sa.Row[Any]) -> TaskSummary:
+    """Return the task in a row of Tasks."""
     return TaskSummary(_spec(row), row.State, row.ExitCode, row.Retries, row.Seconds, row.Detail)
 
 

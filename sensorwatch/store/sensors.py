@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sensorwatch.records import TrainingOutcome
     from sensorwatch.sensor_states import Freshness, SensorQuery
 
-__all__ = ["SensorPart"]
+__all__ = ["SensorPart", "sensor_names", "sensor_status"]
 
 _REASON_LENGTH = 500
 
@@ -34,7 +34,7 @@ class SensorPart(StorePart):
         if shard is not None:
             size = self._database.shard_size
             query = query.where(sensors.c.SensorId.between(shard * size, (shard + 1) * size - 1))
-        return self._database.read(lambda connection: [_status(row) for row in connection.execute(query)])
+        return self._database.read(lambda connection: [sensor_status(row) for row in connection.execute(query)])
 
     def sensors_by_id(self, sensor_ids: Collection[int]) -> dict[int, SensorStatus]:
         """Return these sensors by id; unknown ids are left out."""
@@ -42,22 +42,42 @@ class SensorPart(StorePart):
             return {}
         wanted = self._database.dialect.rows([sensors.c.SensorId], [[sensor_id] for sensor_id in set(sensor_ids)])
         query = sa.select(sensors).join_from(wanted, sensors, sensors.c.SensorId == wanted.c.SensorId)
-        return self._database.read(lambda connection: {row.SensorId: _status(row) for row in connection.execute(query)})
+        return self._database.read(
+            lambda connection: {row.SensorId: sensor_status(row) for row in connection.execute(query)}
+        )
 
     def find_sensors(self, query: SensorQuery, freshness: Freshness, *, limit: int = 100) -> list[SensorStatus]:
         """Return sensors ordered by id, with the state that is shown of them; at most ``limit``."""
-        found = sa.select(sensors).where(*_conditions(query, freshness)).order_by(sensors.c.SensorId).limit(limit)
+        found = sa.select(sensors).where(*self._conditions(query, freshness)).order_by(sensors.c.SensorId).limit(limit)
         rows = self._database.read(lambda connection: connection.execute(found).all())
-        return [shown(_status(row), freshness) for row in rows]
+        return [shown(sensor_status(row), freshness) for row in rows]
 
     def count_states(self, query: SensorQuery, freshness: Freshness) -> dict[SensorState, int]:
         """Return how many sensors show each state, of those that the query finds; every state is there."""
         state = _shown_state(freshness).label("Shown")
-        each = sa.select(state).where(*_conditions(query, freshness)).subquery("each")
+        each = sa.select(state).where(*self._conditions(query, freshness)).subquery("each")
         counted = sa.select(each.c.Shown, sa.func.count()).group_by(each.c.Shown)
         states: tuple[SensorState, ...] = get_args(SensorState)
         counts = dict.fromkeys(states, 0)
         return counts | self._database.read(lambda connection: dict(connection.execute(counted).all()))
+
+    def _conditions(self, query: SensorQuery, freshness: Freshness) -> list[sa.ColumnElement[bool]]:
+        conditions = sensor_names(query.device, query.tag)
+        if query.state is not None:
+            conditions.append(_shown_state(freshness) == query.state)
+        if query.after_id is not None:
+            conditions.append(sensors.c.SensorId > query.after_id)
+        if query.search is not None:
+            conditions.append(sa.or_(self._begins(sensors.c.Device, query), self._begins(sensors.c.Tag, query)))
+        return conditions
+
+    def _begins(self, column: sa.Column[str], query: SensorQuery) -> sa.ColumnElement[bool]:
+        """Return that a name begins with what is searched for, exactly: LIKE has other ideas of case and blanks."""
+        text = query.search or ""
+        # SQL Server counts UTF-16 units.
+        mssql = self._database.engine.dialect.name == "mssql"
+        length = len(text.encode("utf-16-le")) // 2 if mssql else len(text)
+        return sa.func.substring(column, 1, length) == text
 
     def record_training(self, outcomes: Sequence[TrainingOutcome]) -> None:
         """Store each sensor's state, reason, newest training window and model version.
@@ -104,16 +124,14 @@ class SensorPart(StorePart):
         self._database.write(work)
 
 
-def _conditions(query: SensorQuery, freshness: Freshness) -> list[sa.ColumnElement[bool]]:
-    conditions = []
-    if query.state is not None:
-        conditions.append(_shown_state(freshness) == query.state)
-    if query.device is not None:
-        conditions += [sensors.c.Device == query.device, sensors.c.DeviceLength == len(query.device)]
-    if query.tag is not None:
-        conditions += [sensors.c.Tag == query.tag, sensors.c.TagLength == len(query.tag)]
-    if query.after_id is not None:
-        conditions.append(sensors.c.SensorId > query.after_id)
+def sensor_names(device: str | None, tag: str | None) -> list[sa.ColumnElement[bool]]:
+    """Return that a sensor has exactly these names; None: any."""
+    column = sensors.c
+    conditions: list[sa.ColumnElement[bool]] = []
+    if device is not None:
+        conditions += [column.Device == device, column.DeviceLength == len(device)]
+    if tag is not None:
+        conditions += [column.Tag == tag, column.TagLength == len(tag)]
     return conditions
 
 
@@ -130,7 +148,8 @@ def _shown_state(freshness: Freshness) -> sa.ColumnElement[str]:
     )
 
 
-def _status(row: sa.Row[Any]) -> SensorStatus:
+def sensor_status(row: sa.Row[Any]) -> SensorStatus:
+    """Return the sensor in a row of Sensors."""
     return SensorStatus(
         sensor_id=row.SensorId,
         key=SensorKey(row.Device, row.Tag),

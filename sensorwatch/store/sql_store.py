@@ -9,23 +9,23 @@ import sqlalchemy as sa
 
 from sensorwatch.alert_records import IncidentRules
 from sensorwatch.errors import SettingsError
+from sensorwatch.store.alert_pages import AlertPagesPart
 from sensorwatch.store.database import Database
 from sensorwatch.store.deliveries import OutboxPart
 from sensorwatch.store.dialects import dialect_named
 from sensorwatch.store.engine import open_engine
+from sensorwatch.store.fleet_pages import FleetPagesPart
 from sensorwatch.store.ingest import IngestPart
 from sensorwatch.store.labels import LabelPart
-from sensorwatch.store.lifecycle import LifecyclePart
 from sensorwatch.store.migrate import current_revision, upgrade
 from sensorwatch.store.retry import Retry
-from sensorwatch.store.runs import RunPart
-from sensorwatch.store.sensors import SensorPart
+from sensorwatch.store.run_pages import RunPagesPart
+from sensorwatch.store.sensor_history import SensorHistoryPart
 from sensorwatch.store.serving import ServingPart
 from sensorwatch.store.serving_status import ServingStatusPart
 from sensorwatch.store.sign_in import add_user
 from sensorwatch.store.tables import store_settings
 from sensorwatch.store.watching import WatchPart
-from sensorwatch.store.windows import WindowPart
 
 if TYPE_CHECKING:
     from sensorwatch.ports import Clock
@@ -40,11 +40,11 @@ def _utc_now() -> datetime:
 
 class SqlStore(
     IngestPart,
-    WindowPart,
-    SensorPart,
-    RunPart,
+    SensorHistoryPart,
+    FleetPagesPart,
+    RunPagesPart,
     WatchPart,
-    LifecyclePart,
+    AlertPagesPart,
     OutboxPart,
     LabelPart,
     ServingPart,

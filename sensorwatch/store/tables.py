@@ -46,7 +46,7 @@ __all__ = [
     "tolerances",
 ]
 
-REVISION = "0006"
+REVISION = "0007"
 """The migration that these tables belong to."""
 
 metadata = sa.MetaData()
@@ -87,6 +87,7 @@ sensors = sa.Table(
     sa.Column("ModelVersion", sa.String(100), nullable=False, server_default=""),
     sa.Column("TrainFrom", WindowEnd),
     sa.UniqueConstraint("Device", "Tag", "DeviceLength", "TagLength", name="UQ_Sensors_Name"),
+    sa.Index("IX_Sensors_Tag", "Tag"),
 )
 
 sensor_windows = sa.Table(
@@ -146,7 +147,11 @@ runs = sa.Table(
     sa.Column("CreatedAt", UtcTime, nullable=False),
     sa.Column("Submitted", sa.Boolean, nullable=False),
     sa.Column("EndedAt", UtcTime),
-    sa.Index("IX_Runs_CreatedAt", "CreatedAt"),
+    sa.Index("IX_Runs_CreatedAt", "CreatedAt", "RunId"),
+    sa.Index("IX_Runs_Kind", "Kind", "CreatedAt", "RunId"),
+    sa.Index(
+        "IX_Runs_Open", "CreatedAt", mssql_where=sa.text("EndedAt IS NULL"), sqlite_where=sa.text("EndedAt IS NULL")
+    ),
 )
 
 tasks = sa.Table(
@@ -186,6 +191,13 @@ anomalies = sa.Table(
     sa.Column("TrainingEnd", WindowEnd),
     sa.Column("Suppressed", sa.Unicode(200), nullable=False, server_default=""),
     sa.Index("IX_Anomalies_TS", "TS"),
+    sa.Index("IX_Anomalies_Severity", "Severity", "TS"),
+    sa.Index(
+        "IX_Anomalies_Suppressed",
+        "TS",
+        mssql_where=sa.text("Suppressed <> ''"),
+        sqlite_where=sa.text("Suppressed <> ''"),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -219,7 +231,16 @@ alerts = sa.Table(
     sa.Column("Feedback", sa.String(16)),
     sa.Column("FeedbackBy", sa.Unicode(200)),
     sa.Column("FeedbackAt", UtcTime),
-    sa.Index("IX_Alerts_OpenedEnd", "OpenedEnd"),
+    sa.Index("IX_Alerts_OpenedEnd", "OpenedEnd", "AlertId"),
+    sa.Index("IX_Alerts_Severity", "Severity", "OpenedEnd", "AlertId"),
+    sa.Index("IX_Alerts_Kind", "Kind", "OpenedEnd", "AlertId"),
+    sa.Index(
+        "IX_Alerts_Open",
+        "OpenedEnd",
+        "AlertId",
+        mssql_where=sa.text("ClearedEnd IS NULL"),
+        sqlite_where=sa.text("ClearedEnd IS NULL"),
+    ),
     sa.Index(
         "IX_Alerts_OpenGroups",
         "GroupName",
@@ -292,7 +313,7 @@ incidents = sa.Table(
     sa.Column("Alerts", sa.Integer, nullable=False),
     sa.Column("PeakScore", ExactFloat(), nullable=False),
     sa.Column("Severity", sa.String(32), nullable=False),
-    sa.Index("IX_Incidents_FirstEnd", "FirstEnd"),
+    sa.Index("IX_Incidents_FirstEnd", "FirstEnd", "IncidentId"),
     sa.Index(
         "IX_Incidents_OpenGroups",
         "GroupName",

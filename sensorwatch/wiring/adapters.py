@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sensorwatch.sensor_states import Freshness
     from sensorwatch.settings import Settings
     from sensorwatch.store import SqlStore
+    from sensorwatch.task_logs import BlobTaskLogs
 
 __all__ = ["Adapters", "utc_now"]
 
@@ -148,6 +149,13 @@ class Adapters:
         from sensorwatch.dead_letters import BlobDeadLetters
 
         return BlobDeadLetters(self.blobs.get_container_client(self.settings.dead_letters_container))
+
+    @cached_property
+    def task_logs(self) -> BlobTaskLogs:
+        """What the tasks wrote."""
+        from sensorwatch.task_logs import BlobTaskLogs
+
+        return BlobTaskLogs(self.blobs.get_container_client(self.settings.task_logs_container))
 
     @cached_property
     def pool(self) -> BatchPool:

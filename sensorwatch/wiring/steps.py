@@ -11,6 +11,7 @@ from sensorwatch.wiring.adapters import Adapters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from sensorwatch.data_files import DataFile
@@ -321,6 +322,19 @@ class Wiring(Adapters):
         silence = watch_silence(store=self.store, policy=self.alert_policy, now=self.clock())
         self.notify()
         return replace(swept, silent=silence.opened, heard=silence.cleared)
+
+    def missed_cycles(self) -> list[tuple[Kind, datetime]]:
+        """Return the timers that were due and planned nothing although there was something to do."""
+        from sensorwatch.steps.missed_cycles import missed_cycles
+
+        settings = self.settings
+        return missed_cycles(
+            {"train": settings.train_schedule, "score": settings.score_schedule},
+            store=self.store,
+            now=self.clock(),
+            settle_seconds=settings.settle_seconds,
+            run_window_seconds=settings.run_window_seconds,
+        )
 
     @cached_property
     def _outbox(self) -> Outbox:

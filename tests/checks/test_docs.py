@@ -26,8 +26,14 @@ REQUIREMENTS = [
     "requirements-bench.txt",
     "requirements-infra.txt",
 ]
-# Variables that are no settings: of the command line, of the tests, of the Functions host and of the drivers.
-OTHER_VARIABLES = {"FUNCTIONS_WORKER_RUNTIME", "SENSORWATCH_SETTINGS", "SENSORWATCH_TEST_MSSQL", "TYPE_CHECKING"}
+# Variables that are no settings: of command line, tests, Functions host, App Service and drivers.
+OTHER_VARIABLES = {
+    "FUNCTIONS_WORKER_RUNTIME",
+    "SENSORWATCH_SETTINGS",
+    "SENSORWATCH_TEST_MSSQL",
+    "TYPE_CHECKING",
+    "WEBSITE_AUTH_ENABLED",
+}
 # Those of a deployment: what azd and the workflow know is written there and nowhere else.
 DEPLOYMENT = [ROOT / "infra/main.parameters.json", *sorted((ROOT / ".github/workflows").glob("*.yml"))]
 MADE_LATER = ("local.settings.json", ".venv/", ".local/", ".azurite/", "local/azurite/node_modules", "web/node_modules")

@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from functions_worker import Message, StatusResult, TypedData, Worker, assert_success, worker
 
-from sensorwatch.errors import TransientError
+from sensorwatch.errors import SettingsError, TransientError
 from sensorwatch.prediction_columns import prediction_schema
 from sensorwatch.predictions import predictions_to_bytes
-from sensorwatch.records import DeadLetter, JobStatus, Run, TaskResult, TrainingOutcome
+from sensorwatch.records import DeadLetter, JobStatus, Run, SensorKey, TaskResult
 from sensorwatch.settings import load_settings
 from sensorwatch.wiring import Wiring
 
@@ -29,9 +30,7 @@ TRIGGERS = {
     "sweep": "timerTrigger",
     "housekeeping": "timerTrigger",
     "publish": "blobTrigger",
-    "health": "httpTrigger",
-    "ingest_status": "httpTrigger",
-    "sensors": "httpTrigger",
+    "api": "httpTrigger",
 }
 ARRIVAL = datetime(2026, 11, 20, 10, 0, 0, tzinfo=UTC)
 NOW = ARRIVAL + timedelta(minutes=10)
@@ -137,7 +136,22 @@ def test_no_timer_fires_just_because_the_host_starts(app: Worker) -> None:
 
 
 def test_http_functions_ask_for_a_key(app: Worker) -> None:
-    assert {app.trigger(name)["authLevel"] for name in ("health", "ingest_status", "sensors")} == {"FUNCTION"}
+    assert app.trigger("api")["authLevel"] == "FUNCTION"
+
+
+def test_only_where_app_service_signs_people_in_does_the_host_ask_for_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    for mode, level in (("entra", "ANONYMOUS"), ("local", "FUNCTION"), ("key", "FUNCTION"), ("Entra", "FUNCTION")):
+        monkeypatch.setenv("API_AUTHENTICATION", mode)
+        with worker(ROOT) as other:
+            assert other.trigger("api")["authLevel"] == level
+
+
+def test_every_path_and_method_is_the_apis() -> None:
+    assert json.loads((ROOT / "host.json").read_text())["extensions"]["http"]["routePrefix"] == ""
+    with worker(ROOT) as other:
+        trigger = other.trigger("api")
+    assert trigger["route"] == "{*path}"
+    assert set(trigger["methods"]) >= {"GET", "POST", "PUT", "DELETE", "PATCH"}
 
 
 def test_scoring_in_real_time_is_there_when_it_has_a_consumer_group(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -348,82 +362,61 @@ def test_a_blob_that_is_no_prediction_file_fails_by_name(app: Worker, wired: Wir
 # ---- HTTP ------------------------------------------------------------------------------------------------------------
 
 
-def get(app: Worker, function: str, **query: str) -> tuple[int, Any]:
+def get(app: Worker, path: str, **query: str) -> tuple[int, Any]:
     request = Message(
         method="GET",
-        url=f"http://127.0.0.1:7071/api/{app.trigger(function)['route']}",
+        url=f"http://127.0.0.1:7071/{path}?{urlencode(query)}",
         headers={"accept": "application/json"},
-        params={},
+        params={"path": path},
         query=query,
         body=TypedData(bytes=b""),
     )
-    response = app.invoke(function, TypedData(http=request))
+    response = app.invoke("api", TypedData(http=request))
     assert_success(response)
     answer = response.return_value.http
-    assert answer.headers["content-type"] == "application/json"
+    kind = "application/json" if int(answer.status_code) == 200 else "application/problem+json"
+    assert answer.headers["content-type"] == kind
     return int(answer.status_code), json.loads(answer.body.bytes)
 
 
 def test_health_is_well_when_the_database_is(app: Worker, wired: Wiring) -> None:
-    status, body = get(app, "health")
+    status, body = get(app, "api/health")
     assert (status, body["status"]) == (200, "healthy")
 
 
 def test_health_gives_the_reason_when_the_database_is_not_one(app: Worker, wired: Wiring, tmp_path: Path) -> None:
     (tmp_path / "sensorwatch.db").write_bytes(b"something else" * 100)
-    status, body = get(app, "health")
-    assert (status, body["status"]) == (503, "unhealthy")
-    assert body["reason"].startswith("DATABASE_URL: ")
+    status, body = get(app, "api/health")
+    assert (status, body["status"]) == (503, 503)
+    assert body["detail"].startswith("DATABASE_URL: ")
 
 
-def test_ingest_status_lists_every_partition(app: Worker, wired: Wiring) -> None:
-    assert get(app, "ingest_status") == (200, {"partitions": []})
-    assert_success(deliver(app, [reading(1.0), b""], enqueued="2026-11-20T10:00:00Z"))
-    assert get(app, "ingest_status") == (
-        200,
+def test_a_wrong_setting_is_answered_with_its_name(app: Worker, wired: Wiring, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> Wiring:
+        raise SettingsError("WINDOW_SECONDS: must divide 86400")
+
+    monkeypatch.setattr(sys.modules["functions.api"], "wiring", refuse)
+    assert get(app, "api/sensors") == (
+        503,
         {
-            "partitions": [
-                {
-                    "hub": "readings",
-                    "consumer_group": "$Default",
-                    "partition_id": "0",
-                    "sequence_number": 101,
-                    "enqueued_time": "2026-11-20T10:00:00+00:00",
-                    "received": 2,
-                    "accepted": 1,
-                    "late": 0,
-                    "duplicate": 0,
-                    "invalid": 1,
-                }
-            ]
+            "type": "about:blank",
+            "title": "Service Unavailable",
+            "status": 503,
+            "detail": "WINDOW_SECONDS: must divide 86400",
         },
     )
 
 
-def test_sensors_are_listed_by_state_page_by_page(app: Worker, wired: Wiring) -> None:
-    assert_success(deliver(app, [reading(1.0, device) for device in (1, 2, 3)]))
-    trained = [TrainingOutcome(i, "ready", "", ARRIVAL, "v1") for i in (0, 1)]
-    wired.store.record_training([*trained, TrainingOutcome(2, "failed", "no spread", None, "")])
-    status, body = get(app, "sensors", state="ready", limit="1")
-    assert (status, body["next"], [sensor["device"] for sensor in body["sensors"]]) == (200, 0, ["1"])
-    assert body["states"] == {"no-data": 0, "warming": 0, "ready": 2, "stale": 0, "failed": 1}
-    status, body = get(app, "sensors", state="ready", limit="1", after="0")
-    assert (body["next"], [sensor["device"] for sensor in body["sensors"]]) == (None, ["2"])
-    status, body = get(app, "sensors", device="3")
-    assert [(sensor["state"], sensor["reason"]) for sensor in body["sensors"]] == [("failed", "no spread")]
-    assert body["sensors"][0]["last_window"] == "2026-11-20T10:00:00+00:00"
+def test_what_was_ingested_is_seen(app: Worker, wired: Wiring) -> None:
+    assert get(app, "api/ingest-status") == (200, {"partitions": []})
+    assert_success(deliver(app, [reading(1.0), b""], enqueued="2026-11-20T10:00:00Z"))
+    _, body = get(app, "api/ingest-status")
+    assert [(each["partition_id"], each["accepted"], each["invalid"]) for each in body["partitions"]] == [("0", 1, 1)]
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "expected"),
-    [
-        ("state", "Ready", "state: expected one of no-data, warming, ready, stale, failed, got `Ready`"),
-        ("limit", "0", "limit: expected a whole number from 1 to 1000, got `0`"),
-        ("limit", "1e2", "limit: expected a whole number from 1 to 1000, got `1e2`"),
-        ("after", "9" * 40, f"after: expected a whole number from 0 to 2147483647, got `{'9' * 40}`"),
-    ],
-)
-def test_a_wrong_parameter_is_named_with_what_was_expected(
-    app: Worker, wired: Wiring, name: str, value: str, expected: str
-) -> None:
-    assert get(app, "sensors", **{name: value}) == (400, {"error": expected})
+def test_parameters_arrive_as_they_were_sent(app: Worker, wired: Wiring) -> None:
+    wired.store.sensor_ids([SensorKey("pump 1+2 & ü", "t"), SensorKey("other", "t")])
+    status, body = get(app, "api/sensors", device="pump 1+2 & ü")
+    assert (status, [sensor["device"] for sensor in body["items"]]) == (200, ["pump 1+2 & ü"])
+    assert get(app, "api/sensors", limit="0")[0] == 400
+    assert get(app, "api/ü")[0] == 404

@@ -23,6 +23,7 @@ from sqlglot import exp
 
 from sensorwatch.alert_records import AlertAction, AlertFilter, Handling, IncidentRules, Silence
 from sensorwatch.errors import MarkMovedError
+from sensorwatch.page_records import AnomalyQuery, EndKey, RunKey, WindowRange
 from sensorwatch.records import (
     Alert,
     AlertChanges,
@@ -74,7 +75,7 @@ AVOIDED = {
     *("ALTER COLUMN", "SYS.INDEXES", "DROP CONSTRAINT", "NTEXT", "HOLDLOCK", "NOLOCK", "SCOPE_IDENTITY"),
 }
 DIALECT = pyodbc_dialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
-TEXTS_IN_SQL = {"1970-01-01", "sensorwatch.migrations", "Exclusive", "Session"}
+TEXTS_IN_SQL = {"", "1970-01-01", "sensorwatch.migrations", "Exclusive", "Session"}
 
 
 class Answer:
@@ -230,6 +231,21 @@ CALLS: dict[str, Callable[[SqlStore], object]] = {
     "release": lambda store: store.release("ops", [CLAIMED]),
     "give_up": lambda store: store.give_up(NOW, NOW),
     "sink_status": lambda store: store.sink_status(),
+    "find_sensors by search": lambda store: store.find_sensors(SensorQuery(search="é"), Freshness(NOW, NOW)),
+    "anomaly_page": lambda store: store.anomaly_page(AnomalyQuery(0, "d", "t", "high", 1, 9, True, (5, 0)), 7),
+    "alert_page": lambda store: store.alert_page(AlertFilter("open", device="d", tag="t"), 7, EndKey(5, "0-5")),
+    "incident_page": lambda store: store.incident_page(True, 7, EndKey(5, "i")),
+    "alert_counts": lambda store: store.alert_counts(),
+    "open_alerts": lambda store: store.open_alerts([0, 1]),
+    "run_page": lambda store: store.run_page("score", 7, RunKey(NOW, "score-1")),
+    "task_page": lambda store: store.task_page("score-1", 7, "shard-0"),
+    "active_runs": lambda store: store.active_runs(),
+    "device_page": lambda store: store.device_page(7, "d"),
+    "sensors_of": lambda store: store.sensors_of(["d"]),
+    "shard_page": lambda store: store.shard_page(7),
+    "model_times": lambda store: store.model_times(),
+    "history_range": lambda store: store.history_range(3),
+    "sensor_windows": lambda store: store.sensor_windows(3, WindowRange(0, 600), 5),
 }
 ANSWERS: dict[str, list[Any]] = {
     "SELECT [RescoreWindows].[SensorId]": [(3, 5, 2)],

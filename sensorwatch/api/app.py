@@ -1,0 +1,94 @@
+"""The API put together: a line for each resource, and what goes round them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, FastAPI
+
+from sensorwatch.api import (
+    alert_actions,
+    alerts,
+    anomalies,
+    dashboard,
+    fleet_map,
+    health,
+    incidents,
+    ingest,
+    jobs,
+    me,
+    models,
+    overview,
+    sensor_models,
+    sensors,
+    windows,
+)
+from sensorwatch.api.access import Access
+from sensorwatch.api.answers import Etags, SecurityHeaders
+from sensorwatch.api.documentation import describe
+from sensorwatch.api.problems import CrashGuard, handle_errors
+from sensorwatch.api.requests import Context
+from sensorwatch.wiring import Wiring
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+__all__ = ["create_api", "create_app"]
+
+_ROUTERS: tuple[APIRouter, ...] = (
+    me.router,
+    health.router,
+    overview.router,
+    fleet_map.router,
+    ingest.router,
+    sensors.router,
+    windows.router,
+    sensor_models.router,
+    anomalies.router,
+    alerts.router,
+    alert_actions.router,
+    incidents.router,
+    jobs.router,
+    models.router,
+    dashboard.router,
+)
+
+
+def create_app(wiring: Callable[[], Wiring], web_folder: Path = dashboard.WEB_FOLDER) -> ASGIApp:
+    """Return the web application as it is served.
+
+    Parameters
+    ----------
+    wiring
+        Gives the product's wiring; called for every request, so that a wrong setting is answered and not fatal.
+    web_folder
+        The dashboard's files.
+    """
+    return SecurityHeaders(CrashGuard(Access(Etags(create_api(wiring, web_folder)), lambda: wiring().settings)))
+
+
+def create_api(wiring: Callable[[], Wiring], web_folder: Path = dashboard.WEB_FOLDER) -> FastAPI:
+    """Return the routes alone, without what decides who may use them."""
+    api = FastAPI(
+        openapi_url="/api/openapi.json",
+        # Their pages come from a content delivery network.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    api.state.context = Context(wiring)
+    api.state.web_folder = web_folder
+    handle_errors(api)
+    for router in _ROUTERS:
+        api.include_router(router)
+
+    def openapi() -> dict[str, Any]:
+        if api.openapi_schema is None:
+            api.openapi_schema = describe(api)
+        return api.openapi_schema
+
+    api.openapi = openapi  # type: ignore[method-assign]
+    return api

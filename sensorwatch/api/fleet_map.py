@@ -1,0 +1,74 @@
+"""The fleet as a matrix of devices and tags."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from sensorwatch.api.cursors import Cursors
+from sensorwatch.api.requests import After, ReadContext
+from sensorwatch.api.severities import SEVERITIES, Severity
+from sensorwatch.records import SensorState
+from sensorwatch.sensor_states import shown
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["overview"])
+
+
+class Cell(BaseModel):
+    """One sensor of a device."""
+
+    sensor_id: int
+    state: SensorState
+    severity: Severity | None = Field(description="Of the worst of its alerts that are not resolved; null without any.")
+
+
+class DeviceRow(BaseModel):
+    """One device."""
+
+    device: str
+    cells: list[Cell | None] = Field(description="One for each of `tags`; null where the device has no such sensor.")
+
+
+class FleetMap(BaseModel):
+    """A page of devices, with the tags that they have."""
+
+    tags: list[str] = Field(description="The tags of this page's devices; another page may have others.")
+    items: list[DeviceRow]
+    next: str | None = Field(description="What `after` takes for the next page; null on the last one.")
+
+
+@router.get("/api/fleet-map")
+def fleet_map(
+    context: ReadContext,
+    limit: Annotated[int, Query(ge=1, le=500, description="Devices on a page at most.")] = 50,
+    after: After = None,
+) -> FleetMap:
+    """Show the state of every sensor, device by device."""
+    store, freshness = context.wiring.store, context.wiring.freshness
+    cursors = Cursors("fleet-map", {})
+    place = cursors.read(after, tuple[str])
+    devices = store.device_page(limit + 1, None if place is None else place[0])
+    page = devices[:limit]
+    sensors = store.sensors_of(page)
+    alerts = store.open_alerts([sensor.sensor_id for sensor in sensors])
+    tags = sorted({sensor.key.tag for sensor in sensors})
+    rows: dict[str, dict[str, Cell]] = {device: {} for device in page}
+    for sensor in sensors:
+        rows.setdefault(sensor.key.device, {})[sensor.key.tag] = Cell(
+            sensor_id=sensor.sensor_id,
+            state=shown(sensor, freshness).state,
+            severity=_worst(alerts.get(sensor.sensor_id, [])),
+        )
+    return FleetMap(
+        tags=tags,
+        items=[DeviceRow(device=device, cells=[cells.get(tag) for tag in tags]) for device, cells in rows.items()],
+        next=cursors.write([page[-1]]) if len(devices) > limit else None,
+    )
+
+
+def _worst(severities: list[str]) -> Severity | None:
+    return next((each for each in reversed(SEVERITIES) if each in severities), None)

@@ -1,0 +1,122 @@
+"""Whether everything is well."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from sensorwatch.api.requests import Context, ReadContext
+from sensorwatch.records import Kind
+from sensorwatch.sensor_states import SensorQuery
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["health"])
+
+
+class SinkHealth(BaseModel):
+    """How an alert sink is doing; one that is failing makes nothing else unhealthy."""
+
+    name: str
+    state: Literal["ok", "failing"]
+    failing_since: datetime | None
+    last_delivery: datetime | None
+    last_error: str
+    waiting: int = Field(description="Notifications that it has still to get.")
+
+
+class PartitionLag(BaseModel):
+    """How old the newest event is that was taken in of a partition."""
+
+    hub: str
+    consumer_group: str
+    partition_id: str
+    seconds: float
+
+
+class WatermarkLag(BaseModel):
+    """Ages of the newest events, in seconds."""
+
+    largest: float | None
+    partitions: list[PartitionLag]
+
+
+class ModelAges(BaseModel):
+    """Seconds since the newest training windows of the sensors that have a model; null while none has."""
+
+    p50: float | None
+    p90: float | None
+    p99: float | None
+    largest: float | None
+
+
+class MissedCycle(BaseModel):
+    """A timer that was due and planned nothing although there was something to do."""
+
+    kind: Kind
+    due_at: datetime
+
+
+class Health(BaseModel):
+    """Whether everything is well."""
+
+    status: Literal["healthy"]
+    database: str = Field(examples=["SQLite 3.46.0, revision 0007"])
+    sinks: list[SinkHealth]
+    watermark_lag_seconds: WatermarkLag
+    model_age_seconds: ModelAges
+    failed_sensors: int
+    missed_cycles: list[MissedCycle]
+
+
+@router.get("/api/health")
+def health(context: ReadContext) -> Health:
+    """Say how things are: 200 when the database is reachable and migrated, else 503 with the reason."""
+    wiring = context.wiring
+    store = wiring.store
+    return Health(
+        status="healthy",
+        database=store.check(),
+        sinks=[
+            SinkHealth(
+                name=sink.name,
+                state="failing" if sink.failing else "ok",
+                failing_since=sink.failing_since,
+                last_delivery=sink.last_delivery,
+                last_error=sink.last_error,
+                waiting=sink.waiting,
+            )
+            for sink in store.sink_status()
+        ],
+        watermark_lag_seconds=_lag(context),
+        model_age_seconds=_ages(store.model_times(), wiring.clock()),
+        failed_sensors=store.count_states(SensorQuery(), wiring.freshness)["failed"],
+        missed_cycles=[MissedCycle(kind=kind, due_at=due_at) for kind, due_at in wiring.missed_cycles()],
+    )
+
+
+def _lag(context: Context) -> WatermarkLag:
+    now = context.wiring.clock()
+    lags = [
+        PartitionLag(**status.partition._asdict(), seconds=max(0.0, (now - status.mark.enqueued_time).total_seconds()))
+        for status in context.wiring.store.ingest_status()
+    ]
+    return WatermarkLag(largest=max((lag.seconds for lag in lags), default=None), partitions=lags)
+
+
+def _ages(times: list[tuple[datetime, int]], now: datetime) -> ModelAges:
+    """Return percentiles by nearest rank of ages, from the times (oldest first) and how many models have each."""
+    total = sum(number for _, number in times)
+
+    def age(share: float) -> float | None:
+        rank, seen = total * share, 0
+        for until, number in reversed(times):
+            seen += number
+            if seen >= rank:
+                return max(0.0, (now - until).total_seconds())
+        return None
+
+    return ModelAges(p50=age(0.5), p90=age(0.9), p99=age(0.99), largest=age(1.0))

@@ -1,0 +1,51 @@
+"""What came in, partition by partition."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from sensorwatch.api.requests import ReadContext
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["ingestion"])
+
+
+class PartitionCounts(BaseModel):
+    """A partition's last event, and its counters since it was first read."""
+
+    hub: str
+    consumer_group: str
+    partition_id: str
+    sequence_number: int
+    enqueued_time: datetime
+    received: int = Field(description="`accepted + late + duplicate + invalid`.")
+    accepted: int
+    late: int
+    duplicate: int
+    invalid: int
+
+
+class IngestStatus(BaseModel):
+    """Every partition that was read."""
+
+    partitions: list[PartitionCounts]
+
+
+@router.get("/api/ingest-status")
+def ingest_status(context: ReadContext) -> IngestStatus:
+    """Say what every partition brought since it was first read."""
+    return IngestStatus(
+        partitions=[
+            PartitionCounts(
+                **status.partition._asdict(),
+                sequence_number=status.mark.sequence_number,
+                enqueued_time=status.mark.enqueued_time,
+                **status.counts._asdict(),
+            )
+            for status in context.wiring.store.ingest_status()
+        ]
+    )

@@ -1,0 +1,107 @@
+"""The sensors and their states."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from sensorwatch.api.cursors import Cursors, Key
+from sensorwatch.api.requests import After, Context, DeviceFilter, Limit, Page, ReadContext, SensorId, TagFilter
+from sensorwatch.errors import NotFoundError
+from sensorwatch.records import SensorState, SensorStatus
+from sensorwatch.sensor_states import SensorQuery, shown
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["sensors"])
+
+
+class Sensor(BaseModel):
+    """A sensor of the catalogue with the state that is shown of it."""
+
+    sensor_id: int
+    device: str = Field(examples=["pump-7"])
+    tag: str = Field(examples=["temperature"])
+    shard: int
+    state: SensorState
+    reason: str = Field(description="Why it is not `ready`; empty when it is.")
+    first_seen: datetime
+    last_window: datetime | None = Field(description="End of its newest window.")
+    trained_until: datetime | None = Field(description="End of the newest window its model was trained on.")
+    model_version: str = Field(description="Version that its model first appeared in; empty without one.")
+    open_alerts: int = Field(description="Alerts that are not resolved.")
+
+
+class SensorPage(Page[Sensor]):
+    """A page of sensors, and how many of all that the filters find show each state."""
+
+    states: dict[SensorState, int] = Field(description="Counts by state; the filter `state` does not narrow them.")
+
+
+@router.get("/api/sensors")
+def sensors(
+    context: ReadContext,
+    state: Annotated[SensorState | None, Query(description="The state that is shown of them.")] = None,
+    device: DeviceFilter = None,
+    tag: TagFilter = None,
+    search: Annotated[
+        str | None, Query(min_length=1, max_length=64, description="What the device or the tag begins with.")
+    ] = None,
+    limit: Limit = 100,
+    after: After = None,
+) -> SensorPage:
+    """List sensors in the order of their numbers."""
+    wiring = context.wiring
+    cursors = Cursors("sensors", {"state": state, "device": device, "tag": tag, "search": search})
+    place = cursors.read(after, tuple[Key])
+    query = SensorQuery(state, device, tag, None if place is None else place[0], search)
+    found = wiring.store.find_sensors(query, wiring.freshness, limit=limit + 1)
+    page = found[:limit]
+    return SensorPage(
+        items=_items(context, page),
+        next=cursors.write([page[-1].sensor_id]) if len(found) > limit else None,
+        states=wiring.store.count_states(replace(query, state=None, after_id=None), wiring.freshness),
+    )
+
+
+@router.get("/api/sensors/{sensor_id}")
+def sensor(context: ReadContext, sensor_id: SensorId) -> Sensor:
+    """Show one sensor."""
+    return _items(context, [shown(sensor_of(context, sensor_id), context.wiring.freshness)])[0]
+
+
+def sensor_of(context: Context, sensor_id: int) -> SensorStatus:
+    """Return a sensor.
+
+    Raises
+    ------
+    NotFoundError
+    """
+    found = context.wiring.store.sensors_by_id([sensor_id]).get(sensor_id)
+    if found is None:
+        raise NotFoundError(f"no sensor {sensor_id}; /api/sensors lists them")
+    return found
+
+
+def _items(context: Context, found: list[SensorStatus]) -> list[Sensor]:
+    alerts = context.wiring.store.open_alerts([each.sensor_id for each in found])
+    return [
+        Sensor(
+            sensor_id=each.sensor_id,
+            device=each.key.device,
+            tag=each.key.tag,
+            shard=each.shard,
+            state=each.state,
+            reason=each.reason,
+            first_seen=each.first_seen,
+            last_window=each.last_window,
+            trained_until=each.trained_until,
+            model_version=each.model_version,
+            open_alerts=len(alerts.get(each.sensor_id, ())),
+        )
+        for each in found
+    ]

@@ -1,0 +1,105 @@
+"""The store as people browse it: newest first, page by page, and counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from sensorwatch.alert_records import AlertFilter, HandledAlert
+    from sensorwatch.page_records import AlertCounts, AnomalyQuery, EndKey, RunKey, ShardSize, WindowRange
+    from sensorwatch.records import (
+        Anomaly,
+        Incident,
+        Kind,
+        RunSummary,
+        SensorStatus,
+        TaskSummary,
+        WindowColumns,
+    )
+
+__all__ = ["AlertPages", "FleetPages", "Pages", "RunPages", "SensorHistory"]
+
+
+class AlertPages(Protocol):
+    """Anomalies, alerts and incidents, newest first; ties by id, the highest first."""
+
+    def anomaly_page(self, query: AnomalyQuery, limit: int) -> list[Anomaly]:
+        """Return anomalies by the end of their window, then by sensor."""
+        ...
+
+    def alert_page(self, wanted: AlertFilter, limit: int, after: EndKey | None = None) -> list[HandledAlert]:
+        """Return alerts by the window that opened them, with what people did."""
+        ...
+
+    def incident_page(self, is_open: bool | None, limit: int, after: EndKey | None = None) -> list[Incident]:
+        """Return incidents by the window that opened them, with their highest alerts."""
+        ...
+
+    def alert_counts(self) -> AlertCounts:
+        """Return how many alerts stand where; every condition is there."""
+        ...
+
+    def open_alerts(self, sensor_ids: Collection[int]) -> dict[int, list[str]]:
+        """Return the severities of the alerts of these sensors that are not resolved; those without are left out."""
+        ...
+
+
+class RunPages(Protocol):
+    """Runs and their tasks."""
+
+    def run_page(self, kind: Kind | None, limit: int, after: RunKey | None = None) -> list[RunSummary]:
+        """Return runs by when they were created, newest first."""
+        ...
+
+    def task_page(self, run_id: str, limit: int, after: str | None = None) -> list[TaskSummary]:
+        """Return a run's tasks ordered by task id; empty for an unknown run."""
+        ...
+
+    def active_runs(self) -> int:
+        """Return how many runs have not ended."""
+        ...
+
+
+class FleetPages(Protocol):
+    """The catalogue as a matrix of devices and tags, and as shards."""
+
+    def device_page(self, limit: int, after: str | None = None) -> list[str]:
+        """Return the names of devices in order."""
+        ...
+
+    def sensors_of(self, devices: Sequence[str]) -> list[SensorStatus]:
+        """Return the sensors of these devices, ordered by device and tag."""
+        ...
+
+    def shard_page(self, limit: int, after: int | None = None) -> list[ShardSize]:
+        """Return the shards in order."""
+        ...
+
+    def model_times(self) -> list[tuple[datetime, int]]:
+        """Return the ends (UTC) of the newest training windows, in order, with how many sensors have each."""
+        ...
+
+
+class SensorHistory(Protocol):
+    """One sensor's windows."""
+
+    def history_range(self, sensor_id: int) -> WindowRange | None:
+        """Return bounds of all its windows, None for a sensor without any."""
+        ...
+
+    def sensor_windows(self, sensor_id: int, wanted: WindowRange, window_seconds: int) -> WindowColumns:
+        """Return its windows in the range, ordered by their end.
+
+        Parameters
+        ----------
+        window_seconds
+            Length of the windows: those whose end is not a multiple of it may be left out.
+        """
+        ...
+
+
+class Pages(AlertPages, RunPages, FleetPages, SensorHistory, Protocol):
+    """All that people browse."""

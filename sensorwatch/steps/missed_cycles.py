@@ -1,0 +1,63 @@
+"""Timers that were due and planned nothing, although there was something to do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sensorwatch.plans import due_shards, run_window_end
+from sensorwatch.schedules import last_due
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from sensorwatch.ports import Store
+    from sensorwatch.records import Kind
+
+__all__ = ["missed_cycles"]
+
+_GRACE = timedelta(seconds=60)
+"""A host that starts, or is busy, fires a timer late."""
+
+
+def missed_cycles(
+    schedules: Mapping[Kind, str], *, store: Store, now: datetime, settle_seconds: int, run_window_seconds: int
+) -> list[tuple[Kind, datetime]]:
+    """Return which kinds' newest cycle was missed, with when it was due.
+
+    A cycle counts as missed when no run of its kind was planned since it was due, none is still under way, and there is
+    a shard with something to do since before then: windows that were settled at that time and are neither planned nor
+    scored, or sensors with newer windows than the model, the last training of whose shard is older than the cycle.
+
+    Parameters
+    ----------
+    schedules
+        When each kind is planned (NCRONTAB, six fields, UTC).
+    now
+        The current time.
+    settle_seconds, run_window_seconds
+        As :func:`sensorwatch.plans.run_window_end` takes them.
+    """
+    missed: list[tuple[Kind, datetime]] = []
+    for kind, schedule in schedules.items():
+        due_at = last_due(schedule, now - _GRACE)
+        if due_at is None or _was_planned(store, kind, due_at):
+            continue
+        end = run_window_end(due_at, settle_seconds=settle_seconds, run_window_seconds=run_window_seconds)
+        planned = store.last_planned(kind)
+        waiting = [
+            shard
+            for shard in due_shards(kind, store.shard_activity(), end)
+            if shard.last_window is not None
+            and shard.last_window >= end
+            and (shard.shard not in planned or planned[shard.shard] < end)
+        ]
+        if waiting:
+            missed.append((kind, due_at))
+    return missed
+
+
+def _was_planned(store: Store, kind: Kind, due_at: datetime) -> bool:
+    newest = store.run_page(kind, 1)
+    return bool(newest) and (newest[0].created_at >= due_at or newest[0].ended_at is None)

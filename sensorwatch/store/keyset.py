@@ -1,0 +1,34 @@
+"""Pages by the key of the last row: a deep page costs what the first one does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["newest_first"]
+
+
+def newest_first(
+    query: sa.Select[Any],
+    columns: tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]],
+    after: Sequence[Any] | None,
+    limit: int,
+) -> sa.Select[Any]:
+    """Return a page of a query, ordered by two columns, both descending.
+
+    Parameters
+    ----------
+    columns
+        Together they tell any two rows apart; an index on both gives the order.
+    after
+        Their values in the last row of the page before; None for the first page.
+    """
+    first, second = columns
+    if after is not None:
+        # Said twice, as only the plain bound on the first column is a place in an index for both engines.
+        query = query.where(first <= after[0], sa.or_(first < after[0], second < after[1]))
+    return query.order_by(first.desc(), second.desc()).limit(limit)
