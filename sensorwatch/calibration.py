@@ -127,6 +127,24 @@ class Calibration:
         given = (threshold - 1.0, threshold, 10.0**-ANOMALOUS_RARITY, 1.0, 0.0, threshold)
         return cls(*(np.array([value]) for value in given))
 
+    @classmethod
+    def of_rarities(cls, n_sensors: int) -> Calibration:
+        """Return the calibration of raw scores that are rarities already.
+
+        Examples
+        --------
+        >>> raw = np.array([0.5, 3.0, 7.0])
+        >>> Calibration.of_rarities(1).rarity(np.zeros(3, dtype=np.int64), raw).round(9).tolist()
+        [0.5, 3.0, 7.0]
+        """
+        given = (0.0, ANOMALOUS_RARITY, 10.0**-ANOMALOUS_RARITY, 1.0 / np.log(10.0), 0.0, ANOMALOUS_RARITY)
+        return cls(*(np.full(n_sensors, value) for value in given))
+
+    @property
+    def arrays(self) -> tuple[Floats, ...]:
+        """The arrays, in the order of ``columns``."""
+        return tuple(getattr(self, name) for name in self.columns)
+
     def anomalous(self, sensor: Integers, raw: Floats) -> npt.NDArray[np.bool_]:
         """Return whether each raw score, of the sensor at that position, is anomalous; False for NaN."""
         return np.asarray(raw > self.threshold[sensor])

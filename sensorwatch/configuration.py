@@ -12,6 +12,9 @@
       - tag: temperature
         estimator: sklearn.ensemble.IsolationForest
         parameters: {n_estimators: 50}
+      - tag: pressure
+        detector: ensemble
+        members: [range, ewma, ar_season]
       - device: "*"
         detector: ocsvm
     serving:                         # scoring in real time
@@ -81,9 +84,27 @@ NO_PARAMETERS = "{}"
 OWN_MODEL = "own"
 """What the rules for scoring in real time call the model that batch scoring uses too."""
 
-_TRAINABLE = ("ar_season", "ewma", "kmeans", "mlp", "ocsvm", "ocsvm_sklearn", "pca_maha", "range", "shift", "sklearn")
+_TRAINABLE = (
+    "ar_season",
+    "auto",
+    "ensemble",
+    "ewma",
+    "kmeans",
+    "mlp",
+    "ocsvm",
+    "ocsvm_sklearn",
+    "pca_maha",
+    "range",
+    "shift",
+    "sklearn",
+    "variation",
+)
 """The detectors that a rule may name; a test holds them to the registry, which is too heavy to be loaded here."""
 
+_MEMBERS = ("ar_season", "ewma", "kmeans", "ocsvm", "ocsvm_sklearn", "pca_maha", "range", "shift", "variation")
+"""Those that an ensemble may have."""
+
+_ENSEMBLE = "ensemble"
 _ESTIMATOR_DETECTOR = "sklearn"
 _SUPERVISED_DETECTOR = "mlp"
 _IMPORT_PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$"
@@ -138,6 +159,7 @@ class DetectorRule(SensorPattern):
     estimator: _ImportPath | None = None
     steps: tuple[Step, ...] = ()
     parameters: _Parameters = Field(default_factory=dict)
+    members: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _one_detector(self) -> DetectorRule:
@@ -150,6 +172,12 @@ class DetectorRule(SensorPattern):
             raise ValueError(f"`estimator` and `steps` belong to `{_ESTIMATOR_DETECTOR}`, got `{self.detector}`")
         if self.detector and self.detector not in _TRAINABLE:
             raise ValueError(f"unknown detector `{self.detector}`; expected one of {', '.join(_TRAINABLE)}")
+        if self.members and self.detector != _ENSEMBLE:
+            raise ValueError(f"`members` belong to the detector `{_ENSEMBLE}`, got `{self.detector}`")
+        if self.members:
+            wrong = [name for name in self.members if name not in _MEMBERS]
+            if wrong or len(set(self.members)) != len(self.members) or len(self.members) < 2:
+                raise ValueError(f"expected at least two different `members` of {', '.join(_MEMBERS)}")
         if self.detector == _SUPERVISED_DETECTOR:
             MlpParameters.checked(self.parameters)
         elif self.estimator is None and self.parameters:
@@ -163,6 +191,8 @@ class DetectorRule(SensorPattern):
         steps = self.steps
         if self.estimator is not None:
             steps = (Step(estimator=self.estimator, parameters=self.parameters),)
+        if self.members:
+            return DetectorChoice(self.detector, canonical_json({"members": sorted(self.members)}), ruled=True)
         if not steps:
             return DetectorChoice(self.detector, canonical_json(self.parameters), ruled=True)
         specification = canonical_json({"steps": [step.model_dump() for step in steps]})
@@ -369,7 +399,8 @@ def parse_configuration(content: str | bytes, place: str) -> Configuration:
     Traceback (most recent call last):
     ...
     sensorwatch.errors.SettingsError: sensorwatch.yaml: detectors.0: unknown detector `nonsense`; expected one of \
-ar_season, ewma, kmeans, mlp, ocsvm, ocsvm_sklearn, pca_maha, range, shift, sklearn; got `{'detector': 'nonsense'}`
+ar_season, auto, ensemble, ewma, kmeans, mlp, ocsvm, ocsvm_sklearn, pca_maha, range, shift, sklearn, variation; \
+got `{'detector': 'nonsense'}`
     """
     try:
         text = content.decode("utf-8") if isinstance(content, bytes) else content

@@ -11,6 +11,7 @@ from sensorwatch.detectors.base import (
     Supervised,
     after,
     anomalous,
+    calibration_of,
 )
 from sensorwatch.detectors.registry import detector, detectors
 
@@ -25,6 +26,7 @@ __all__ = [
     "Supervised",
     "after",
     "anomalous",
+    "calibration_of",
     "detector",
     "detectors",
 ]

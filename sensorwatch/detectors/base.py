@@ -19,11 +19,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sensorwatch.calibration import Calibration, calibrate
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 __all__ = [
     "MEMORY",
+    "Calibrated",
     "Comparing",
     "Deciding",
     "Detector",
@@ -35,6 +38,7 @@ __all__ = [
     "Supervised",
     "after",
     "anomalous",
+    "calibration_of",
     "memory_times",
     "with_memory",
 ]
@@ -261,6 +265,28 @@ class Comparing(Protocol):
         Shape ``(n_values, size)``; NaN where there is no score.
         """
         ...
+
+
+@runtime_checkable
+class Calibrated(Protocol):
+    """A detector whose raw scores are rarities (:mod:`sensorwatch.calibration`) already."""
+
+    rarities: bool
+
+
+def calibration_of(detector: Detector, raw: npt.NDArray[np.float64], offsets: npt.NDArray[np.int64]) -> Calibration:
+    """Return how a detector's raw scores are read.
+
+    Parameters
+    ----------
+    detector
+        Whose they are.
+    raw, offsets
+        Raw scores of training windows, as :func:`sensorwatch.calibration.calibrate` takes them.
+    """
+    if isinstance(detector, Calibrated):
+        return Calibration.of_rarities(len(offsets) - 1)
+    return calibrate(raw, offsets, detector.threshold)
 
 
 def after(detector: Detector, params: pa.StructArray, series: Series) -> pa.StructArray:

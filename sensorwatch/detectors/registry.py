@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sensorwatch.configuration import NO_PARAMETERS, EstimatorPolicy
 from sensorwatch.detectors.ar_season import ArSeason
+from sensorwatch.detectors.ensemble import Ensemble
 from sensorwatch.detectors.estimator import Estimator
 from sensorwatch.detectors.ewma import Ewma
 from sensorwatch.detectors.kmeans import KMeans
@@ -16,6 +18,7 @@ from sensorwatch.detectors.onnx_model import OnnxModel
 from sensorwatch.detectors.pca_mahalanobis import PcaMahalanobis
 from sensorwatch.detectors.shift import Shift
 from sensorwatch.detectors.value_range import ValueRange
+from sensorwatch.detectors.variation import Variation
 from sensorwatch.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -25,17 +28,18 @@ if TYPE_CHECKING:
 
 __all__ = ["detector", "detectors"]
 
+_SINGLE: tuple[Detector, ...] = (ArSeason(), Ewma(), KMeans(), PcaMahalanobis(), Shift(), ValueRange(), Variation())
+_ORIGINAL: tuple[Detector, ...] = (OneClassSvm("ocsvm", exact=True), OneClassSvm("ocsvm_sklearn", exact=False))
+_MEMBERS = {each.name: each for each in (*_SINGLE, *_ORIGINAL)}
+_ENSEMBLE = "ensemble"
+
 _DETECTORS: tuple[Detector, ...] = (
-    OneClassSvm("ocsvm", exact=True),
-    OneClassSvm("ocsvm_sklearn", exact=False),
+    *_ORIGINAL,
     Estimator(),
-    ArSeason(),
-    Ewma(),
-    KMeans(),
-    PcaMahalanobis(),
-    Shift(),
-    ValueRange(),
+    *_SINGLE,
     Mlp(),
+    Ensemble(_ENSEMBLE, _MEMBERS, [each.name for each in _SINGLE], weighed=False),
+    Ensemble("auto", {each.name: each for each in _SINGLE}, weighed=True),
 )
 
 
@@ -72,6 +76,8 @@ def detector(name: str, specification: str = NO_PARAMETERS, policy: EstimatorPol
         return Mlp(specification)
     if name == OnnxModel.name:
         return OnnxModel()
+    if name == _ENSEMBLE and specification != NO_PARAMETERS:
+        return _ensemble(specification)
     known = detectors()
     if name not in known:
         raise InvalidInputError(
@@ -81,3 +87,12 @@ def detector(name: str, specification: str = NO_PARAMETERS, policy: EstimatorPol
     if specification != NO_PARAMETERS:
         raise InvalidInputError(f"the detector `{name}` takes no parameters, got {specification}")
     return known[name]
+
+
+def _ensemble(specification: str) -> Ensemble:
+    members = json.loads(specification).get("members") or []
+    unknown = [name for name in members if name not in _MEMBERS]
+    if unknown or len(members) < 2:
+        got = ", ".join(members) or "none"
+        raise InvalidInputError(f"an ensemble needs at least two members of {', '.join(sorted(_MEMBERS))}; got {got}")
+    return Ensemble(_ENSEMBLE, _MEMBERS, members, weighed=False, specification=specification)

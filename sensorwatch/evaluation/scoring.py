@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensorwatch.calibration import calibrate
-from sensorwatch.detectors import Expecting, Series
+from sensorwatch.detectors import Expecting, Series, calibration_of
 from sensorwatch.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ def score_series(detector: Detector, series: Sequence[LabelledSeries], training_
     training = _joined([(each.times[:n], each.values[:n]) for each, n in zip(series, firsts, strict=True)])
     scored = _joined([(each.times[n:], each.values[n:]) for each, n in zip(series, firsts, strict=True)])
     fitted = detector.fit(training)
-    calibration = calibrate(detector.score(fitted.params, training), training.offsets, detector.threshold)
+    calibration = calibration_of(detector, detector.score(fitted.params, training), training.offsets)
     raw = detector.score(fitted.params, scored)
     sensor = np.repeat(np.arange(len(series)), scored.lengths)
     scores, anomalous = calibration.scores(sensor, raw), calibration.anomalous(sensor, raw)

@@ -20,9 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sensorwatch.alerting.maintenance import MaintenancePlan
-from sensorwatch.calibration import Calibration, calibrate
+from sensorwatch.calibration import Calibration
 from sensorwatch.configuration import Configuration
-from sensorwatch.detectors import Series, Supervised
+from sensorwatch.detectors import Series, Supervised, calibration_of
 from sensorwatch.errors import ConflictError
 from sensorwatch.labelling import label_windows
 from sensorwatch.ports import SensorStore, WindowStore
@@ -299,7 +299,7 @@ def _fit(
     candidate = np.array([reason is None for reason in fitted.reasons], dtype=np.bool_) & enough
     raw = chosen.score(fitted.params, series)
     candidates = pc.if_else(pa.array(candidate), fitted.params, pa.scalar(None, fitted.params.type))
-    calibration = calibrate(raw, series.offsets, chosen.threshold)
+    calibration = calibration_of(chosen, raw, series.offsets)
     refused = refusals(chosen, candidates, series, raw, promotion)
     ready = candidate.copy()
     ready[list(refused)] = False

@@ -1,0 +1,194 @@
+"""Rarities that follow a sensor: what is usual now, not only in training, decides what is rare.
+
+In training, normal windows had rarities with some mean and deviation. While a sensor drifts, both move. Here they are
+followed, exponentially weighted over some 500 windows, and a rarity is read as so many deviations from the mean of now
+as it would have been in training.
+
+- **Frozen while alarming**: from a window of rarity 2 on, until 100 below that have followed, nothing is learnt, so
+  that a long fault does not become the norm.
+- **A new normal**: an alarm that has lasted for so long, and for 500 windows, is a lasting change; what the last
+  windows were like is normal from then on.
+
+Rarities, before and after, are those of :mod:`sensorwatch.calibration`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from sensorwatch.calibration import HIGHEST_RARITY
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from sensorwatch.detectors.base import Series
+
+    Floats = npt.NDArray[np.float64]
+    Integers = npt.NDArray[np.int64]
+
+__all__ = ["HOLD_WINDOWS", "NEW_NORMAL_WINDOWS", "Adaptation", "Usual", "adapt"]
+
+HOLD_WINDOWS = 100
+NEW_NORMAL_WINDOWS = 500
+
+_FREEZES = 2.0
+_WEIGHT = 1 / 500
+_RECENT_WEIGHT = 1 / 100
+_LEAST_DEVIATION = 0.5
+"""Of that in training: a sensor that has become quieter is not held to less than half its noise."""
+
+_PRIOR_WINDOWS = 30
+_PRIOR_MEAN = float(np.log10(np.e))
+"""An exponential distribution to the base of 10, which exact rarities have, has this mean, and this deviation."""
+
+
+class Usual(NamedTuple):
+    """Mean and variance of normal windows' rarities, each of shape ``(n_sensors,)``."""
+
+    mean: Floats
+    variance: Floats
+
+    @classmethod
+    def of(cls, rarity: Floats, offsets: Integers) -> Usual:
+        """Return those of windows that no detector was fitted on; few windows say less than what is to be expected."""
+        normal = rarity < _FREEZES
+        number = _sums(normal.astype(np.float64), offsets) + _PRIOR_WINDOWS
+        values = np.where(normal, rarity, 0.0)
+        mean = (_sums(values, offsets) + _PRIOR_WINDOWS * _PRIOR_MEAN) / number
+        squares = np.where(normal, (values - np.repeat(mean, np.diff(offsets))) ** 2, 0.0)
+        return cls(mean, (_sums(squares, offsets) + _PRIOR_WINDOWS * _PRIOR_MEAN**2) / number)
+
+
+def _sums(values: Floats, offsets: Integers) -> Floats:
+    sums = np.zeros(len(offsets) - 1)
+    filled = np.flatnonzero(np.diff(offsets))
+    if len(filled):
+        sums[filled] = np.add.reduceat(values, offsets[filled])
+    return sums
+
+
+class Adaptation(NamedTuple):
+    """What is usual for each sensor by now; every array has shape ``(n_sensors,)``.
+
+    Attributes
+    ----------
+    mean, variance
+        Of the rarities of normal windows.
+    recent_mean, recent_variance
+        Of the rarities of the last windows, normal or not.
+    calm
+        Windows since the last one that froze it, at most ``HOLD_WINDOWS``: with so many no alarm is on.
+    alarm_start, alarm_windows
+        End of the first window of the alarm that is on, and windows since then.
+    """
+
+    mean: Floats
+    variance: Floats
+    recent_mean: Floats
+    recent_variance: Floats
+    calm: Floats
+    alarm_start: Floats
+    alarm_windows: Floats
+
+    @classmethod
+    def begin(cls, usual: Usual) -> Adaptation:
+        """Return what is known when training ends."""
+        zero = np.zeros(len(usual.mean))
+        return cls(*usual, *usual, zero + HOLD_WINDOWS, zero, zero)
+
+    @classmethod
+    def type(cls) -> pa.DataType:
+        """Return the type of :meth:`packed`."""
+        return pa.struct([pa.field(name, pa.float64()) for name in cls._fields])
+
+    @classmethod
+    def unpack(cls, packed: pa.StructArray) -> Adaptation:
+        """Return what :meth:`packed` holds."""
+        return cls(*(packed.field(name).to_numpy(zero_copy_only=False) for name in cls._fields))
+
+    def packed(self) -> pa.StructArray:
+        """Return it as a struct per sensor."""
+        return pa.StructArray.from_arrays([pa.array(np.asarray(each)) for each in self], fields=list(self.type()))
+
+    def where(self, condition: npt.NDArray[np.bool_], other: Adaptation) -> Adaptation:
+        """Return this where the condition holds, and the other elsewhere."""
+        return Adaptation(*(np.where(condition, one, two) for one, two in zip(self, other, strict=True)))
+
+
+def adapt(
+    rarity: Floats, series: Series, usual: Usual, known: Adaptation, trained_until: Integers, patience: Floats
+) -> tuple[Floats, Adaptation]:
+    """Return rarities measured by what is usual at their time, and what is known after them.
+
+    Parameters
+    ----------
+    rarity
+        By training alone, 0 to 10, NaN where there is none, shape ``(n_values,)``.
+    series
+        The windows.
+    usual
+        In training.
+    known
+        What is known before the first window.
+    trained_until
+        Windows up to this time change nothing, shape ``(n_sensors,)``.
+    patience
+        Seconds that a change lasts until it is normal, shape ``(n_sensors,)``.
+    """
+    adapted = np.full(len(rarity), np.nan)
+    order = np.argsort(-series.lengths, kind="stable")
+    lengths, starts = series.lengths[order], series.offsets[:-1][order]
+    state = [np.array(column, np.float64)[order] for column in known]
+    mean, deviation = usual.mean[order], np.sqrt(usual.variance[order])
+    learns_after, patience = trained_until[order], patience[order]
+    at_work = np.searchsorted(-lengths, -np.arange(int(lengths.max(initial=0))), side="left")
+    for i, n in enumerate(at_work.tolist()):
+        place = starts[:n] + i
+        now = [each[:n] for each in state]
+        adapted[place] = _read(rarity[place], mean[:n], deviation[:n], now)
+        times = series.times[place]
+        learns = ~np.isnan(adapted[place]) & (times > learns_after[:n])
+        if learns.any():
+            _learn(rarity[place], adapted[place], times, learns, patience[:n], now)
+    back = np.argsort(order)
+    return adapted, Adaptation(*(column[back] for column in state))
+
+
+def _read(rarity: Floats, mean: Floats, deviation: Floats, state: list[Floats]) -> Floats:
+    now = np.maximum(np.sqrt(state[1]), _LEAST_DEVIATION * deviation)
+    return np.clip(mean + (rarity - state[0]) * (deviation / now), 0.0, HIGHEST_RARITY)
+
+
+def _learn(
+    rarity: Floats,
+    adapted: Floats,
+    times: Integers,
+    learns: npt.NDArray[np.bool_],
+    patience: Floats,
+    state: list[Floats],
+) -> None:
+    """Take in one window of each sensor: change the state's arrays in place."""
+    mean, variance, recent_mean, recent_variance, calm, alarm_start, alarm_windows = state
+    freezes = learns & (adapted >= _FREEZES)
+    begins = freezes & (calm >= HOLD_WINDOWS)
+    alarm_start[begins] = times[begins]
+    alarm_windows[begins] = 0.0
+    calm[learns] = np.minimum(calm[learns] + 1.0, HOLD_WINDOWS)
+    calm[freezes] = 0.0
+    alarm = calm < HOLD_WINDOWS
+    alarm_windows += alarm & learns
+    _follow(recent_mean, recent_variance, rarity, np.where(learns, _RECENT_WEIGHT, 0.0))
+    _follow(mean, variance, rarity, np.where(learns & ~alarm, _WEIGHT, 0.0))
+    lasting = learns & alarm & (times - alarm_start >= patience) & (alarm_windows >= NEW_NORMAL_WINDOWS)
+    if lasting.any():
+        mean[lasting], variance[lasting] = recent_mean[lasting], recent_variance[lasting]
+        calm[lasting] = HOLD_WINDOWS
+
+
+def _follow(mean: Floats, variance: Floats, value: Floats, weight: Floats) -> None:
+    difference = np.where(weight > 0, value - mean, 0.0)
+    variance += weight * (difference * difference - variance)
+    mean += weight * difference

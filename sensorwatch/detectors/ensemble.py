@@ -1,0 +1,261 @@
+"""Several detectors as one: the weighted mean of how rare each finds a window.
+
+Every member's raw scores become rarities by a calibration of its own (:mod:`sensorwatch.calibration`), and their mean
+is the rarity by training. It is read once more against what is usual by now
+(:mod:`~sensorwatch.detectors.adaptation`), and the raw score is the mean of both: what has drifted counts for half, as
+does what a long fault is like. So the raw score is a rarity, and more than 3 is anomalous.
+
+Members know their training windows too well to be calibrated on them. Of a sensor with up to 4,000 windows the first
+60 % fit a second set of models, and what these score in the rest is what is normal; with more windows the last 1,600
+are scored by the models themselves.
+
+``ensemble``
+    Members that ``sensorwatch.yaml`` names, of equal weight.
+``auto``
+    All members that are worth their cost. A member's weight is the fourth power of its average precision in finding
+    faults that are put into the sensor's own held-out windows (:mod:`~sensorwatch.detectors.injection`): no labels are
+    needed, and none is chosen alone, as the best one on injected faults is often not the best on real ones.
+
+A member that has no score for a window, as it looks back farther than there are windows, is left out of its mean.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sensorwatch.calibration import ANOMALOUS_RARITY, Calibration, calibrate
+from sensorwatch.detectors.adaptation import Adaptation, Usual, adapt
+from sensorwatch.detectors.base import Fitted, Series, after, memory_times
+from sensorwatch.detectors.ensemble_params import EnsembleParams
+from sensorwatch.detectors.injection import average_precisions, inject
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from sensorwatch.detectors.base import Detector
+
+    Floats = npt.NDArray[np.float64]
+    Flags = npt.NDArray[np.bool_]
+
+__all__ = ["Ensemble"]
+
+_FIT_SHARE = 0.6
+_SPLIT_UP_TO = 4000
+_HELD_OUT = 1600
+_LEAST_HELD_OUT = 30
+_COPIES = 3
+_LEAST_PRECISION = 0.01
+_WEIGHT_POWER = 4
+"""Precisions that allow for some windows of delay lie near each other: their squares hardly tell members apart."""
+
+_MOST_BY_TRAINING = 4.0
+"""What training makes of a window counts up to so much above what it is by now: drift alone raises no alarm."""
+
+_NEW_NORMAL_SECONDS = 21_600.0
+"""Six hours."""
+
+
+class Ensemble:
+    """A weighted mean of detectors.
+
+    Parameters
+    ----------
+    name
+        Its name in settings and model shards.
+    candidates
+        The detectors that may be members, by name: the parameters have room for each.
+    members
+        Names of those that are; None: all.
+    weighed
+        Whether to weigh them by injected faults.
+    specification
+        The parameters that it was given, as JSON.
+    """
+
+    threshold = ANOMALOUS_RARITY
+    rarities = True
+
+    def __init__(
+        self,
+        name: str,
+        candidates: Mapping[str, Detector],
+        members: Sequence[str] | None = None,
+        *,
+        weighed: bool,
+        specification: str = "{}",
+    ) -> None:
+        self.name = name
+        self._candidates = dict(candidates)
+        self._members = tuple(self._candidates) if members is None else tuple(members)
+        self._weighed = weighed
+        self._specification = specification
+
+    @cached_property
+    def _params(self) -> EnsembleParams:
+        return EnsembleParams({name: each.fit(_NOTHING).params.type for name, each in self._candidates.items()})
+
+    def fit(self, series: Series) -> Fitted:
+        """Fit the members, calibrate and weigh them; see :meth:`~sensorwatch.detectors.base.Detector.fit`."""
+        finite = series.finite()
+        fitted = {name: self._candidates[name].fit(finite) for name in self._members}
+        held_out = self._held_out(finite, fitted)
+        tails = self._tails(finite, fitted, held_out)
+        precision = self._precisions(held_out, tails) if self._weighed else {}
+        weights = {name: _weights(precision.get(name), finite.n_sensors) for name in self._members}
+        rarities = _rarities(self._raw(held_out.params, held_out.series), tails, held_out.series)
+        usual = Usual.of(_mean(rarities, weights, held_out.series), held_out.series.offsets)
+        as_of = np.zeros(finite.n_sensors, np.int64)
+        filled = np.flatnonzero(finite.lengths)
+        as_of[filled] = finite.times[finite.offsets[filled + 1] - 1]
+        sound = np.zeros(finite.n_sensors, np.bool_)
+        for each in fitted.values():
+            sound |= each.params.is_valid().to_numpy(zero_copy_only=False)
+        params = self._params.packed(
+            sound=sound,
+            specification=self._specification,
+            members={name: each.params for name, each in fitted.items()},
+            tails=tails,
+            weights=weights,
+            precision=precision,
+            usual=usual,
+            as_of=as_of,
+        )
+        reasons = zip(*(each.reasons for each in fitted.values()), strict=True)
+        return Fitted(
+            params, tuple(None if good else next(iter(why)) for good, why in zip(sound, reasons, strict=True))
+        )
+
+    def score(self, params: pa.StructArray, series: Series) -> Floats:
+        """Return rarities; see :meth:`~sensorwatch.detectors.base.Detector.score`."""
+        return self._follow(params, series)[0]
+
+    def advance(self, params: pa.StructArray, series: Series) -> pa.StructArray:
+        """Return the memories; see :meth:`~sensorwatch.detectors.base.Remembering.advance`."""
+        _, adaptation = self._follow(params, series)
+        finite = series.finite()
+        as_of = memory_times(params)
+        filled = np.flatnonzero(finite.lengths)
+        as_of[filled] = finite.times[finite.offsets[filled + 1] - 1]
+        members = self._params.members(params)
+        advanced = {name: after(self._candidates[name], each, series) for name, each in members.items()}
+        # A memory from before the series, of a sensor that it says nothing of, stays as it is.
+        kept = Adaptation.unpack(self._params.adaptation(params))
+        return self._params.memory(params, advanced, adaptation.where(finite.lengths > 0, kept), as_of)
+
+    def member_rarities(self, params: pa.StructArray, series: Series) -> dict[str, Floats]:
+        """Return how rare each member finds each window by training, shape ``(n_values,)``; NaN where it can't say."""
+        members = self._params.members(params)
+        raw = {name: self._candidates[name].score(each, series) for name, each in members.items()}
+        return _rarities(raw, self._params.tails(params), series)
+
+    def weights(self, params: pa.StructArray) -> dict[str, Floats]:
+        """Return the members' weights, shape ``(n_sensors,)``; NaN for what is no member."""
+        return self._params.weights(params)
+
+    def expected_range(self, params: pa.StructArray) -> tuple[Floats, Floats]:
+        """Return NaN: more than the value counts; see :meth:`~sensorwatch.detectors.base.Detector.expected_range`."""
+        return np.full(len(params), np.nan), np.full(len(params), np.nan)
+
+    def _follow(self, params: pa.StructArray, series: Series) -> tuple[Floats, Adaptation]:
+        by_training = _mean(self.member_rarities(params, series), self.weights(params), series)
+        usual, trained_until = self._params.usual(params), self._params.trained_until(params)
+        begin = np.full(series.n_sensors, np.iinfo(np.int64).max)
+        filled = np.flatnonzero(series.lengths)
+        begin[filled] = series.times[series.offsets[filled]]
+        known = Adaptation.unpack(self._params.adaptation(params))
+        known = known.where(begin > memory_times(params), Adaptation.begin(usual))
+        patience = np.full(series.n_sensors, _NEW_NORMAL_SECONDS)
+        adapted, adaptation = adapt(by_training, series, usual, known, trained_until, patience)
+        return (adapted + np.minimum(by_training, adapted + _MOST_BY_TRAINING)) / 2, adaptation
+
+    def _held_out(self, finite: Series, fitted: Mapping[str, Fitted]) -> _HeldOut:
+        """Return the last windows of each sensor, with models to which they are new."""
+        split = finite.lengths <= _SPLIT_UP_TO
+        first = np.where(split, np.floor(_FIT_SHARE * finite.lengths).astype(np.int64), finite.lengths - _HELD_OUT)
+        position = np.arange(len(finite.values)) - np.repeat(finite.offsets[:-1], finite.lengths)
+        late = position >= np.repeat(first, finite.lengths)
+        early = _kept(finite, ~late & np.repeat(split, finite.lengths))
+        params = {
+            name: pc.if_else(pa.array(split), self._candidates[name].fit(early).params, fitted[name].params)
+            for name in self._members
+        }
+        return _HeldOut(_kept(finite, late), params)
+
+    def _tails(self, finite: Series, fitted: Mapping[str, Fitted], held_out: _HeldOut) -> dict[str, Calibration]:
+        """Return each member's calibration: on held-out windows, or on all where these are too few."""
+        tails = {}
+        for name in self._members:
+            raw = self._candidates[name].score(held_out.params[name], held_out.series)
+            numbers = np.concatenate(([0], np.cumsum(~np.isnan(raw))))[held_out.series.offsets]
+            few = np.diff(numbers) < _LEAST_HELD_OUT
+            tails[name] = calibrate(raw, held_out.series.offsets, None)
+            if few.any():
+                rows = np.flatnonzero(few)
+                own = _only(finite, few)
+                known = self._candidates[name].score(fitted[name].params.take(pa.array(rows)), own)
+                for column, better in zip(tails[name].arrays, calibrate(known, own.offsets, None).arrays, strict=True):
+                    column[rows] = better
+        return tails
+
+    def _precisions(self, held_out: _HeldOut, tails: Mapping[str, Calibration]) -> dict[str, Floats]:
+        """Return each member's mean average precision in finding injected faults; NaN where there is no room."""
+        found = {name: np.zeros(held_out.series.n_sensors) for name in self._members}
+        for copy in range(_COPIES):
+            faulty, disturbed = inject(held_out.series, copy)
+            rarities = _rarities(self._raw(held_out.params, faulty), tails, faulty)
+            for name, precision in average_precisions(disturbed, rarities, faulty).items():
+                found[name] += precision / _COPIES
+        return found
+
+    def _raw(self, params: Mapping[str, pa.StructArray], series: Series) -> dict[str, Floats]:
+        return {name: self._candidates[name].score(each, series) for name, each in params.items()}
+
+
+class _HeldOut(NamedTuple):
+    """Windows, and models of the members that have not seen them."""
+
+    series: Series
+    params: Mapping[str, pa.StructArray]
+
+
+_NOTHING = Series(np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0))
+
+
+def _weights(precision: Floats | None, n_sensors: int) -> Floats:
+    """Return what precisions weigh; 1 where nothing is known."""
+    if precision is None:
+        return np.ones(n_sensors)
+    return np.where(np.isnan(precision), 1.0, np.maximum(precision, _LEAST_PRECISION) ** _WEIGHT_POWER)
+
+
+def _rarities(raw: Mapping[str, Floats], tails: Mapping[str, Calibration], series: Series) -> dict[str, Floats]:
+    sensor = np.repeat(np.arange(series.n_sensors), series.lengths)
+    return {name: tails[name].rarity(sensor, scores) for name, scores in raw.items()}
+
+
+def _mean(rarities: Mapping[str, Floats], weights: Mapping[str, Floats], series: Series) -> Floats:
+    """Return the weighted mean of those that are known, NaN where none is."""
+    total, weight = np.zeros(len(series.values)), np.zeros(len(series.values))
+    for name, rarity in rarities.items():
+        own = np.where(np.isnan(rarity), 0.0, np.repeat(weights[name], series.lengths))
+        total += np.nan_to_num(rarity) * own
+        weight += own
+    return np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), np.nan)
+
+
+def _kept(series: Series, keep: Flags) -> Series:
+    before = np.concatenate(([0], np.cumsum(keep)))
+    return Series(before[series.offsets], series.times[keep], series.values[keep])
+
+
+def _only(series: Series, sensors: Flags) -> Series:
+    keep = np.repeat(sensors, series.lengths)
+    offsets = np.concatenate(([0], np.cumsum(series.lengths[sensors])))
+    return Series(offsets, series.times[keep], series.values[keep])

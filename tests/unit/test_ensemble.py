@@ -1,0 +1,216 @@
+"""Several detectors as one: weights, what is usual by now, false alarms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sensorwatch.detectors import Series, calibration_of, detector
+from sensorwatch.detectors.adaptation import HOLD_WINDOWS, NEW_NORMAL_WINDOWS, Adaptation, Usual, adapt
+from sensorwatch.detectors.ensemble import Ensemble
+from sensorwatch.detectors.injection import LEAST_WINDOWS, average_precisions, inject
+from sensorwatch.errors import InvalidInputError
+
+STEP_SECONDS = 300
+
+
+def series_of(values: np.ndarray, first: int = 0) -> Series:
+    """Return sensors, a row each; their first window is the one of that number."""
+    sensors, n = values.shape
+    times = 1_700_000_100 + STEP_SECONDS * np.arange(first + 1, first + n + 1, dtype=np.int64)
+    return Series(np.arange(sensors + 1) * n, np.tile(times, sensors), np.asarray(values, np.float64).ravel())
+
+
+def auto() -> Ensemble:
+    chosen = detector("auto")
+    assert isinstance(chosen, Ensemble)
+    return chosen
+
+
+# ---- what is usual by now --------------------------------------------------------------------------------------------
+
+USUAL = Usual(np.array([0.4]), np.array([0.16]))
+
+
+def followed(rarity: np.ndarray, patience: float = 1e9) -> np.ndarray:
+    series = series_of(rarity[None])
+    adapted, _ = adapt(rarity, series, USUAL, Adaptation.begin(USUAL), np.zeros(1, np.int64), np.array([patience]))
+    return adapted
+
+
+def exponential(n: int, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).exponential(0.4, n)
+
+
+def test_what_is_as_in_training_stays_as_it_is() -> None:
+    rarity = np.minimum(exponential(3000), 1.9)
+    assert np.abs(followed(rarity) - rarity).mean() < 0.2
+
+
+def test_slowly_rising_rarities_are_no_alarm() -> None:
+    rarity = np.minimum(exponential(5000), 1.5) + np.linspace(0, 4, 5000)
+    assert (rarity > 3).mean() > 0.3
+    assert (followed(rarity) > 3).mean() < 0.002
+
+
+def test_a_sudden_change_alarms_for_as_long_as_it_is_not_normal_yet() -> None:
+    usual = np.minimum(exponential(3000), 1.5)
+    usual[1000:] += 4
+    assert (followed(usual)[1000:] > 3).all()
+    patient = followed(usual, patience=700 * STEP_SECONDS)
+    assert (patient[1000:1700] > 3).all()
+    assert (patient[1710:] < 3).all()
+
+
+def test_a_new_normal_takes_its_windows_however_short_its_time() -> None:
+    usual = np.minimum(exponential(3000), 1.5)
+    usual[1000:] += 4
+    alarms = np.flatnonzero(followed(usual, patience=0.0) > 3)
+    assert alarms.tolist() == list(range(1000, 1000 + len(alarms)))
+    assert len(alarms) == NEW_NORMAL_WINDOWS
+
+
+def test_a_short_fault_teaches_nothing() -> None:
+    rarity = np.minimum(exponential(1000), 1.5)
+    faulty = rarity.copy()
+    faulty[500:600] = 8.0
+    changed = followed(faulty)
+    np.testing.assert_array_equal(changed[:500], followed(rarity)[:500])
+    assert (changed[500:600] > 3).all()
+    # Nothing is learnt until enough normal windows have followed: all are measured by what was usual before.
+    before = followed(np.concatenate((rarity[:500], rarity[600 : 600 + HOLD_WINDOWS])))[500:]
+    assert np.abs(changed[600 : 600 + HOLD_WINDOWS] - before).max() < 0.25
+
+
+# ---- injected faults -------------------------------------------------------------------------------------------------
+
+
+def test_injected_faults_are_the_same_whatever_else_is_in_the_batch() -> None:
+    values = np.random.default_rng(5).normal(size=(3, 400))
+    together, disturbed = inject(series_of(values), 0)
+    alone, own = inject(series_of(values[1:2]), 0)
+    np.testing.assert_array_equal(together.values[400:800], alone.values)
+    np.testing.assert_array_equal(disturbed[400:800], own)
+    other, _ = inject(series_of(values[1:2]), 1)
+    assert not np.array_equal(other.values, alone.values)
+    assert 0.05 < own.mean() < 0.8
+
+
+def test_only_disturbed_windows_differ_and_short_series_stay_as_they_are() -> None:
+    values = np.random.default_rng(6).normal(size=(1, 500))
+    series = series_of(values)
+    faulty, disturbed = inject(series, 2)
+    assert not disturbed[faulty.values != series.values].__invert__().any()
+    short = series_of(values[:, : LEAST_WINDOWS - 1])
+    untouched, none = inject(short, 2)
+    np.testing.assert_array_equal(untouched.values, short.values)
+    assert not none.any()
+    assert np.isnan(average_precisions(none, {"any": short.values}, short)["any"]).all()
+
+
+def test_average_precision_is_the_sum_over_all_thresholds() -> None:
+    random = np.random.default_rng(7)
+    labels, rarity = random.random(300) < 0.2, random.integers(0, 20, 300).astype(np.float64)
+    found = average_precisions(labels, {"any": rarity}, series_of(np.zeros((1, 300))))["any"][0]
+    expected, recall_before = 0.0, 0.0
+    for threshold in range(19, -1, -1):
+        flagged = rarity >= threshold
+        recall = (labels & flagged).sum() / labels.sum()
+        if flagged.any():
+            expected += (recall - recall_before) * (labels & flagged).sum() / flagged.sum()
+        recall_before = recall
+    assert found == pytest.approx(expected)
+
+
+# ---- the ensemble ----------------------------------------------------------------------------------------------------
+
+
+def test_members_weigh_by_what_they_find() -> None:
+    random = np.random.default_rng(8)
+    wave = 30 * np.sin(np.arange(1440) * 2 * np.pi / 288)
+    params = auto().fit(series_of(np.stack((wave + random.normal(size=1440), random.normal(size=1440))))).params
+    weights = auto().weights(params)
+    # Inside a wide wave the training range says little; in plain noise it says much.
+    relative = weights["range"] / sum(weights.values())
+    assert relative[0] < 0.6 * relative[1]
+    row = params[0].as_py()
+    for name, weight in row["weights"].items():
+        assert weight == pytest.approx(max(row["precision"][name], 0.01) ** 4)
+
+
+def test_an_ensemble_has_the_members_that_were_named_with_equal_weights() -> None:
+    named = detector("ensemble", '{"members":["ewma","range"]}')
+    assert isinstance(named, Ensemble)
+    values = np.random.default_rng(9).normal(size=(2, 400))
+    params = named.fit(series_of(values)).params
+    weights = {name: each for name, each in named.weights(params).items() if not np.isnan(each).all()}
+    assert sorted(weights) == ["ewma", "range"]
+    assert all((each == 1).all() for each in weights.values())
+    # Whatever made it, the stored parameters say who its members are.
+    later = series_of(np.array([[0.0, 50.0], [0.0, 50.0]]), first=400)
+    raw = detector("ensemble").score(params, later)
+    np.testing.assert_array_equal(raw, named.score(params, later))
+    assert (raw > 3).tolist() == [False, True, False, True]
+
+
+@pytest.mark.parametrize("given", ['{"members":["range"]}', '{"members":["range","auto"]}', '{"members":[]}'])
+def test_an_ensemble_of_less_than_two_or_of_what_is_unknown_is_refused(given: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"at least two members of ar_season, .*; got "):
+        detector("ensemble", given)
+
+
+def test_raw_scores_are_rarities_already() -> None:
+    calibration = calibration_of(auto(), np.zeros(3), np.array([0, 3]))
+    raw = np.array([0.0, 1.0, 3.0, 3.1, 5.0, 10.0])
+    assert calibration.rarity(np.zeros(6, np.int64), raw) == pytest.approx([0, 1, 3, 3.1, 5, 10], abs=1e-9)
+    assert calibration.anomalous(np.zeros(6, np.int64), raw).tolist() == [False, False, False, True, True, True]
+
+
+KINDS = ("white", "correlated", "heavy-tailed", "daily", "trend", "wander", "random walk")
+
+
+def healthy(kind: str, sensors: int, n: int) -> np.ndarray:
+    random = np.random.default_rng(len(kind))
+    values: np.ndarray = random.standard_normal((sensors, n))
+    share = np.arange(n) / n
+    match kind:
+        case "correlated":
+            for i in range(1, n):
+                values[:, i] += 0.8 * values[:, i - 1]
+        case "heavy-tailed":
+            values = random.standard_t(5, (sensors, n))
+        case "daily":
+            values += 10 * np.sin(2 * np.pi * np.arange(n) / 288)
+        case "trend":
+            values += 10 * share
+        case "wander":
+            values += 5 * np.sin(3 * np.pi * share + random.uniform(0, 6, (sensors, 1)))
+        case "random walk":
+            values += np.cumsum(0.1 * random.standard_normal((sensors, n)), axis=1)
+    return values
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_false_alarms_are_at_most_twice_one_in_a_thousand(kind: str) -> None:
+    trained, scored, sensors = 720, 1500, 8
+    values = healthy(kind, sensors, trained + scored)
+    params = auto().fit(series_of(values[:, :trained])).params
+    raw = auto().score(params, series_of(values[:, trained:], first=trained)).reshape(sensors, scored)
+    alarms = sum(
+        not (row[max(i - HOLD_WINDOWS, 0) : i] > 3).any() for row in raw for i in np.flatnonzero(row > 3).tolist()
+    )
+    assert alarms / raw.size <= 0.002
+
+
+def test_a_lasting_change_is_one_alarm_and_then_normal() -> None:
+    random = np.random.default_rng(10)
+    values = random.normal(20, 1, (1, 3000))
+    values[:, 1500:] += 12
+    params = auto().fit(series_of(values[:, :720])).params
+    raw = auto().score(params, series_of(values[:, 720:], first=720))
+    alarming = np.flatnonzero(raw > 3) + 720
+    during = alarming[(alarming >= 1500) & (alarming < 1500 + NEW_NORMAL_WINDOWS + HOLD_WINDOWS)]
+    assert during[0] == 1500
+    assert np.diff(during).max() <= HOLD_WINDOWS
+    assert len(during) > 0.9 * NEW_NORMAL_WINDOWS
+    assert (alarming > during[-1]).sum() <= 0.01 * (3000 - during[-1])
