@@ -10,6 +10,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from local.demo_live import LiveFigures
     from sensorwatch.records import IngestCounts, RunSummary, SensorStatus, TaskSummary
     from sensorwatch.simulation.matching import MatchReport
 
@@ -40,6 +41,7 @@ class DemoReport:
     alerts_opened: int
     alerts_open: int
     stages: Mapping[str, float]
+    live: LiveFigures | None = None
 
     @staticmethod
     def task_figures(run: RunSummary, tasks: Sequence[TaskSummary]) -> list[TaskFigures]:
@@ -65,6 +67,20 @@ class DemoReport:
             "none of the injected anomalies was detected": self.matched.total.detected > 0,
             "no alert was opened": self.alerts_opened > 0,
         }
+        return [problem for problem, well in checks.items() if not well] + self._live_problems()
+
+    def _live_problems(self) -> list[str]:
+        live = self.live
+        if live is None:
+            return ["nothing was scored in real time"]
+        checks = {
+            f"{live.sent} readings were sent in real time, {live.served} taken in and {live.scored} scored": (
+                live.sent == live.served == live.scored
+            ),
+            f"anomalies name {len(live.versions)} versions of the models, where these were swapped once": (
+                len(live.versions) == 2
+            ),
+        }
         return [problem for problem, well in checks.items() if not well]
 
     def as_json(self) -> dict[str, object]:
@@ -86,8 +102,18 @@ class DemoReport:
                 "precision": matched.precision,
             },
             "alerts": {"opened": self.alerts_opened, "still_open": self.alerts_open},
+            "real_time": None if self.live is None else self._live_json(self.live),
             "seconds": dict(self.stages),
             "problems": self.problems(),
+        }
+
+    def _live_json(self, live: LiveFigures) -> dict[str, object]:
+        return {
+            "sent": live.sent,
+            "scored": live.scored,
+            "latency_ms": {"p50": live.p50_ms, "p99": live.p99_ms, "longest": max(live.latencies_ms)},
+            "versions": list(live.versions),
+            "swap_seconds": live.swap_seconds,
         }
 
     def as_table(self) -> Table:
@@ -118,6 +144,16 @@ class DemoReport:
             f"precision {_share(matched.precision)}",
         )
         table.add_row("alerts", f"{self.alerts_opened} opened, {self.alerts_open} of them still open")
+        if live := self.live:
+            table.add_row("real time", f"{live.scored} of {live.sent} readings scored as they arrived")
+            table.add_row(
+                "  until anomaly",
+                f"p50 {live.p50_ms:.0f} ms, p99 {live.p99_ms:.0f} ms, from sending it to its row",
+            )
+            if live.swap_seconds is not None:
+                table.add_row(
+                    "  models swapped", f"in use {live.swap_seconds:.1f} s after training, nothing was stopped"
+                )
         for stage, seconds in self.stages.items():
             table.add_row("seconds", f"{seconds:6.1f}  {stage}")
         return table
