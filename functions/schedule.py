@@ -38,8 +38,10 @@ def sweep(timer: func.TimerRequest) -> None:
 @blueprint.function_name("housekeeping")
 @blueprint.timer_trigger(arg_name="timer", schedule="%HOUSEKEEPING_SCHEDULE%", run_on_startup=False)
 def housekeeping(timer: func.TimerRequest) -> None:
-    """Delete old jobs from the pool."""
-    _log.info("housekeeping%s: deleted %d jobs", _late(timer), len(wiring().delete_old_jobs()))
+    """Delete old jobs from the pool, and old windows."""
+    wired = wiring()
+    jobs, windows = len(wired.delete_old_jobs()), wired.delete_old_windows()
+    _log.info("housekeeping%s: deleted %d jobs and %d windows", _late(timer), jobs, windows)
 
 
 def _late(timer: func.TimerRequest) -> str:

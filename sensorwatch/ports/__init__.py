@@ -7,7 +7,7 @@ their SDK's errors: :class:`~sensorwatch.errors.TransientError` where trying aga
 
 from sensorwatch.ports.alerts import AlertSink, AlertStore, LifecycleStore, OutboxStore, WatchStore
 from sensorwatch.ports.clock import Clock
-from sensorwatch.ports.ingestion import DeadLetters, IngestStore, WindowStore
+from sensorwatch.ports.ingestion import DeadLetters, IngestStore, RetentionStore, WindowStore
 from sensorwatch.ports.labels import LabelStore
 from sensorwatch.ports.models import ModelRegistry, Pointer, PredictionFiles, PredictionWriter, WatchedRegistry
 from sensorwatch.ports.pages import AlertPages, FleetPages, Pages, RunPages, SensorHistory
@@ -33,6 +33,7 @@ __all__ = [
     "Pool",
     "PredictionFiles",
     "PredictionWriter",
+    "RetentionStore",
     "RunPages",
     "RunStore",
     "SensorFinder",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DeadLetters",
     "IngestStore",
+    "RetentionStore",
     "WindowStore",
 ]
 
@@ -80,6 +81,14 @@ class WindowStore(Protocol):
 
     def read_rescore_windows(self, shard: int, end: datetime) -> WindowColumns:
         """Return the shard's windows with ``end_of_window <= end`` marked for scoring again, in the same order."""
+        ...
+
+
+class RetentionStore(Protocol):
+    """Letting go of old windows."""
+
+    def delete_windows(self, until: datetime) -> int:
+        """Delete every window that ends at or before ``until`` (UTC); return how many there were."""
         ...
 
 

@@ -120,6 +120,13 @@ class Settings(BaseModel):
     )
     max_body_bytes: int = Field(1_048_576, alias="MAX_BODY_BYTES", ge=1, description="Larger event bodies are invalid.")
 
+    window_retention_days: int | None = Field(
+        None,
+        alias="WINDOW_RETENTION_DAYS",
+        ge=1,
+        description="Windows are deleted after this; left out, they are kept.",
+    )
+
     # Shards and models
     shard_size: int = Field(
         1000,
@@ -470,6 +477,16 @@ class Settings(BaseModel):
         except re.error as exc:
             raise ValueError(f"must be a regular expression ({exc}); try ^([^-]+)-") from None
         return value
+
+    @model_validator(mode="after")
+    def _retention_beyond_training(self) -> Settings:
+        days = self.window_retention_days
+        if days is not None and days * _DAY_SECONDS < self.training_seconds:
+            raise ValueError(
+                f"WINDOW_RETENTION_DAYS ({days}) must not be shorter than TRAINING_SECONDS "
+                f"({self.training_seconds}, {self.training_seconds / _DAY_SECONDS:g} days), which are trained on"
+            )
+        return self
 
     @model_validator(mode="after")
     def _anomalous_among_recent(self) -> Settings:

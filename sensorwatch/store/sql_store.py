@@ -18,6 +18,7 @@ from sensorwatch.store.fleet_pages import FleetPagesPart
 from sensorwatch.store.ingest import IngestPart
 from sensorwatch.store.labels import LabelPart
 from sensorwatch.store.migrate import current_revision, upgrade
+from sensorwatch.store.retention import RetentionPart
 from sensorwatch.store.retry import Retry
 from sensorwatch.store.run_pages import RunPagesPart
 from sensorwatch.store.sensor_history import SensorHistoryPart
@@ -49,6 +50,7 @@ class SqlStore(
     LabelPart,
     ServingPart,
     ServingStatusPart,
+    RetentionPart,
 ):
     """Implements :class:`~sensorwatch.ports.Store`; safe to share between threads.
 

@@ -347,6 +347,14 @@ class Wiring(Adapters):
         self.store.release_held()
         return self._outbox.deliver()
 
+    def delete_old_windows(self) -> int:
+        """Delete windows that are older than the settings ask for; return how many."""
+        from sensorwatch.steps.retention import delete_old_windows
+
+        return delete_old_windows(
+            store=self.store, clock=self.clock, retention_days=self.settings.window_retention_days
+        )
+
     def delete_old_jobs(self) -> list[str]:
         """Delete jobs that ended long ago; return their ids."""
         from sensorwatch.steps.sweep import delete_old_jobs

@@ -1,0 +1,18 @@
+"""Let go of windows that are older than the settings ask for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sensorwatch.ports import Clock, RetentionStore
+
+__all__ = ["delete_old_windows"]
+
+
+def delete_old_windows(*, store: RetentionStore, clock: Clock, retention_days: int | None) -> int:
+    """Delete windows that ended more than ``retention_days`` ago; return how many. None keeps all."""
+    if retention_days is None:
+        return 0
+    return store.delete_windows(clock() - timedelta(days=retention_days))
