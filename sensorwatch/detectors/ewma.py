@@ -2,8 +2,8 @@
 
 Level and variance follow the values with the weight 0.01 each; one that lies more than 3 standard deviations off moves
 them as if it lay 3 off, so that an anomaly is not learnt at once, and a lasting change is in the end. The raw score is
-the distance from the level before, in standard deviations. These never fall below a tenth of that of training, or a
-stretch of equal values would make a sensation of the next one.
+the distance from the level before, in standard deviations. These never fall below that of training, or a quiet stretch
+would make a sensation of what comes after it.
 
 A value more or less does not matter to an average over some hundred of them: gaps are passed over.
 
@@ -32,7 +32,6 @@ __all__ = ["Ewma"]
 
 _WEIGHT = 0.01
 _CLIP = 3.0
-_LEAST_SHARE = 0.1
 _LEAST_SCALE = 1e-150
 """Its square is still a number."""
 
@@ -50,7 +49,6 @@ _PARAMS = pa.struct(
     [
         pa.field("center", pa.float64()),
         pa.field("scale", pa.float64()),
-        pa.field("least", pa.float64()),
         pa.field(MEMORY, _MEMORY),
     ]
 )
@@ -70,12 +68,11 @@ class Ewma:
         sound = np.array([reason is None for reason in reasons], np.bool_)
         rounding = CONSTANT * np.maximum(np.abs(summary.lowest), np.abs(summary.highest))
         scale = np.maximum(summary.scale, np.maximum(rounding, _LEAST_SCALE))
-        least = np.maximum(scale * _LEAST_SHARE, rounding)
-        center, scale, least = (np.where(sound, column, 1.0) for column in (summary.mean, scale, least))
+        center, scale = np.where(sound, summary.mean, 0.0), np.where(sound, scale, 1.0)
         with np.errstate(all="ignore"):
-            run = _run(_Start(center, scale * scale, least), finite)
+            run = _run(_Start(center, scale * scale, scale), finite)
         memory = _packed_memory(_last_times(finite), run.last_level, run.last_variance, sound)
-        columns = [pa.array(np.where(sound, column, 0.0)) for column in (center, scale, least)]
+        columns = [pa.array(np.where(sound, column, 0.0)) for column in (center, scale)]
         params = pa.StructArray.from_arrays([*columns, memory], fields=list(_PARAMS), mask=pa.array(~sound))
         return Fitted(params, tuple(reasons))
 
@@ -144,9 +141,8 @@ class _Run(NamedTuple):
 def _followed(params: pa.StructArray, series: Series, *, deviations: bool = False) -> tuple[Series, _Run]:
     """Return the finite values, and the run over them from where the sensors stand."""
     missing = params.is_null().to_numpy(zero_copy_only=False)
-    center, scale, least = (
-        np.where(missing, np.nan, params.field(name).to_numpy(zero_copy_only=False))
-        for name in ("center", "scale", "least")
+    center, scale = (
+        np.where(missing, np.nan, params.field(name).to_numpy(zero_copy_only=False)) for name in ("center", "scale")
     )
     memory = params.field(MEMORY)
     level, variance = (
@@ -156,7 +152,7 @@ def _followed(params: pa.StructArray, series: Series, *, deviations: bool = Fals
     filled = np.flatnonzero(series.lengths)
     begins[filled] = series.times[series.offsets[filled]]
     goes_on = begins > memory_times(params)
-    start = _Start(np.where(goes_on, level, center), np.where(goes_on, variance, scale * scale), least)
+    start = _Start(np.where(goes_on, level, center), np.where(goes_on, variance, scale * scale), scale)
     finite = series.finite()
     return finite, _run(start, finite, deviations=deviations)
 

@@ -8,27 +8,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sensorwatch.calibration import SEVERITIES, Calibration, severity_codes
-from sensorwatch.detectors import Series, detector
 from sensorwatch.ports import WindowStore
-from sensorwatch.prediction_columns import ANOMALOUS, NORMAL, prediction_schema
+from sensorwatch.prediction_columns import ANOMALOUS
 from sensorwatch.records import WindowColumns
-from sensorwatch.shards import detectors_in, has_model, params_column
+from sensorwatch.shards import has_model
 from sensorwatch.steps.current_models import load_current
+from sensorwatch.steps.predict import predictions_of
+from sensorwatch.steps.raw_scores import raw_scores
+from sensorwatch.steps.recall import CATCH_UP_SECONDS, memories_after, reading_start, recalled, remembered_until
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy.typing as npt
 
     from sensorwatch.configuration import EstimatorPolicy
-    from sensorwatch.ports import ModelRegistry, PredictionWriter
+    from sensorwatch.ports import Memories, ModelRegistry, PredictionWriter
     from sensorwatch.records import SensorStatus, TaskSpec
 
 __all__ = ["ScoreSummary", "ScoringStore", "score"]
@@ -104,6 +103,7 @@ def score(
     store: ScoringStore,
     registry: ModelRegistry,
     predictions: PredictionWriter,
+    memories: Memories | None = None,
     policy: EstimatorPolicy | None = None,
     include_trained: bool = False,
 ) -> ScoreSummary:
@@ -118,6 +118,8 @@ def score(
         training of the shard's models ended.
     store, registry, predictions
         Where windows and models come from, where predictions go.
+    memories
+        What models remember from one scoring to the next; None: no more than of their training.
     policy
         Which stored estimators may be loaded; None: the configuration's defaults.
     include_trained
@@ -150,15 +152,40 @@ def score(
     start = task.start
     if start is None and not include_trained:
         start = datetime.fromtimestamp(pc.min(models["first_training_end"]).as_py(), UTC)
-    windows, rescored = _together(store.read_windows(task.shard, start, task.end), marked)
-    table = _predict(models, windows, rescored, store.sensors(task.shard), policy)
+    kept = memories.load(task.shard, start) if memories and start else None
+    read_from = start
+    if start is not None:
+        models = recalled(models, kept[1] if kept else None, start)
+        read_from = reading_start(models, kept[0] if kept else None, start)
+    windows, rescored = _together(store.read_windows(task.shard, read_from, task.end), marked)
+    position = _positions(models, windows)
+    until, began = remembered_until(models), int(start.timestamp()) if start else -np.inf
+    gone_past = (position >= 0) & (windows.end <= np.minimum(until, began)[position])
+    # What changed behind a memory is scored apart, with the windows that were before it.
+    late = rescored & gone_past
+    going_on = np.where(late | (gone_past & (until <= began)[position]), -1, position)
+    raw = raw_scores(models, going_on, windows, policy)
+    if late.any():
+        earliest = datetime.fromtimestamp(int(windows.end[late].min()) - CATCH_UP_SECONDS, UTC)
+        earlier = store.read_windows(task.shard, earliest, datetime.fromtimestamp(int(windows.end[late].max()), UTC))
+        again, changed = _together(_windows_of(windows.sensor_id[late], earlier), _only(windows, late))
+        raw.put(late, raw_scores(models, _positions(models, again), again, policy).only(changed))
+    asked_for = rescored | (windows.end > began)
+    wanted = asked_for & (position >= 0) & (windows.end > models["first_training_end"].to_numpy()[position])
+    table = predictions_of(
+        models, _only(windows, wanted), raw.only(wanted), rescored[wanted], store.sensors(task.shard)
+    )
     file = predictions.write(task, table) if table.num_rows else None
+    if memories and start is not None:
+        remembered = memories_after(models, going_on, windows, policy)
+        if remembered is not None:
+            memories.save(task.shard, start, task.end, remembered)
     # A sensor's first model may have been recorded since these were loaded: its marks are for the next run.
     store.complete_scoring(task, _windows_of(models["sensor_id"].to_numpy(), windows))
     return ScoreSummary(
         shard=task.shard,
         version=current.loaded.version if current.loaded else None,
-        windows=len(windows.end),
+        windows=int(np.count_nonzero(asked_for)),
         predictions=table.num_rows,
         rescored=pc.sum(table["rescored"], min_count=0).as_py(),
         anomalies=pc.sum(pc.equal(table["prediction"], ANOMALOUS), min_count=0).as_py(),
@@ -167,9 +194,19 @@ def score(
     )
 
 
-def _windows_of(sensor_ids: npt.ArrayLike, windows: WindowColumns) -> WindowColumns:
-    keep = np.isin(windows.sensor_id, sensor_ids)
+def _positions(models: pa.Table, windows: WindowColumns) -> npt.NDArray[np.int64]:
+    """Return at which position each window's model stands, shape ``(n_windows,)``; -1 without one, or a value."""
+    ids = models["sensor_id"].to_numpy()
+    position = np.minimum(np.searchsorted(ids, windows.sensor_id), len(ids) - 1)
+    return np.where((ids[position] == windows.sensor_id) & ~np.isnan(windows.value), position, -1)
+
+
+def _only(windows: WindowColumns, keep: npt.NDArray[np.bool_]) -> WindowColumns:
     return WindowColumns(windows.sensor_id[keep], windows.end[keep], windows.value[keep], windows.count[keep])
+
+
+def _windows_of(sensor_ids: npt.ArrayLike, windows: WindowColumns) -> WindowColumns:
+    return _only(windows, np.isin(windows.sensor_id, sensor_ids))
 
 
 def _together(new: WindowColumns, marked: WindowColumns) -> tuple[WindowColumns, npt.NDArray[np.bool_]]:
@@ -192,86 +229,3 @@ def _together(new: WindowColumns, marked: WindowColumns) -> tuple[WindowColumns,
         ),
         rescored[kept],
     )
-
-
-class _Models(NamedTuple):
-    """What is needed of each sensor's model, as arrays of shape ``(n_models,)``."""
-
-    sensor_id: npt.NDArray[np.int64]
-    first_training_end: npt.NDArray[np.int64]
-    calibration: Calibration
-    expected_low: npt.NDArray[np.float64]
-    expected_high: npt.NDArray[np.float64]
-
-    @classmethod
-    def of(cls, models: pa.Table) -> _Models:
-        return cls(
-            models["sensor_id"].to_numpy(),
-            models["first_training_end"].to_numpy(),
-            Calibration.of(models),
-            np.asarray(models["expected_low"].to_numpy(), dtype=np.float64),
-            np.asarray(models["expected_high"].to_numpy(), dtype=np.float64),
-        )
-
-
-def _predict(
-    models: pa.Table,
-    windows: WindowColumns,
-    rescored: npt.NDArray[np.bool_],
-    sensors: Sequence[SensorStatus],
-    policy: EstimatorPolicy | None,
-) -> pa.Table:
-    """Return the predictions of the windows that can be scored, ordered as the windows are."""
-    known = _Models.of(models)
-    model = np.searchsorted(known.sensor_id, windows.sensor_id).astype(np.int64)
-    model = np.minimum(model, len(known.sensor_id) - 1)
-    usable = (known.sensor_id[model] == windows.sensor_id) & (windows.end > known.first_training_end[model])
-    usable &= ~np.isnan(windows.value)
-    sensor_id, end, value = windows.sensor_id[usable], windows.end[usable], windows.value[usable]
-    model, rescored = model[usable], rescored[usable]
-    raw = _raw_scores(models, model, end, value, policy)
-    # A stored estimator that can't be used gives no scores: its sensor is left out, and the others are not.
-    scored = ~np.isnan(raw)
-    sensor_id, end, value, raw = sensor_id[scored], end[scored], value[scored], raw[scored]
-    model, rescored = model[scored], rescored[scored]
-    scores = known.calibration.scores(model, raw)
-    anomalous = known.calibration.anomalous(model, raw)
-    sensor = np.searchsorted([each.sensor_id for each in sensors], sensor_id)
-    columns = {
-        "sensor_id": pa.array(sensor_id),
-        "device": _repeated([each.key.device for each in sensors], sensor),
-        "tag": _repeated([each.key.tag for each in sensors], sensor),
-        "ts": pa.array(end),
-        "value": pa.array(value),
-        "prediction": pa.array(np.where(anomalous, ANOMALOUS, NORMAL).astype(np.int8)),
-        "score": pa.array(scores),
-        "severity": _repeated(SEVERITIES, severity_codes(scores)),
-        "expected_low": pa.array(known.expected_low[model], from_pandas=True),
-        "expected_high": pa.array(known.expected_high[model], from_pandas=True),
-        "model_version": models["version"].combine_chunks().dictionary_encode().take(pa.array(model)),
-        "rescored": pa.array(rescored),
-        "training_start": models["training_start"].combine_chunks().take(pa.array(model)),
-        "training_end": models["training_end"].combine_chunks().take(pa.array(model)),
-    }
-    return pa.table([columns[name] for name in prediction_schema().names], names=prediction_schema().names)
-
-
-def _raw_scores(
-    models: pa.Table,
-    model: npt.NDArray[np.int64],
-    end: npt.NDArray[np.int64],
-    value: npt.NDArray[np.float64],
-    policy: EstimatorPolicy | None,
-) -> npt.NDArray[np.float64]:
-    """Return raw scores of windows whose models stand at the positions ``model``, which never fall."""
-    raw = np.full(len(model), np.nan)
-    for name in detectors_in(models):
-        params = models[params_column(name)].combine_chunks()
-        chosen = np.flatnonzero(params.is_valid().to_numpy(zero_copy_only=False)[model])
-        rows, series = Series.grouped(model[chosen], end[chosen], value[chosen])
-        raw[chosen] = detector(name, policy=policy).score(params.take(pa.array(rows)), series)
-    return raw
-
-
-def _repeated(texts: Sequence[str], position: npt.NDArray[np.integer]) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(position.astype(np.int32)), pa.array(texts, pa.string()))

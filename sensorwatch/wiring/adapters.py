@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sensorwatch.alerting.rules import AlertRules
     from sensorwatch.configuration import Configuration
     from sensorwatch.dead_letters import BlobDeadLetters
+    from sensorwatch.memories import BlobMemories
     from sensorwatch.pool import BatchPool
     from sensorwatch.ports import AlertSink, Clock
     from sensorwatch.predictions import BlobPredictionFiles
@@ -110,6 +111,13 @@ class Adapters:
         if name == OWN_MODEL:
             return self.models
         return BlobModelRegistry(self.blobs.get_container_client(self.settings.models_container), f"serving={name}/")
+
+    @cached_property
+    def memories(self) -> BlobMemories:
+        """What models remember between scorings, beside the models."""
+        from sensorwatch.memories import BlobMemories
+
+        return BlobMemories(self.blobs.get_container_client(self.settings.models_container))
 
     @cached_property
     def configuration(self) -> Configuration:

@@ -291,6 +291,8 @@ class Wiring(Adapters):
             store=store or self.store,
             registry=registry or self.models,
             predictions=predictions or self.prediction_files,
+            # What is scored for trial leaves no trace.
+            memories=self.memories if (store, registry, predictions) == (None, None, None) else None,
             policy=self.configuration.estimators,
         )
 

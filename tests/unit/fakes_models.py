@@ -191,6 +191,21 @@ class FakeRegistry:
         raise AssertionError("a cut file must not load")
 
 
+class FakeMemories:
+    """Memories in memory, as files would keep them."""
+
+    def __init__(self) -> None:
+        self.tables: dict[datetime, pa.Table] = {}
+
+    def load(self, shard: int, until: datetime) -> tuple[datetime, pa.Table] | None:
+        time = max((time for time in self.tables if time <= until), default=None)
+        return (time, self.tables[time]) if time else None
+
+    def save(self, shard: int, since: datetime, until: datetime, memories: pa.Table) -> None:
+        needed = max((time for time in self.tables if time <= since), default=since)
+        self.tables = {time: table for time, table in self.tables.items() if time >= needed} | {until: memories}
+
+
 class FakePredictionFiles:
     """Prediction files in memory."""
 

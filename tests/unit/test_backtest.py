@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes_models import FakePredictionFiles, FakeRegistry
+from fakes_models import FakeMemories, FakePredictionFiles, FakeRegistry
 
 from sensorwatch.cli.backtest import BoundSteps
 from sensorwatch.errors import InvalidInputError
@@ -31,7 +31,7 @@ def wiring(tmp_path: Path) -> Iterator[Wiring]:
     """Three sensors with windows from two hours before noon to an hour after; the third begins at noon."""
     settings = {"DATABASE_URL": f"sqlite:///{tmp_path}/store.db", "TRAINING_SECONDS": "3600", "SHARD_SIZE": "2"}
     wired = Wiring(load_settings(settings), lambda: NOON + HOUR + timedelta(minutes=1))
-    wired.__dict__.update(models=FakeRegistry(), prediction_files=FakePredictionFiles())
+    wired.__dict__.update(models=FakeRegistry(), prediction_files=FakePredictionFiles(), memories=FakeMemories())
     rng = np.random.default_rng(5)
     wired.store.sensor_ids(KEYS)
     noon = int(NOON.timestamp())

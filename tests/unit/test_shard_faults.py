@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes_models import FakePredictionFiles, FakeRegistry
+from fakes_models import FakeMemories, FakePredictionFiles, FakeRegistry
 
 from sensorwatch.records import IngestCounts, IngestMark, Kind, Partition, SensorKey, Window
 from sensorwatch.settings import load_settings
@@ -30,7 +30,7 @@ class Plant:
         settings = {"DATABASE_URL": f"sqlite:///{folder}/store.db", "TRAINING_SECONDS": "3600"}
         self.wiring = Wiring(load_settings(settings), lambda: NOON)
         self.models, self.files = FakeRegistry(), FakePredictionFiles()
-        self.wiring.__dict__.update(models=self.models, prediction_files=self.files)
+        self.wiring.__dict__.update(models=self.models, prediction_files=self.files, memories=FakeMemories())
         self.store = self.wiring.store
         self._batches = 0
 

@@ -1,0 +1,118 @@
+"""Raw scores of a shard's windows, by whichever detector made each sensor's model, and what was expected of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from sensorwatch.detectors import Expecting, Series, detector
+from sensorwatch.shards import detectors_in, params_column
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from sensorwatch.configuration import EstimatorPolicy
+    from sensorwatch.detectors import Detector
+    from sensorwatch.records import WindowColumns
+
+    Floats = npt.NDArray[np.float64]
+    Flags = npt.NDArray[np.bool_]
+    Integers = npt.NDArray[np.int64]
+
+__all__ = ["ModelWindows", "RawScores", "raw_scores"]
+
+
+@dataclass(frozen=True, slots=True)
+class RawScores:
+    """What detectors say of windows; every array has shape ``(n_windows,)``.
+
+    Attributes
+    ----------
+    raw
+        Raw scores; NaN where a window has no model, or too little is known of the windows before.
+    low, high
+        From where to where a value would have been normal; NaN where the detector does not know.
+    """
+
+    raw: Floats
+    low: Floats
+    high: Floats
+
+    def only(self, keep: Flags) -> RawScores:
+        """Return those of some windows."""
+        return RawScores(self.raw[keep], self.low[keep], self.high[keep])
+
+    def put(self, at: Flags | Integers, others: RawScores) -> None:
+        """Write those of some windows in place of what is there."""
+        self.raw[at], self.low[at], self.high[at] = others.raw, others.low, others.high
+
+
+@dataclass(frozen=True, slots=True)
+class ModelWindows:
+    """The windows of the models that one detector made.
+
+    Attributes
+    ----------
+    detector
+        The detector.
+    params
+        Its parameters, a row per model of the shard; null where another detector's.
+    chosen
+        Positions of the windows, in their order.
+    rows
+        Positions of the models that they are of, each once, ascending.
+    series
+        Their values, a sensor for each of ``rows``.
+    """
+
+    detector: Detector
+    params: pa.StructArray
+    chosen: Integers
+    rows: Integers
+    series: Series
+
+    @classmethod
+    def of(
+        cls, models: pa.Table, name: str, model: Integers, windows: WindowColumns, policy: EstimatorPolicy | None
+    ) -> ModelWindows:
+        """Return the windows of a detector's models.
+
+        Parameters
+        ----------
+        models
+            The shard's models.
+        name
+            The detector's.
+        model
+            Position of each window's model, shape ``(n_windows,)``, -1 for a window to be left out; it never falls
+            otherwise.
+        windows
+            Windows, ordered by (sensor_id, end).
+        policy
+            Which stored estimators may be loaded.
+        """
+        params = models[params_column(name)].combine_chunks()
+        has = np.append(params.is_valid().to_numpy(zero_copy_only=False), False)
+        chosen = np.flatnonzero(has[model])
+        rows, series = Series.grouped(model[chosen], windows.end[chosen], windows.value[chosen])
+        return cls(detector(name, policy=policy), params, chosen, rows, series)
+
+
+def raw_scores(models: pa.Table, model: Integers, windows: WindowColumns, policy: EstimatorPolicy | None) -> RawScores:
+    """Return the raw scores of windows; the arguments are those of :meth:`ModelWindows.of`."""
+    found = RawScores(*np.full((3, len(model)), np.nan))
+    limits = np.asarray(models["threshold"].to_numpy(), np.float64)
+    for column in ("expected_low", "expected_high"):
+        known = np.append(np.asarray(models[column].to_numpy(), np.float64), np.nan)[model]
+        (found.low if column == "expected_low" else found.high)[:] = known
+    for name in detectors_in(models):
+        own = ModelWindows.of(models, name, model, windows, policy)
+        params = own.params.take(pa.array(own.rows))
+        found.raw[own.chosen] = own.detector.score(params, own.series)
+        if isinstance(own.detector, Expecting):
+            band = own.detector.expected(params, own.series, limits[own.rows])
+            found.low[own.chosen], found.high[own.chosen] = band.low, band.high
+    return found
