@@ -15,6 +15,9 @@
       - tag: pressure
         detector: ensemble
         members: [range, ewma, ar_season]
+      - tag: visitors
+        detector: ar_season
+        parameters: {time_zone: Europe/Zurich}
       - device: "*"
         detector: ocsvm
     serving:                         # scoring in real time
@@ -41,10 +44,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import Field, JsonValue, ValidationError, model_validator
+from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
 
 from sensorwatch.alerting.sections import AlertSection, Maintenance
 from sensorwatch.errors import SettingsError
@@ -66,6 +70,7 @@ __all__ = [
     "DetectorRule",
     "EstimatorPolicy",
     "MlpParameters",
+    "SeasonParameters",
     "ServingRule",
     "ServingSection",
     "Step",
@@ -106,7 +111,6 @@ _MEMBERS = ("ar_season", "ewma", "kmeans", "ocsvm", "ocsvm_sklearn", "pca_maha",
 
 _ENSEMBLE = "ensemble"
 _ESTIMATOR_DETECTOR = "sklearn"
-_SUPERVISED_DETECTOR = "mlp"
 _IMPORT_PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$"
 _MODEL_NAME = r"^[a-z][a-z0-9-]{0,31}$"
 _SHOWN_CHARACTERS = 120
@@ -122,7 +126,26 @@ class Step(Section):
     parameters: _Parameters = Field(default_factory=dict)
 
 
-class MlpParameters(Section):
+class DetectorParameters(Section):
+    """What a detector takes."""
+
+    @classmethod
+    def checked(cls, parameters: object) -> Self:
+        """Return the parameters in a mapping.
+
+        Raises
+        ------
+        ValueError
+            One is unknown or out of its range; says which, and what was expected.
+        """
+        try:
+            return cls.model_validate(parameters)
+        except ValidationError as exc:
+            found = (_describe("parameters", error) for error in exc.errors(include_url=False))
+            raise ValueError("; ".join(found)) from None
+
+
+class MlpParameters(DetectorParameters):
     """What the detector ``mlp`` takes.
 
     Attributes
@@ -136,20 +159,34 @@ class MlpParameters(Section):
     width: int = Field(default=3, ge=1, le=64)
     hidden: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(default=(16, 16), min_length=1, max_length=3)
 
-    @classmethod
-    def checked(cls, parameters: object) -> MlpParameters:
-        """Return the parameters in a mapping.
 
-        Raises
-        ------
-        ValueError
-            One is unknown or out of its range; says which, and what was expected.
-        """
+class SeasonParameters(DetectorParameters):
+    """What the detectors take that look for seasons, ``ar_season`` and ``shift``.
+
+    Attributes
+    ----------
+    time_zone
+        IANA name of the zone whose clock the sensor's surroundings go by.
+    """
+
+    time_zone: str = "UTC"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, name: str) -> str:
         try:
-            return cls.model_validate(parameters)
-        except ValidationError as exc:
-            found = (_describe("parameters", error) for error in exc.errors(include_url=False))
-            raise ValueError("; ".join(found)) from None
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("expected the IANA name of a time zone, like Europe/Zurich") from None
+        return name
+
+
+_PARAMETERS: dict[str, type[DetectorParameters]] = {
+    "ar_season": SeasonParameters,
+    "mlp": MlpParameters,
+    "shift": SeasonParameters,
+}
+"""Of the detectors that take any."""
 
 
 class DetectorRule(SensorPattern):
@@ -178,8 +215,8 @@ class DetectorRule(SensorPattern):
             wrong = [name for name in self.members if name not in _MEMBERS]
             if wrong or len(set(self.members)) != len(self.members) or len(self.members) < 2:
                 raise ValueError(f"expected at least two different `members` of {', '.join(_MEMBERS)}")
-        if self.detector == _SUPERVISED_DETECTOR:
-            MlpParameters.checked(self.parameters)
+        if self.detector in _PARAMETERS:
+            _PARAMETERS[self.detector].checked(self.parameters)
         elif self.estimator is None and self.parameters:
             where = "its steps: move them there" if self.steps else "an `estimator`; take them out"
             raise ValueError(f"`parameters` belong to {where}")

@@ -74,6 +74,10 @@ def detector(name: str, specification: str = NO_PARAMETERS, policy: EstimatorPol
         return Estimator(specification, policy)
     if name == Mlp.name:
         return Mlp(specification)
+    if name == ArSeason.name:
+        return ArSeason(specification)
+    if name == Shift.name:
+        return Shift(specification)
     if name == OnnxModel.name:
         return OnnxModel()
     if name == _ENSEMBLE and specification != NO_PARAMETERS:

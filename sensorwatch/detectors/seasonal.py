@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from sensorwatch.configuration import NO_PARAMETERS, SeasonParameters
 from sensorwatch.detectors.lagged import Lagged, Past
 from sensorwatch.detectors.lags import median_step
 from sensorwatch.detectors.robust import center_and_scale
 from sensorwatch.detectors.seasons import Season, find_season
+from sensorwatch.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["SEASON_FIELDS", "Seasonal"]
 
 SEASON_FIELDS = (
+    pa.field("specification", pa.string()),
     pa.field("time_zone", pa.string()),
     pa.field("season_seconds", pa.int64()),
     pa.field("profile", pa.list_(pa.float32())),
@@ -33,12 +37,21 @@ class Seasonal(Lagged):
 
     Parameters
     ----------
-    time_zone
-        IANA name of the zone whose clock new models go by; a model keeps its own.
+    specification
+        :class:`~sensorwatch.configuration.SeasonParameters` as JSON, for new models; a model keeps its own.
+
+    Raises
+    ------
+    InvalidInputError
+        It is something else.
     """
 
-    def __init__(self, time_zone: str = "UTC") -> None:
-        self._time_zone = time_zone
+    def __init__(self, specification: str = NO_PARAMETERS) -> None:
+        self._specification = specification
+        try:
+            self._time_zone = SeasonParameters.checked(json.loads(specification)).time_zone
+        except ValueError as exc:
+            raise InvalidInputError(f"the detector `{self.name}` with {specification}: {exc}") from None
 
     def _prepare(self, past: Past) -> dict[str, Any]:
         step = median_step(past.times)
@@ -48,6 +61,7 @@ class Seasonal(Lagged):
             "step": step,
             "center": center,
             "scale": scale,
+            "specification": self._specification,
             "time_zone": self._time_zone,
             "season_seconds": season.seconds,
             "profile": season.profile,
