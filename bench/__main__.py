@@ -8,7 +8,7 @@ import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import bench_file, bench_ingest, bench_memory, bench_models, bench_step, bench_store
+from bench import bench_detectors, bench_file, bench_ingest, bench_memory, bench_models, bench_step, bench_store
 from bench.measure import RESULTS, Size, merge_results
 
 _BENCHMARKS: dict[str, tuple[Callable[[Size], dict[str, object]], Size, Size]] = {
@@ -17,6 +17,7 @@ _BENCHMARKS: dict[str, tuple[Callable[[Size], dict[str, object]], Size, Size]] =
     "step": (bench_step.run, bench_step.QUICK, bench_step.FULL),
     "memory": (bench_memory.run, bench_memory.QUICK, bench_memory.FULL),
     "file": (bench_file.run, bench_file.QUICK, bench_file.FULL),
+    "detectors": (bench_detectors.run, bench_detectors.QUICK, bench_detectors.FULL),
     "models": (bench_models.run, bench_models.QUICK, bench_models.FULL),
 }
 

@@ -1,0 +1,206 @@
+"""What the detectors cost a sensor, beside their likes in PyOD, river and stumpy.
+
+Fitting, and fitting with calibration, on 720 and on 20,000 windows; scoring 12 new windows with the memory going on.
+All in one process on one thread: rates are sensors per CPU-second, each way in turns with the others.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+
+import numpy as np
+import pyarrow as pa
+from threadpoolctl import threadpool_limits
+
+from bench.measure import Result, Size, compare, print_line, show
+from sensorwatch.calibration import calibrate
+from sensorwatch.detectors import Detector, Series, after, detector
+
+WINDOWS, LONG, SCORED = 720, 20_000, 12
+QUICK = Size(readings=20 * WINDOWS, rounds=1)
+FULL = Size(readings=1_000 * WINDOWS, rounds=5)
+
+FAST = ("range", "ewma")
+MEMBERS = (*FAST, "ar_season", "pca_maha", "shift", "kmeans")
+WINDOW_SECONDS = 300
+LAGS, PATTERN = 16, 96
+
+
+def run(size: Size) -> dict[str, object]:
+    """Measure; return the figures."""
+    sensors = size.readings // WINDOWS
+    with threadpool_limits(1):
+        return {
+            "detectors": {
+                **_fit(sensors, WINDOWS, size.rounds),
+                **_fit(max(2, sensors // 20), LONG, max(1, size.rounds // 2)),
+                **_score(sensors, size.rounds),
+                **_peers(size.rounds),
+            }
+        }
+
+
+def fleet(sensors: int, windows: int) -> np.ndarray:
+    """Return values of sensors with a daily rhythm, drift and noise, shape ``(sensors, windows)``."""
+    random = np.random.default_rng(17)
+    day = np.sin(2 * np.pi * np.arange(windows) * WINDOW_SECONDS / 86_400)
+    drift = np.cumsum(random.normal(size=(sensors, windows)), axis=1) * 0.02
+    return 20 + 3 * day + drift + random.normal(size=(sensors, windows))
+
+
+def series_of(values: np.ndarray, first: int = 0) -> Series:
+    sensors, windows = values.shape
+    times = 1_767_225_600 + WINDOW_SECONDS * (first + np.arange(1, windows + 1, dtype=np.int64))
+    offsets = np.arange(sensors + 1, dtype=np.int64) * windows
+    return Series(offsets, np.tile(times, sensors), np.ascontiguousarray(values).ravel())
+
+
+def _fit(sensors: int, windows: int, rounds: int) -> dict[str, object]:
+    figures: dict[str, object] = {}
+    every = series_of(fleet(sensors, windows))
+    some = every.part(0, max(1, sensors // 10))
+    total = 0.0
+    results: list[Result] = []
+    for name in MEMBERS:
+        series = every if name in FAST else some
+        ways: dict[str, Callable[[], object]] = {
+            name: partial(detector(name).fit, series),
+            f"{name}, calibrated": partial(_calibrated, name, series),
+        }
+        # What loads when it is first called counts for none of them.
+        detector(name).fit(series.part(0, 1))
+        found = compare(ways, series.n_sensors, rounds)
+        total += 1000 / found[1].median
+        results += found
+    show(f"Fitting on {windows:,} windows a sensor", results, "sensors/CPU-s", MEMBERS[0])
+    print_line(f"all six fitted and calibrated on {windows:,} windows: {total:.2f} ms a sensor")
+    figures |= {result.name: result.as_json() for result in results}
+    return {f"fit_{windows}": figures, f"fit_{windows}_ms_a_sensor": round(total, 2)}
+
+
+def _calibrated(name: str, series: Series) -> None:
+    chosen = detector(name)
+    raw = chosen.score(chosen.fit(series).params, series)
+    calibrate(raw, series.offsets, chosen.threshold)
+
+
+def _score(sensors: int, rounds: int) -> dict[str, object]:
+    values = fleet(sensors, WINDOWS + SCORED)
+    trained, new = series_of(values[:, :WINDOWS]), series_of(values[:, WINDOWS:], WINDOWS)
+    figures: dict[str, object] = {}
+    results: list[Result] = []
+    milliseconds = size = 0.0
+    for name in MEMBERS:
+        chosen = detector(name)
+        params = chosen.fit(trained).params
+        size += params.nbytes / sensors
+        work = partial(_scored, chosen, params, new)
+        work()
+        (result,) = compare({name: work}, sensors, rounds * 3)
+        milliseconds += 1000 / result.median
+        results.append(result)
+    show(f"Scoring {SCORED} new windows a sensor, memory included", results, "sensors/CPU-s", MEMBERS[0])
+    print_line(f"all six: {milliseconds:.3f} ms and {size / 1000:.1f} kB a sensor")
+    figures |= {result.name: result.as_json() for result in results}
+    return {
+        f"score_{SCORED}": figures,
+        f"score_{SCORED}_ms_a_sensor": round(milliseconds, 3),
+        "bytes_a_sensor": round(size),
+    }
+
+
+def _scored(chosen: Detector, params: pa.StructArray, new: Series) -> None:
+    chosen.score(params, new)
+    after(chosen, params, new)
+
+
+def _peers(rounds: int) -> dict[str, object]:
+    """Measure fitting and scoring the same 720 windows, as each library does it for one sensor after the other."""
+    values = fleet(200, WINDOWS)
+    few = values[:5]
+
+    def own(name: str) -> Callable[[], object]:
+        series = series_of(values)
+        return lambda: detector(name).score(detector(name).fit(series).params, series)
+
+    results = compare({name: own(name) for name in MEMBERS}, len(values), rounds)
+    for name, package, make in (
+        ("PyOD PCA on 16 lags", "pyod", _pyod_pca),
+        ("PyOD kNN on 16 lags", "pyod", _pyod_knn),
+        ("river GaussianScorer", "river", _river_gaussian),
+        ("river HalfSpaceTrees", "river", _river_trees),
+        ("stumpy matrix profile, 96", "stumpy", _stumpy),
+    ):
+        if find_spec(package) is None:
+            results.append(Result(name, skipped=f"{package} is not installed: pip install -r requirements-bench.txt"))
+            continue
+        way = make()
+        way(few[0])
+        results += compare({name: partial(_each, way, few)}, len(few), rounds)
+    show(f"Fitting and scoring {WINDOWS} windows", results, "sensors/CPU-s", "pca_maha")
+    return {"peers": {result.name: result.as_json() for result in results}}
+
+
+def _each(way: Callable[[np.ndarray], object], values: np.ndarray) -> None:
+    for own in values:
+        way(own)
+
+
+def _lagged(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(values, LAGS))
+
+
+def _pyod_pca() -> Callable[[np.ndarray], object]:
+    from pyod.models.pca import PCA
+
+    return lambda values: PCA().fit(_lagged(values)).decision_scores_
+
+
+def _pyod_knn() -> Callable[[np.ndarray], object]:
+    from pyod.models.knn import KNN
+
+    return lambda values: KNN().fit(_lagged(values)).decision_scores_
+
+
+def _river_gaussian() -> Callable[[np.ndarray], object]:
+    from river.anomaly import GaussianScorer
+
+    def work(values: np.ndarray) -> list[float]:
+        scorer = GaussianScorer(window_size=200)
+        scores = []
+        for value in values.tolist():
+            scores.append(scorer.score_one(None, value))
+            scorer.learn_one(None, value)
+        return scores
+
+    return work
+
+
+def _river_trees() -> Callable[[np.ndarray], object]:
+    from river.anomaly import HalfSpaceTrees
+
+    def work(values: np.ndarray) -> list[float]:
+        trees = HalfSpaceTrees(seed=0)
+        scores = []
+        for value in values.tolist():
+            scores.append(trees.score_one({"value": value}))
+            trees.learn_one({"value": value})
+        return scores
+
+    return work
+
+
+def _stumpy() -> Callable[[np.ndarray], object]:
+    import stumpy
+
+    return lambda values: stumpy.stump(values, m=PATTERN)
+
+
+if __name__ == "__main__":
+    began = time.perf_counter()
+    run(QUICK if "--quick" in sys.argv else FULL)
+    print(f"{time.perf_counter() - began:.0f} s")
