@@ -11,7 +11,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo up test test-faults test-kills test-quality check check-infra format bench bench-fleet bench-detectors clean
+.PHONY: help setup dev demo up test test-browser test-faults test-kills test-quality check check-infra format bench bench-fleet bench-detectors screenshots clean
 
 help:  ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,7 +42,13 @@ up: setup  ## Start the local stack and stay until Ctrl-C (DATA=.local/demo: wit
 	@$(BIN)/python -m local up --data $(DATA) --settings $(SETTINGS)
 
 test: dev  ## Run the tests, but for the slow ones.
-	$(PYTEST) -n 2 --dist loadfile -m "not slow"
+	$(PYTEST) -n 2 --dist loadfile -m "not slow and not browser"
+
+test-browser: dev  ## Walk through the dashboard in Chromium, and check every page.
+	$(PYTEST) -s -m browser tests/browser
+
+screenshots: dev  ## Take the pictures in docs/images anew.
+	DASHBOARD_PICTURES=$(CURDIR)/docs/images $(PYTEST) -p no:randomly -m browser tests/browser/test_dashboard_pages.py -k pictured
 
 test-faults: dev  ## Kill host and broker again and again under load, and account for every reading (minutes).
 	$(PYTEST) -s tests/flow/test_faults.py
