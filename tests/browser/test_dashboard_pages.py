@@ -78,7 +78,7 @@ def test_a_phone_need_not_scroll_sideways(name: str, dashboard: Stack, open_page
     settled(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     page.get_by_role("button", name="Menu").click()
-    expect(page.get_by_role("link", name="Incidents", exact=True)).to_be_visible()
+    expect(page.locator("#nav").get_by_role("link", name="Incidents")).to_be_visible()
 
 
 @pytest.mark.parametrize("name", PAGES)

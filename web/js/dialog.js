@@ -20,7 +20,6 @@ export function show(title, content) {
  */
 export function ask({ title, about = nothing, content = nothing, confirm = "OK", cancel = "Cancel", danger = false, act }) {
   const dialog = document.body.appendChild(document.createElement("dialog"));
-  const opener = document.activeElement;
   let values = null;
   let error = null;
   let busy = false;
@@ -63,7 +62,6 @@ export function ask({ title, about = nothing, content = nothing, confirm = "OK",
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
       dialog.remove();
-      if (opener?.isConnected) opener.focus();
       resolve(values);
     });
   });

@@ -43,7 +43,7 @@ export function chartBox(root, { sensor, name, from, to, moved = () => {} }) {
         <p class="readout" aria-hidden="true">${point || summary()}</p>
         <details @toggle=${toggleTable}>
           <summary>The same as a table</summary>
-          ${table ? valueTable(table, name) : html`<p class="soft">Loading…</p>`}
+          ${table ? valueTable(table, name) : nothing}
         </details>
       </div>`,
       root,
