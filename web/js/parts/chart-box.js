@@ -53,7 +53,7 @@ export function chartBox(root, { sensor, name, from, to, moved = () => {} }) {
   function summary() {
     if (!shown) return "Loading…";
     if (!shown.windows.windows_in_range) return "No windows in this range.";
-    return `${count(shown.windows.windows_in_range)} windows, ${count(shown.count)} anomalous. Drag to zoom, shift and drag to move, double-click for all.`;
+    return `${count(shown.windows.windows_in_range)} windows here and close by, ${count(shown.count)} anomalous. Drag to zoom, shift and drag to move, double-click for all.`;
   }
 
   function label() {
