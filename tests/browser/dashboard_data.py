@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -13,12 +14,27 @@ from local.stack import Stack
 from sensorwatch.simulation.anomalies import InjectedAnomaly
 from sensorwatch.simulation.fleet import Fleet
 
-__all__ = ["FLAGS", "FRESH", "HISTORY", "HOSTILE", "LATE_DEVICE", "OpenPage", "faults", "fleet", "watched_context"]
+__all__ = [
+    "FLAGS",
+    "FRESH",
+    "HISTORY",
+    "HOSTILE",
+    "LATE_DEVICE",
+    "PICTURES",
+    "OpenPage",
+    "faults",
+    "fleet",
+    "watched_context",
+]
 
 
 OpenPage = Callable[..., Page]
 
-HOSTILE = '<img src=x onerror="window.hacked=1"><b>x'
+PICTURES = os.environ.get("DASHBOARD_PICTURES")
+"""Folder for the documentation's pictures, if they are to be taken."""
+
+# Pictures for people show an ordinary device in its place.
+HOSTILE = "lathe-5" if PICTURES else '<img src=x onerror="window.hacked=1"><b>x'
 """A device's name that would run as a script wherever it were written as markup."""
 
 LATE_DEVICE = "fan-9"

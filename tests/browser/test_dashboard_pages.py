@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 
 import pytest
-from dashboard_data import OpenPage
+from dashboard_data import PICTURES, OpenPage
 from local_stack import ROOT
 from playwright.sync_api import Page, Response, expect
 
@@ -92,7 +91,7 @@ def test_each_page_survives_a_reload_and_can_be_pictured(
     settled(page)
     assert (page.title(), page.locator("main h1").inner_text()) == (title, heading)
     assert title.endswith(" Sensorwatch")
-    folder = Path(os.environ.get("DASHBOARD_PICTURES") or tmp_path)
+    folder = Path(PICTURES or tmp_path)
     picture = page.screenshot(path=folder / f"dashboard-{name}.png")
     assert len(picture) > 10_000, "the picture is as good as empty"
 
