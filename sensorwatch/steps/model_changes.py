@@ -129,6 +129,8 @@ def _summary(params: Mapping[str, Any] | None) -> str:
     for name, value in params.items():
         if name == "specification":
             parts.append(_asked(value))
+        elif name == "weights":
+            parts.append(_members(value, params.get("precision") or {}))
         elif isinstance(value, int):
             parts.append(f"{name.replace('_', ' ')} {value}")
         elif isinstance(value, float):
@@ -138,6 +140,18 @@ def _summary(params: Mapping[str, Any] | None) -> str:
         elif isinstance(value, list):
             parts.append(f"{len(value)} {name.replace('_', ' ')}")
     return ", ".join(part for part in parts if part)
+
+
+def _members(weights: Mapping[str, float | None], precision: Mapping[str, float | None]) -> str:
+    """Return what each member of an ensemble weighs, and why."""
+    known = {name: weight for name, weight in weights.items() if weight is not None}
+    total = sum(known.values())
+    texts = []
+    for name in sorted(known, key=lambda name: -known[name]):
+        found = precision.get(name)
+        why = "" if found is None else f" (finds injected faults with precision {found:.2f})"
+        texts.append(f"{name} {100 * known[name] / total:.0f} %{why}")
+    return "; ".join(texts)
 
 
 def _asked(specification: str) -> str:

@@ -10,6 +10,8 @@ from sensorwatch.detectors.adaptation import HOLD_WINDOWS, NEW_NORMAL_WINDOWS, A
 from sensorwatch.detectors.ensemble import Ensemble
 from sensorwatch.detectors.injection import LEAST_WINDOWS, average_precisions, inject
 from sensorwatch.errors import InvalidInputError
+from sensorwatch.shards import MODEL_SCHEMA
+from sensorwatch.steps.model_changes import describe_model
 
 STEP_SECONDS = 300
 
@@ -157,6 +159,24 @@ def test_an_ensemble_has_the_members_that_were_named_with_equal_weights() -> Non
 def test_an_ensemble_of_less_than_two_or_of_what_is_unknown_is_refused(given: str) -> None:
     with pytest.raises(InvalidInputError, match=r"at least two members of ar_season, .*; got "):
         detector("ensemble", given)
+
+
+def test_what_is_shown_of_a_model_says_what_its_members_weigh_and_why() -> None:
+    values = np.random.default_rng(9).normal(size=(1, 720))
+    shown = describe_model(model_of("auto", auto().fit(series_of(values)).params[0].as_py()))["parameters"]
+    parts = shown.split(", ")[0].split("; ")
+    assert len(parts) == 7
+    shares = [int(part.split()[1]) for part in parts]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(100, abs=4)
+    assert all("finds injected faults with precision 0." in part for part in parts)
+    short = auto().fit(series_of(values[:, :120])).params[0].as_py()
+    assert "injected" not in describe_model(model_of("auto", short))["parameters"]
+
+
+def model_of(name: str, params: dict[str, object]) -> dict[str, object]:
+    columns = (*MODEL_SCHEMA.names, "params")
+    return {**dict.fromkeys(columns), "detector": name, "state": "ready", "params": params}
 
 
 def test_raw_scores_are_rarities_already() -> None:
