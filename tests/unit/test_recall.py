@@ -70,7 +70,7 @@ class Scene:
         return scores
 
 
-@pytest.fixture(params=["ewma", "ar_season", "kmeans"])
+@pytest.fixture(params=["ewma", "ar_season", "kmeans", "auto"])
 def scene(request: pytest.FixtureRequest) -> Scene:
     return Scene(request.param)
 
