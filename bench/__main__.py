@@ -8,7 +8,16 @@ import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import bench_detectors, bench_file, bench_ingest, bench_memory, bench_models, bench_step, bench_store
+from bench import (
+    bench_detectors,
+    bench_file,
+    bench_ingest,
+    bench_memory,
+    bench_models,
+    bench_serve,
+    bench_step,
+    bench_store,
+)
 from bench.measure import RESULTS, Size, merge_results
 
 _BENCHMARKS: dict[str, tuple[Callable[[Size], dict[str, object]], Size, Size]] = {
@@ -18,6 +27,7 @@ _BENCHMARKS: dict[str, tuple[Callable[[Size], dict[str, object]], Size, Size]] =
     "memory": (bench_memory.run, bench_memory.QUICK, bench_memory.FULL),
     "file": (bench_file.run, bench_file.QUICK, bench_file.FULL),
     "detectors": (bench_detectors.run, bench_detectors.QUICK, bench_detectors.FULL),
+    "serve": (bench_serve.run, bench_serve.QUICK, bench_serve.FULL),
     "models": (bench_models.run, bench_models.QUICK, bench_models.FULL),
 }
 

@@ -147,7 +147,7 @@ class DemoReport:
         if live := self.live:
             table.add_row("real time", f"{live.scored} of {live.sent} readings scored as they arrived")
             table.add_row(
-                "  until anomaly",
+                "  reading to anomaly",
                 f"p50 {live.p50_ms:.0f} ms, p99 {live.p99_ms:.0f} ms, from sending it to its row",
             )
             if live.swap_seconds is not None:

@@ -64,6 +64,11 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def pid(self) -> int | None:
+        """The process's id; None before it was started."""
+        return None if self._process is None else self._process.pid
+
+    @property
     def ended(self) -> bool:
         """Whether it was started and is not running any more."""
         return self._process is not None and self._process.poll() is not None
