@@ -23,6 +23,7 @@ from sensorwatch.api import (
     overview,
     sensor_models,
     sensors,
+    serving,
     windows,
 )
 from sensorwatch.api.access import Access
@@ -52,6 +53,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     incidents.router,
     jobs.router,
     models.router,
+    serving.router,
     dashboard.router,
 )
 

@@ -11,7 +11,7 @@ from sensorwatch.cli.context import CommandContext, JsonOption, print_json, prin
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sensorwatch.records import ModelAnswer, ModelUse, ServedWindow
+    from sensorwatch.records import ModelAnswer, ServedWindow
 
 __all__ = ["register"]
 
@@ -55,7 +55,9 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
 @_serving.command()
 def models(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the models that were used, with latencies, timeouts and how often they disagreed."""
-    rows = [_model(use) for use in context.ensure_object(CommandContext).wiring.store.model_uses()]
+    from sensorwatch.serving.figures import model_figures
+
+    rows = [model_figures(use) for use in context.ensure_object(CommandContext).wiring.store.model_uses()]
     if as_json:
         print_json(rows)
     else:
@@ -82,31 +84,9 @@ def windows(
     print_table("Windows scored in real time", shown, empty="No window was called anomalous in real time.")
 
 
-def _model(use: ModelUse) -> dict[str, Any]:
-    from sensorwatch.serving.latencies import Latencies
-
-    latencies = Latencies.of(use.latencies, use.total_seconds, use.longest_seconds)
-    return {
-        "model": use.model,
-        "detector": use.detector,
-        "since": use.since,
-        "version": use.version,
-        "version_since": use.version_since,
-        "uses": use.uses,
-        "mean_ms": _milliseconds(latencies.mean),
-        "p99_ms": _milliseconds(latencies.quantile(0.99)),
-        "longest_ms": _milliseconds(latencies.longest),
-        "timeouts": use.timeouts,
-        "failures": use.failures,
-        "disagreement_rate": use.disagreements / use.uses if use.uses else None,
-    }
-
-
-def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else 1000 * seconds
-
-
 def _window(window: ServedWindow) -> dict[str, Any]:
+    from sensorwatch.serving.figures import models_disagree
+
     return {
         "readings": window.readings,
         "value": window.value,
@@ -115,7 +95,7 @@ def _window(window: ServedWindow) -> dict[str, Any]:
         "winner": window.winner,
         "decider": window.decider,
         "model_version": window.model_version,
-        "disagreement": len({each.score >= _ANOMALOUS for each in window.answers.values() if each}) > 1,
+        "disagreement": models_disagree(window),
         "answers": {
             name: None if each is None else {"score": each.score, "version": each.version, "seconds": each.seconds}
             for name, each in window.answers.items()
