@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import resource
 import sys
 import time
@@ -14,13 +15,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from sensorwatch.errors import SensorwatchError
 from sensorwatch.plans import task_id
 from sensorwatch.records import TaskSpec
+from sensorwatch.telemetry.tracing import attached
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sensorwatch.records import Kind
+    from sensorwatch.wiring import Wiring
 
-__all__ = ["DataArguments", "parse_data", "parse_task", "run_task"]
+__all__ = ["DataArguments", "parse_data", "parse_task", "run_task", "task_wiring"]
 
 _log = logging.getLogger(__name__)
 
@@ -113,6 +116,16 @@ def parse_task(kind: Kind, description: str, arguments: Sequence[str] | None) ->
     return TaskSpec(given.run, task_id(kind, given.shard), kind, given.shard, given.start, given.end)
 
 
+def task_wiring() -> Wiring:
+    """Return the task's wiring, made from its environment."""
+    from sensorwatch.telemetry.exporting import set_up
+    from sensorwatch.wiring import Wiring
+
+    wired = Wiring.from_environment()
+    set_up(wired.settings, "sensorwatch-tasks")
+    return wired
+
+
 def run_task(step: Callable[[], object]) -> int:
     """Do a task's step, print its summary in one line, and return the exit code (see ``--help``).
 
@@ -124,7 +137,9 @@ def run_task(step: Callable[[], object]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("azure").setLevel(logging.WARNING)
     try:
-        summary = step()
+        # The job's submission and this task are one trace.
+        with attached(os.environ.get("TRACEPARENT")):
+            summary = step()
     except SensorwatchError as exc:
         sys.stderr.write(f"{type(exc).__name__}: {exc}\n")
         return 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from batch_tasks.arguments import parse_data, parse_task, run_task
+from batch_tasks.arguments import parse_data, parse_task, run_task, task_wiring
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,17 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if data is not None:
 
         def data_step() -> DataScoring:
-            from sensorwatch.wiring import Wiring
-
-            return Wiring.from_environment().score_data(data.place, run_id=data.run_id, shard=data.shard)
+            return task_wiring().score_data(data.place, run_id=data.run_id, shard=data.shard)
 
         return run_task(data_step)
     task = parse_task("score", _DESCRIPTION, arguments)
 
     def step() -> ScoreSummary:
-        from sensorwatch.wiring import Wiring
-
-        return Wiring.from_environment().score(task)
+        return task_wiring().score(task)
 
     return run_task(step)
 

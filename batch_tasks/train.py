@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from batch_tasks.arguments import parse_task, run_task
+from batch_tasks.arguments import parse_task, run_task, task_wiring
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     task = parse_task("train", _DESCRIPTION, arguments)
 
     def step() -> TrainSummary:
-        from sensorwatch.wiring import Wiring
-
-        return Wiring.from_environment().train(task)
+        return task_wiring().train(task)
 
     return run_task(step)
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.records import RawEvent
+from sensorwatch.telemetry.providers import enabled
 
 if TYPE_CHECKING:
     import azure.functions as func
 
-__all__ = ["partition_id", "raw_event"]
+__all__ = ["partition_id", "raw_event", "senders"]
 
 
 def partition_id(event: func.EventHubEvent) -> str:
@@ -35,6 +36,19 @@ def raw_event(event: func.EventHubEvent) -> RawEvent:
             f"`{event.sequence_number}` and `{event.enqueued_time}`; the host sends both in SystemPropertiesArray"
         )
     return RawEvent(event.sequence_number, _aware(event.enqueued_time), event.get_body())
+
+
+def senders(event: func.EventHubEvent) -> list[str]:
+    """Return the traceparents that the batch of an event came with, each once; none where nobody looks at them.
+
+    Azure's own libraries call the property ``Diagnostic-Id``.
+    """
+    if not enabled():
+        return []
+    properties = (event.metadata or {}).get("PropertiesArray") or []
+    of_events = json.loads(properties) if isinstance(properties, str) else properties
+    found = (each.get("traceparent") or each.get("Diagnostic-Id") for each in of_events)
+    return [text for text in dict.fromkeys(found) if isinstance(text, str)]
 
 
 def _aware(time: datetime) -> datetime:

@@ -7,7 +7,7 @@ import typing
 
 import azure.functions as func
 
-from functions.events import partition_id, raw_event
+from functions.events import partition_id, raw_event, senders
 from sensorwatch.records import Partition
 from sensorwatch.wiring import wiring
 
@@ -37,5 +37,5 @@ def ingest(events: typing.List[func.EventHubEvent]) -> None:  # noqa: UP006
     partition = Partition(
         wired.settings.event_hub_name, wired.settings.event_hub_consumer_group, partition_id(events[0])
     )
-    counts = wired.ingest(partition, [raw_event(event) for event in events])
+    counts = wired.ingest(partition, [raw_event(event) for event in events], senders(events[0]))
     _log.info("partition %s: %s", partition.partition_id, counts)

@@ -26,4 +26,6 @@ def publish(blob: func.InputStream) -> None:
     """Publish one prediction file."""
     container_and_name = blob.name or ""
     name = container_and_name.partition("/")[2]
-    _log.info("%s: %s", name, wiring().publish(name, blob.read()))
+    # The class has it; the type that the worker wants to see at the argument leaves it out.
+    traceparent = (getattr(blob, "metadata", None) or {}).get("traceparent")
+    _log.info("%s: %s", name, wiring().publish(name, blob.read(), traceparent))

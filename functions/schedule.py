@@ -18,14 +18,14 @@ _log = logging.getLogger(__name__)
 @blueprint.timer_trigger(arg_name="timer", schedule="%TRAIN_SCHEDULE%", run_on_startup=False)
 def train(timer: func.TimerRequest) -> None:
     """Submit the training that is due."""
-    _log.info("train%s: %s", _late(timer), wiring().submit_due("train"))
+    _log.info("train%s: %s", _late(timer), wiring().submit_due("train", past_due=timer.past_due))
 
 
 @blueprint.function_name("score")
 @blueprint.timer_trigger(arg_name="timer", schedule="%SCORE_SCHEDULE%", run_on_startup=False)
 def score(timer: func.TimerRequest) -> None:
     """Submit the scoring that is due."""
-    _log.info("score%s: %s", _late(timer), wiring().submit_due("score"))
+    _log.info("score%s: %s", _late(timer), wiring().submit_due("score", past_due=timer.past_due))
 
 
 @blueprint.function_name("sweep")

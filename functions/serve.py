@@ -8,7 +8,7 @@ import typing
 
 import azure.functions as func
 
-from functions.events import partition_id, raw_event
+from functions.events import partition_id, raw_event, senders
 from sensorwatch.records import Partition
 from sensorwatch.wiring import wiring
 
@@ -23,7 +23,7 @@ def serve(events: typing.List[func.EventHubEvent]) -> None:  # noqa: UP006
     wired = wiring()
     group = wired.settings.serving_consumer_group or ""
     partition = Partition(wired.settings.event_hub_name, group, partition_id(events[0]))
-    counts = wired.serve(partition, [raw_event(event) for event in events])
+    counts = wired.serve(partition, [raw_event(event) for event in events], senders(events[0]))
     _log.info("partition %s: %s", partition.partition_id, counts)
 
 

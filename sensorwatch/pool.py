@@ -12,6 +12,7 @@ from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFo
 from sensorwatch.batch import batch_client, ensure_pool, error_code, translate_batch_errors
 from sensorwatch.errors import SensorwatchError, TransientError
 from sensorwatch.records import JobStatus, TaskResult
+from sensorwatch.telemetry import current_traceparent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -250,7 +251,7 @@ class BatchPool:
             pool_info=models.BatchPoolInfo(pool_id=self._pool_id),
             constraints=models.BatchJobConstraints(max_wall_clock_time=self._job_timeout),
             common_environment_settings=[
-                models.EnvironmentSetting(name=name, value=value) for name, value in self._task_environment.items()
+                models.EnvironmentSetting(name=name, value=value) for name, value in self._environment().items()
             ],
             all_tasks_complete_mode=models.BatchAllTasksCompleteMode.NO_ACTION,
         )
@@ -261,6 +262,11 @@ class BatchPool:
                 raise
             return False
         return True
+
+    def _environment(self) -> dict[str, str]:
+        """Return the tasks' environment, with the trace that they go on with."""
+        traceparent = current_traceparent()
+        return {**self._task_environment, **({"TRACEPARENT": traceparent} if traceparent else {})}
 
     def _has_ended(self, run_id: str) -> bool:
         state = self._client.get_job(run_id, select=["id", "state"]).state

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sensorwatch.blobs import translate_blob_errors
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.prediction_columns import ANOMALOUS, NORMAL, OPTIONAL, prediction_schema
+from sensorwatch.telemetry import current_traceparent
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,7 +76,7 @@ class BlobPredictionFiles:
         name = f"{_folder(task.run_id)}shard={task.shard:06d}.{self._format}"
         content = predictions_to_bytes(predictions, self._format)
         with translate_blob_errors():
-            self._container.upload_blob(name, content, overwrite=True)
+            self._container.upload_blob(name, content, overwrite=True, metadata=_origin())
         return name
 
     def read(self, name: str) -> pa.Table:
@@ -101,6 +102,12 @@ class BlobPredictionFiles:
         with translate_blob_errors():
             names = list(self._container.list_blob_names(name_starts_with=_folder(run_id)))
         return sorted(name for name in names if _suffix(name))
+
+
+def _origin() -> dict[str, str] | None:
+    """Return the metadata by which whoever publishes a file goes on with the trace of the task that wrote it."""
+    traceparent = current_traceparent()
+    return {"traceparent": traceparent} if traceparent else None
 
 
 def _folder(run_id: str) -> str:

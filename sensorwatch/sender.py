@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Self
+
+from opentelemetry.trace import use_span
 
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.event_hub import open_producer, translate_event_hub_errors
 from sensorwatch.readings import TICKS_PER_SECOND, encode
+from sensorwatch.telemetry import start_span
+from sensorwatch.telemetry.tracing import traceparent_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
     from azure.eventhub import EventData, EventDataBatch, EventHubProducerClient
+    from opentelemetry.trace import Span
 
     from sensorwatch.records import Reading
 
@@ -22,6 +28,8 @@ __all__ = ["EventHubSender", "open_sender"]
 _RETRIES = 5
 _MAX_WAITING_READINGS = 20_000
 _PACE_SECONDS = 0.2
+# Few enough that a span leads to one or two of the batches that take it in, many enough to cost nothing.
+_EVENTS_PER_SPAN = 50
 
 
 class EventHubSender:
@@ -140,12 +148,17 @@ class _Shipment:
         self._texts: dict[str, list[bytes]] = {}
         self._batches: dict[str, EventDataBatch] = {}
         self._in_batch: dict[str, int] = {}
+        self._traces: dict[str, _BatchTrace] = {}
+        self._first_ticks: dict[str, int] = {}
+        self._last_ticks: dict[str, int] = {}
         self._waiting = 0
 
     def add(self, reading: Reading) -> None:
         """Take a reading; sends what is full."""
         texts = self._texts.setdefault(reading.device, [])
         texts.append(encode(reading))
+        self._first_ticks.setdefault(reading.device, reading.ticks)
+        self._last_ticks[reading.device] = reading.ticks
         self._waiting += 1
         if len(texts) >= self._readings_per_event:
             self._pack(reading.device)
@@ -163,28 +176,68 @@ class _Shipment:
         from azure.eventhub import EventData
 
         texts = self._texts.pop(device)
+        first, last = self._first_ticks.pop(device), self._last_ticks[device]
         event = EventData(texts[0] if len(texts) == 1 else b"[" + b", ".join(texts) + b"]")
         batch = self._batches.get(device)
-        if batch is not None and not _fits(batch, event):
+        if batch is not None and not _fits(batch, self._traces[device].mark(event, first)):
             self._ship(device)
             batch = None
         if batch is None:
+            trace = _BatchTrace(device)
             batch = self._client.create_batch(partition_key=device)
-            if not _fits(batch, event):
+            if not _fits(batch, trace.mark(event, first)):
                 raise InvalidInputError(
                     f"an event with {len(texts)} readings of {device} exceeds the hub's limit of "
                     f"{batch.max_size_in_bytes} bytes; put fewer readings into one event"
                 )
             self._batches[device] = batch
+            self._traces[device] = trace
             self._in_batch[device] = 0
         self._in_batch[device] += len(texts)
+        self._traces[device].packed(last, len(texts))
 
     def _ship(self, device: str) -> None:
-        self._client.send_batch(self._batches.pop(device))
         readings = self._in_batch.pop(device)
+        with self._traces.pop(device).sending():
+            self._client.send_batch(self._batches.pop(device))
         self._waiting -= readings
         self.sent += readings
         self._progress(self.sent)
+
+
+class _BatchTrace:
+    """The spans of one batch, one for every so many events, which carry its context and whose readings it names."""
+
+    def __init__(self, device: str) -> None:
+        self._attributes: dict[str, str | int] = {"messaging.system": "eventhubs", "sensorwatch.device": device}
+        self._spans: list[Span] = []
+        self._events = self._readings = 0
+
+    def mark(self, event: EventData, first_ticks: int) -> EventData:
+        """Return the event, whose first reading was taken then, with the context that it travels with."""
+        if not self._spans or self._events >= _EVENTS_PER_SPAN:
+            attributes = {**self._attributes, "sensorwatch.ticks.first": first_ticks}
+            self._spans.append(start_span("send", kind="producer", attributes=attributes))
+            self._events = self._readings = 0
+        traceparent = traceparent_of(self._spans[-1])
+        if traceparent is not None:
+            event.properties = {"traceparent": traceparent}
+        return event
+
+    def packed(self, last_ticks: int, readings: int) -> None:
+        """Note that the event is in the batch, with so many readings, the last of which was taken then."""
+        self._events += 1
+        self._readings += readings
+        self._spans[-1].set_attribute("sensorwatch.ticks.last", last_ticks)
+        self._spans[-1].set_attribute("sensorwatch.readings", self._readings)
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Send the batch inside; its spans end with it."""
+        with ExitStack() as ending:
+            for span in self._spans:
+                ending.enter_context(use_span(span, end_on_exit=True))
+            yield
 
 
 def _fits(batch: EventDataBatch, event: EventData) -> bool:

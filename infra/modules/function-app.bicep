@@ -55,6 +55,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
 var values = {
   APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsightsConnectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'Authorization=AAD'
+  TELEMETRY_EXPORTER: 'azure'
   AzureWebJobsStorage__accountName: storageAccount
   EventHub__fullyQualifiedNamespace: eventHubsNamespace
   EVENT_HUB_NAME: eventHub

@@ -34,12 +34,15 @@ class AlertMessage:
         When what it tells of happened: the end of the window that caused it (UTC).
     payload
         JSON-ready members, as :func:`alert_payload` makes them.
+    traceparent
+        The trace that the delivery is part of, for receivers that go on with it; None where nothing is traced.
     """
 
     key: str
     subject: str
     time: datetime
     payload: Mapping[str, Any]
+    traceparent: str | None = None
 
 
 def alert_message(

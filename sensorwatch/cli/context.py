@@ -62,7 +62,11 @@ class CommandContext:
         ------
         SettingsError
         """
-        return Wiring.from_environment(self.values)
+        from sensorwatch.telemetry.exporting import set_up
+
+        wired = Wiring.from_environment(self.values)
+        set_up(wired.settings, "sensorwatch-cli")
+        return wired
 
 
 def print_json(value: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -118,12 +118,14 @@ class Notification:
     """Something to tell the outside: ``key`` makes the delivery idempotent (``<alert_id>:opened``).
 
     With an ``incident`` it is that incident that opened or cleared, and ``alert`` is the highest of its alerts.
+    ``traceparent`` is the trace of what gave rise to it, which deliveries go on with; the store fills it in.
     """
 
     key: str
     event: Literal["opened", "cleared"]
     alert: Alert
     incident: Incident | None = None
+    traceparent: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,8 @@ def _is_secret(key: str) -> bool:
 def read_settings_file(path: Path) -> dict[str, str]:
     """Return the ``Values`` of a ``local.settings.json``, as ``func start`` would put them in the environment.
 
-    Relative paths (in a SQLite ``DATABASE_URL``, ``CONFIGURATION_FILE``) are taken from the file's own folder, so that
-    every process finds the same files wherever it was started.
+    Relative paths (in a SQLite ``DATABASE_URL``, ``CONFIGURATION_FILE``, ``TELEMETRY_FILE``) are taken from the file's
+    own folder, so that every process finds the same files wherever it was started.
 
     Raises
     ------
@@ -85,6 +85,8 @@ def read_settings_file(path: Path) -> dict[str, str]:
         database = url.removeprefix(DATABASE_PREFIX_SQLITE)
         if database and not database.startswith((":", "/")):
             values["DATABASE_URL"] = DATABASE_PREFIX_SQLITE + str(path.resolve().parent / database)
+    if telemetry := values.get("TELEMETRY_FILE"):
+        values["TELEMETRY_FILE"] = str(path.resolve().parent / telemetry)
     configuration = path.resolve().parent / (values.get("CONFIGURATION_FILE") or "sensorwatch.yaml")
     if values.get("CONFIGURATION_FILE") or configuration.exists():
         values["CONFIGURATION_FILE"] = str(configuration)

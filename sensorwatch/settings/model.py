@@ -414,6 +414,27 @@ class Settings(BaseModel):
         description="A sink that could not take a notification for this long does not get it.",
     )
 
+    # Telemetry
+    telemetry_exporter: Literal["none", "console", "file", "otlp", "azure"] = Field(
+        "none", alias="TELEMETRY_EXPORTER", description="Where traces and metrics go; `console` is standard error."
+    )
+    telemetry_file: str = Field(
+        ".local/telemetry.jsonl",
+        alias="TELEMETRY_FILE",
+        description="File of the exporter `file`, which every process on the machine adds to.",
+    )
+    otlp_endpoint: str = Field(
+        "http://127.0.0.1:4318",
+        alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        pattern=r"^https?://[^/]+",
+        description="Collector of the exporter `otlp`, over HTTP.",
+    )
+    applicationinsights_connection_string: str | None = Field(
+        None,
+        alias="APPLICATIONINSIGHTS_CONNECTION_STRING",
+        description="Application Insights of the exporter `azure`, written to by identity.",
+    )
+
     @field_validator("window_seconds", "run_window_seconds")
     @classmethod
     def _divides_a_day(cls, value: int) -> int:
@@ -457,6 +478,15 @@ class Settings(BaseModel):
                 )
         if self.alert_event_hub_name and not (self.event_hub_connection or self.event_hub_namespace):
             raise ValueError("EventHub: missing; ALERT_EVENT_HUB_NAME is set, so its namespace is needed")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_telemetry(self) -> Settings:
+        if self.telemetry_exporter == "azure" and self.applicationinsights_connection_string is None:
+            raise ValueError(
+                "APPLICATIONINSIGHTS_CONNECTION_STRING: missing; TELEMETRY_EXPORTER is azure, so it is needed: copy it "
+                "from the overview page of Application Insights"
+            )
         return self
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 from sensorwatch.alerting.payload import alert_message
 from sensorwatch.errors import SensorwatchError
 from sensorwatch.records import FAILING_AFTER
+from sensorwatch.telemetry import current_traceparent, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sensorwatch.alerting.payload import AlertMessage
     from sensorwatch.ports import AlertSink, Clock, Store
-    from sensorwatch.records import ClaimedNotification
+    from sensorwatch.records import ClaimedNotification, Notification
     from sensorwatch.settings import Settings
 
 __all__ = ["DeliveryRules", "Outbox"]
@@ -183,7 +185,7 @@ class Outbox:
             sensor = sensors.get(one.notification.alert.sensor_id)
             message = alert_message(one.notification, sensor, self._rules.dashboard_url)
             try:
-                run.sink.send(message)
+                self._send(run.sink, message, one.notification)
             except Exception as exc:  # noqa: BLE001 - a mistake in one sink must not hold up its other notifications
                 reason = str(exc) if isinstance(exc, SensorwatchError) else f"{type(exc).__name__}: {exc}"
                 if self._failed(run.sink.name, one, reason):
@@ -194,6 +196,19 @@ class Outbox:
                 if self._store.settle(run.sink.name, one, self._clock()) >= FAILING_AFTER:
                     self._news.put((logging.WARNING, f"sink {run.sink.name} takes notifications again"))
         return True
+
+    def _send(self, sink: AlertSink, message: AlertMessage, told: Notification) -> None:
+        """Send a message as part of the trace that it came from, whoever delivers it and however late."""
+        attributes: dict[str, str | int] = {
+            "sensorwatch.sink": sink.name,
+            "sensorwatch.notification": message.key,
+            "sensorwatch.event": told.event,
+            "sensorwatch.sensor_id": told.alert.sensor_id,
+            "sensorwatch.alert.opened_end": told.alert.opened_end,
+            "sensorwatch.severity": told.alert.severity,
+        }
+        with span("deliver", kind="producer", parent=told.traceparent, attributes=attributes):
+            sink.send(replace(message, traceparent=current_traceparent()))
 
     def _failed(self, name: str, claimed: ClaimedNotification, reason: str) -> bool:
         """Note a failed try; return whether the sink is failing, and report the moment in which it began to."""

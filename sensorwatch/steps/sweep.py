@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sensorwatch.alerting.policy import AlertPolicy
     from sensorwatch.ports import Clock, Pool, PredictionFiles, Store
-    from sensorwatch.records import Run, TaskResult
+    from sensorwatch.records import Kind, Run, TaskResult
 
 __all__ = ["Sweep", "delete_old_jobs", "sweep_runs"]
 
@@ -27,7 +27,8 @@ _log = logging.getLogger(__name__)
 class Sweep:
     """What a sweep found: runs resumed and ended, tasks that failed for good, prediction files that were missed.
 
-    ``silent`` and ``heard`` count the alerts of silent sensors that were opened and cleared.
+    ``silent`` and ``heard`` count the alerts of silent sensors that were opened and cleared; ``failed_kinds`` has the
+    kind of every ended run of which a task failed.
     """
 
     resumed: int
@@ -36,6 +37,7 @@ class Sweep:
     published: int
     silent: int = 0
     heard: int = 0
+    failed_kinds: tuple[Kind, ...] = ()
 
 
 def sweep_runs(
@@ -52,6 +54,7 @@ def sweep_runs(
     """
     resumed = resume_submissions(store=store, pool=pool)
     ended = failed = published = 0
+    failed_kinds: list[Kind] = []
     for run in store.open_runs():
         try:
             status = pool.status(run.run_id)
@@ -61,11 +64,13 @@ def sweep_runs(
             store.record_results(run.run_id, status.results)
             if not status.completed:
                 continue
-            failed += _report_failures(run, status.results)
+            failures = _report_failures(run, status.results)
+            failed += failures
+            failed_kinds += [run.kind] if failures else []
         published += _publish_missed(run, store, prediction_files, policy)
         store.end_run(run.run_id, clock())
         ended += 1
-    return Sweep(len(resumed), ended, failed, published)
+    return Sweep(len(resumed), ended, failed, published, failed_kinds=tuple(failed_kinds))
 
 
 def _report_failures(run: Run, results: Sequence[TaskResult]) -> int:

@@ -8,6 +8,7 @@ import msgspec
 
 from sensorwatch.alert_records import HandledAlert, Handling, Silence, Tolerance
 from sensorwatch.records import Alert, Anomaly, Incident, Notification
+from sensorwatch.telemetry import current_traceparent
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -34,6 +35,13 @@ __all__ = [
 
 _ALERT = msgspec.json.Decoder(Alert)
 _INCIDENT = msgspec.json.Decoder(Incident)
+
+
+class _Origin(msgspec.Struct):
+    traceparent: str | None = None
+
+
+_ORIGIN = msgspec.json.Decoder(_Origin)
 
 
 def alert_of(row: sa.Row[Any]) -> Alert:
@@ -152,20 +160,27 @@ def incident_row(incident: Incident) -> dict[str, object]:
 def notification_of(row: sa.Row[Any]) -> Notification:
     """Return the notification in a row of Notifications or HeldNotifications."""
     incident = None if row.Incident is None else _INCIDENT.decode(row.Incident)
-    return Notification(row.NotificationKey, row.Event, _ALERT.decode(row.Alert), incident)
+    traceparent = _ORIGIN.decode(row.Alert).traceparent
+    return Notification(row.NotificationKey, row.Event, _ALERT.decode(row.Alert), incident, traceparent)
 
 
 def notification_row(notification: Notification) -> dict[str, object]:
-    """Return the columns that both tables of notifications have; TS is the window that caused it."""
+    """Return the columns that both tables of notifications have; TS is the window that caused it.
+
+    The trace goes along beside the alert's own members: that of the notification, or else the current one.
+    """
     about = notification.alert
     opened, closed = about.opened_end, about.cleared_end
     if notification.incident is not None:
         opened, closed = notification.incident.first_end, notification.incident.closed_end
+    described = msgspec.to_builtins(about)
+    if traceparent := notification.traceparent or current_traceparent():
+        described["traceparent"] = traceparent
     return {
         "NotificationKey": notification.key,
         "Event": notification.event,
         "TS": opened if notification.event == "opened" or closed is None else closed,
-        "Alert": msgspec.json.encode(about).decode(),
+        "Alert": msgspec.json.encode(described).decode(),
         "Incident": None if notification.incident is None else msgspec.json.encode(notification.incident).decode(),
     }
 

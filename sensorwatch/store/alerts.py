@@ -12,6 +12,7 @@ from sensorwatch.store.alert_changes import AlertWriter
 from sensorwatch.store.alert_rows import alert_of, anomaly_of, anomaly_row, notification_of
 from sensorwatch.store.database import StorePart, take_lock
 from sensorwatch.store.tables import alert_states, alerts, anomalies, notifications, published_files
+from sensorwatch.telemetry import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -49,7 +50,9 @@ class AlertPart(StorePart):
             removed, added = self._store_anomalies(connection, anomalies, withdrawn)
             return PublishOutcome(added, removed, opened, cleared)
 
-        return self._database.write(work)
+        outcome = self._database.write(work)
+        metrics.count_published(outcome)
+        return outcome
 
     def _states(self, connection: sa.Connection, sensor_ids: Collection[int]) -> dict[int, AlertState]:
         if not sensor_ids:

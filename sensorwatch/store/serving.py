@@ -12,6 +12,7 @@ from sensorwatch.store.alert_rows import anomaly_of
 from sensorwatch.store.alerts import AlertPart
 from sensorwatch.store.database import take_lock
 from sensorwatch.store.tables import alert_states, anomalies, served_windows, shard_scoring
+from sensorwatch.telemetry import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -54,7 +55,9 @@ class ServingPart(AlertPart):
             self._database.dialect.upsert(connection, served_windows, rows, overwrite=True)
             return PublishOutcome(added, removed, opened, cleared)
 
-        return self._database.write(work)
+        outcome = self._database.write(work)
+        metrics.count_published(outcome)
+        return outcome
 
     def _planned(self, connection: sa.Connection, sensor_ids: Collection[int]) -> dict[int, int]:
         size, table = self._database.shard_size, shard_scoring.c

@@ -12,6 +12,7 @@ from sensorwatch.store.alerts import AlertPart
 from sensorwatch.store.database import take_lock
 from sensorwatch.store.tables import alerts, anomalies, flat_progress, flat_runs, sensor_rhythms, sensors
 from sensorwatch.store.types import seconds_of
+from sensorwatch.telemetry import metrics
 from sensorwatch.watch_records import FlatMemory, FlatRun, SensorRhythm, SilentSensor
 
 if TYPE_CHECKING:
@@ -115,7 +116,12 @@ class WatchPart(AlertPart):
             take_lock(connection, "publish")
             return self._store_alerts(connection, decide(self._alerts(connection, alert_ids)))
 
-        return self._database.write(work)
+        return self._count(work)
+
+    def _count(self, work: Callable[[sa.Connection], tuple[int, int]]) -> tuple[int, int]:
+        opened, cleared = self._database.write(work)
+        metrics.count_alerts(opened, cleared)
+        return opened, cleared
 
     def _alerts(self, connection: sa.Connection, alert_ids: Collection[str]) -> dict[str, Alert]:
         if not alert_ids:
@@ -156,7 +162,7 @@ class WatchPart(AlertPart):
             dialect.delete(connection, flat_runs, [{"SensorId": sensor_id} for sensor_id in changes.ended])
             return outcome
 
-        return self._database.write(work)
+        return self._count(work)
 
 
 def _silent(row: sa.Row[Any]) -> SilentSensor:

@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from sensorwatch.steps.sweep import Sweep
     from sensorwatch.steps.train import TrainingStore, TrainSummary
 
-__all__ = ["Wiring"]
+__all__ = ["Steps"]
 
 
 @dataclass(frozen=True)
-class Wiring(Adapters):
+class Steps(Adapters):
     """The steps of the product; each loads what it needs when it is called."""
 
     _making_serve: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)

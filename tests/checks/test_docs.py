@@ -22,6 +22,7 @@ REQUIREMENTS = [
     "requirements.txt",
     "requirements-local.txt",
     "requirements-onnx.txt",
+    "requirements-otlp.txt",
     "requirements-dev.txt",
     "requirements-bench.txt",
     "requirements-infra.txt",

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
 TEMPLATES = sorted(INFRA.rglob("*.bicep"))
 # Settings of the host and of its extensions, which are not Sensorwatch's own.
-HOST_SETTINGS = {"APPLICATIONINSIGHTS_CONNECTION_STRING", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"}
+HOST_SETTINGS = {"APPLICATIONINSIGHTS_AUTHENTICATION_STRING"}
 # https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
 BUILT_IN_ROLES = {
     "storageBlobDataOwner": "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",

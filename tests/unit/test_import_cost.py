@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NUMERICAL = {"numba", "numpy", "pandas", "pyarrow", "scipy", "skops", "sklearn"}
 CLIENTS = {"azure.batch", "azure.eventhub", "azure.identity", "azure.storage", "sqlalchemy"}
+CLIENTS |= {"azure.monitor", "opentelemetry.sdk"}
 CPU_SECONDS = 1.0
 TRIES = 3
 

@@ -16,7 +16,10 @@ _SOURCE = "/sensorwatch"
 
 
 def cloud_event(message: AlertMessage) -> bytes:
-    """Return the message as one CloudEvents JSON object; ``id`` is its idempotency key."""
+    """Return the message as one CloudEvents JSON object; ``id`` is its idempotency key.
+
+    ``traceparent`` is that of the distributed tracing extension, there only where a trace is.
+    """
     event = {
         "specversion": "1.0",
         "id": message.key,
@@ -25,6 +28,7 @@ def cloud_event(message: AlertMessage) -> bytes:
         "subject": message.subject,
         "time": message.time.isoformat().replace("+00:00", "Z"),
         "datacontenttype": "application/json",
+        **({"traceparent": message.traceparent} if message.traceparent else {}),
         "data": dict(message.payload),
     }
     return json.dumps(event, ensure_ascii=False, allow_nan=False).encode()

@@ -47,6 +47,8 @@ class EventHubSink:
         event.content_type = CONTENT_TYPE
         event.message_id = message.key
         event.properties = {"key": message.key, "event": str(message.payload["event"])}
+        if message.traceparent:
+            event.properties["traceparent"] = message.traceparent
         with translate_event_hub_errors():
             client = self._producer()
             batch = client.create_batch(partition_key=message.subject)

@@ -77,6 +77,8 @@ class WebhookSink:
 
         body = self._shape(message)
         headers = {"Content-Type": self._content_type, "Idempotency-Key": quote(message.key, safe=":-._~")}
+        if message.traceparent:
+            headers["traceparent"] = message.traceparent
         if self._secret is not None:
             headers[SIGNATURE_HEADER] = sign(self._secret, int(self._clock().timestamp()), body)
         try:
