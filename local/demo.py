@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -16,22 +17,26 @@ from rich.progress import Progress
 
 from local.demo_live import run_live
 from local.demo_report import DemoReport
+from local.demo_telemetry import differences, measured, way_of_a_reading
 from local.settings_file import write_settings_file
 from local.stack import Stack
+from sensorwatch.cli.trace import follow
 from sensorwatch.errors import SensorwatchError
 from sensorwatch.records import IngestCounts
 from sensorwatch.simulation.anomalies import plan_anomalies
 from sensorwatch.simulation.fleet import Fleet
 from sensorwatch.simulation.ground_truth import write_ground_truth
 from sensorwatch.simulation.matching import Detection, match
+from sensorwatch.telemetry.exporting import set_up
+from sensorwatch.telemetry.recorded import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from sensorwatch.records import Kind, RunSummary
     from sensorwatch.simulation.anomalies import InjectedAnomaly
+    from sensorwatch.telemetry.recorded import Step
 
 __all__ = ["run_demo"]
 
@@ -41,6 +46,7 @@ _ANOMALIES_PER_KIND = 3
 _SEED = 7
 _LIMIT_SECONDS = 240
 _POLL_SECONDS = 0.2
+_METRICS_LIMIT_SECONDS = 15
 _ALL = 1_000_000
 # Fired by hand, so that nobody waits for the hour; what follows from a run is looked after every other second.
 # Readings of the past are sent at once, with pauses in between: sensors are not silent for that.
@@ -53,6 +59,8 @@ _VALUES = {
     "RUN_WINDOW_SECONDS": "1",
     "SERVING_DEADLINE_MS": "1000",
     "DATABASE_URL": "sqlite:///sensorwatch.db",
+    "TELEMETRY_EXPORTER": "file",
+    "TELEMETRY_FILE": "telemetry.jsonl",
 }
 
 
@@ -80,10 +88,13 @@ def run_demo(app: Path, template: Path, data: Path, report_file: Path) -> int:
     write_settings_file(settings_file, template, values=_VALUES)
     stages: dict[str, float] = {}
     stack = Stack(app, settings_file, data, report=console.print)
+    set_up(stack.wiring.settings, "sensorwatch-demo")
     try:
         with _stage(console, stages, "start the stack"):
             stack.start()
-        report = _Demo(console, stack, data / "ground-truth.ndjson", stages).run()
+        demo = _Demo(console, stack, data / "ground-truth.ndjson", stages)
+        report = demo.run()
+        differing, way = demo.differences(report), demo.way_of_a_reading()
     except SensorwatchError as exc:
         console.print(f"[red]The demo failed:[/red] {exc}\nThe servers' logs are in {data / 'logs'}")
         return 1
@@ -91,10 +102,14 @@ def run_demo(app: Path, template: Path, data: Path, report_file: Path) -> int:
         stack.stop()
     report_file.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
     console.print(report.as_table())
-    for problem in report.problems():
+    console.print(way_of_a_reading(way))
+    problems = [*report.problems(), *differing]
+    if not differing:
+        console.print("The metrics that the processes published add up to this report.")
+    for problem in problems:
         console.print(f"[red]Not as it should be:[/red] {problem}")
     _print_next(console, settings_file, data, report_file)
-    return 1 if report.problems() else 0
+    return 1 if problems else 0
 
 
 class _Demo:
@@ -193,6 +208,24 @@ class _Demo:
             stages=self._stages,
         )
 
+    def differences(self, report: DemoReport) -> list[str]:
+        """Return where the metrics do not add up to the report, once every process has written its last ones."""
+        deadline = time.monotonic() + _METRICS_LIMIT_SECONDS
+        while True:
+            recording = Recording.read(Path(self._wiring.settings.telemetry_file))
+            found = differences(report, measured(recording))
+            if not found or time.monotonic() > deadline:
+                return found
+            time.sleep(_POLL_SECONDS)
+
+    def way_of_a_reading(self) -> list[Step]:
+        """Return the steps of the reading that opened the newest alert; none where there is no alert."""
+        alerts = self._wiring.store.alerts(limit=1)
+        if not alerts:
+            return []
+        sensor_id = alerts[0].sensor_id
+        return follow(self._wiring, self._wiring.store.sensors_by_id({sensor_id})[sensor_id])[1]
+
     def _stage(self, name: str) -> AbstractContextManager[None]:
         return _stage(self._console, self._stages, name)
 
@@ -219,7 +252,7 @@ def _print_next(console: Console, settings_file: Path, data: Path, report_file: 
     command = f".venv/bin/sensorwatch --settings {_shown(settings_file)}"
     console.print(
         f"\nWhere to look next:\n"
-        f"  {command} alerts      (or sensors, jobs, anomalies, ingest-status)\n"
+        f"  {command} alerts      (or sensors, jobs, anomalies, ingest-status, trace)\n"
         f"  {_shown(report_file)}   this report as JSON\n"
         f"  {_shown(data / 'ground-truth.ndjson')}   the injected anomalies\n"
         f"  make up DATA={_shown(data)}   the stack again, with this data",

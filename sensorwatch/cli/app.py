@@ -27,6 +27,7 @@ from sensorwatch.cli import (
     serve_data,
     serving,
     sinks,
+    trace,
     views,
 )
 from sensorwatch.cli.context import CommandContext
@@ -56,6 +57,7 @@ app.add_typer(serve_data.app, name="serve-data")
 deadletters.register(app)
 serving.register(app)
 sinks.register(app)
+trace.register(app)
 app.add_typer(config.app, name="config")
 doctor.register(app)
 

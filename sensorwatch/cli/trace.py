@@ -1,0 +1,137 @@
+"""``sensorwatch trace``: the way of one reading, from where it was sent to what it was told of."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sensorwatch.alert_records import AlertFilter
+from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table, utc_text
+from sensorwatch.errors import InvalidInputError, NotFoundError, SettingsError
+from sensorwatch.readings import TICKS_PER_SECOND, parse_time
+from sensorwatch.sensor_states import SensorQuery
+from sensorwatch.telemetry.recorded import ReadingToFollow, Recording, Step
+from sensorwatch.windows import window_end
+
+if TYPE_CHECKING:
+    from sensorwatch.records import SensorStatus
+    from sensorwatch.wiring import Wiring
+
+__all__ = ["follow", "register", "row"]
+
+_MOST_SENSORS = 1000
+_SHOWN = {
+    "messaging.destination.partition.id": "partition",
+    "sensorwatch.device": "device",
+    "sensorwatch.readings": "readings",
+    "sensorwatch.readings.accepted": "accepted",
+    "sensorwatch.readings.scored": "scored",
+    "sensorwatch.run": "run",
+    "sensorwatch.shard": "shard",
+    "sensorwatch.anomalies": "anomalies",
+    "sensorwatch.file": "file",
+    "sensorwatch.alerts.opened": "alerts opened",
+    "sensorwatch.sink": "sink",
+    "sensorwatch.notification": "notification",
+}
+_LINKS = {"sent": "took it in", "window": "scored its window", "alert": "its window opened an alert"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(trace)
+
+
+def trace(
+    context: typer.Context,
+    device: Annotated[
+        str | None, typer.Argument(help="The reading's device; that of the newest alert if left out.")
+    ] = None,
+    tag: Annotated[str | None, typer.Argument(help="Its tag.")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="Its time, ISO 8601; the window of the sensor's newest alert if left out.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the way of one reading through the spans that were written with TELEMETRY_EXPORTER=file."""
+    if (device is None) != (tag is None) or (at is not None and device is None):
+        raise InvalidInputError("expected DEVICE and TAG, with or without --at, or none of them for the newest alert")
+    wiring = context.ensure_object(CommandContext).wiring
+    if wiring.settings.telemetry_exporter != "file":
+        raise SettingsError(
+            f"TELEMETRY_EXPORTER: expected `file`, whose spans are on this machine, got "
+            f"`{wiring.settings.telemetry_exporter}`; docs/observability.md says how to find a reading elsewhere"
+        )
+    sensor = _newest_alerts_sensor(wiring) if device is None or tag is None else _sensor(wiring, device, tag)
+    reading, steps = follow(wiring, sensor, at)
+    if as_json:
+        print_json({"reading": asdict(reading), "steps": [asdict(step) for step in steps]})
+        return
+    title = f"{sensor.key.device} / {sensor.key.tag}, window that ends {utc_text(reading.end)}"
+    print_table(title, [row(step) for step in steps], empty=f"{title}: no spans in {wiring.settings.telemetry_file}")
+
+
+def follow(wiring: Wiring, sensor: SensorStatus, at: str | None = None) -> tuple[ReadingToFollow, list[Step]]:
+    """Return a sensor's reading and its steps: of a time, or else of the window of its newest alert or of its last.
+
+    Raises
+    ------
+    InvalidInputError
+        ``at`` is no time.
+    NotFoundError
+        The sensor has no windows, or there is no telemetry file.
+    """
+    seconds = wiring.settings.window_seconds
+    if at is None:
+        end = _end_of_interest(wiring, sensor)
+        first, last = (end - seconds) * TICKS_PER_SECOND + 1, end * TICKS_PER_SECOND
+    else:
+        try:
+            first = last = parse_time(at)
+        except ValueError as exc:
+            raise InvalidInputError(f"--at: expected a time like 2026-11-20T10:15:00Z, got `{at}`: {exc}") from None
+        end = window_end(first, seconds)
+    reading = ReadingToFollow(sensor.key.device, sensor.sensor_id, sensor.shard, first, last, end)
+    return reading, Recording.read(Path(wiring.settings.telemetry_file)).follow(reading)
+
+
+def _sensor(wiring: Wiring, device: str, tag: str) -> SensorStatus:
+    found = wiring.store.find_sensors(SensorQuery(None, device, tag), wiring.freshness, limit=_MOST_SENSORS)
+    for sensor in found:
+        if sensor.key == (device, tag):
+            return sensor
+    raise NotFoundError(f"no sensor {device} / {tag}; `sensorwatch sensors` lists them")
+
+
+def _newest_alerts_sensor(wiring: Wiring) -> SensorStatus:
+    newest = wiring.store.alerts(limit=1)
+    if not newest:
+        raise NotFoundError("there is no alert yet; name a DEVICE and a TAG")
+    return wiring.store.sensors_by_id({newest[0].sensor_id})[newest[0].sensor_id]
+
+
+def _end_of_interest(wiring: Wiring, sensor: SensorStatus) -> int:
+    for handled in wiring.store.handled_alerts(AlertFilter(sensor_id=sensor.sensor_id), limit=1):
+        return handled.alert.opened_end
+    if sensor.last_window is None:
+        raise NotFoundError(f"{sensor.key.device} / {sensor.key.tag} has no windows yet")
+    return int(sensor.last_window.timestamp())
+
+
+def row(step: Step) -> dict[str, object]:
+    """Return a step as a row of the table."""
+    span = step.span
+    about = span.attributes
+    shown = [f"{label} {about[name]}" for name, label in _SHOWN.items() if about.get(name) not in {None, "", 0}]
+    notes = [*([_LINKS[step.link]] if step.link else []), *shown, *([span.error] if span.error else [])]
+    return {
+        "step": f"{'  ' * step.depth}{span.name}",
+        "process": span.service,
+        "started": span.start[:23] + "Z",
+        "seconds": span.seconds,
+        "about": ", ".join(notes),
+        "trace": span.trace_id[:8],
+    }

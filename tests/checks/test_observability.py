@@ -1,0 +1,47 @@
+"""The metrics of the code, the page, the alert rules and the workbook are the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sensorwatch.telemetry.metrics import METRICS
+
+ROOT = Path(__file__).parents[2]
+NAMES = {metric.name for metric in METRICS}
+
+
+def test_the_page_has_every_metric_with_its_kind_unit_and_meaning_in_order() -> None:
+    sections = (ROOT / "docs/observability.md").read_text(encoding="utf-8").split("\n## ")
+    (section,) = (section for section in sections if section.startswith("Metrics\n"))
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line[:3] == "| `"]
+    assert rows == [
+        [
+            f"`{metric.name}`",
+            metric.kind,
+            f"`{metric.unit}`",
+            ", ".join(f"`{name}`" for name in metric.attributes),
+            metric.meaning,
+        ]
+        for metric in METRICS
+    ]
+
+
+def test_names_are_unique() -> None:
+    assert len(NAMES) == len(METRICS)
+
+
+def test_the_alert_rules_and_the_workbook_ask_for_metrics_that_there_are() -> None:
+    for name in ("infra/workbook.json", "infra/modules/alerts.bicep"):
+        asked = set(re.findall(r'"(sensorwatch\.[a-z_.]+[a-z])\\?"', (ROOT / name).read_text(encoding="utf-8")))
+        assert asked
+        assert asked <= NAMES
+
+
+def test_the_page_names_every_span() -> None:
+    sources = ("wiring/observed.py", "steps/notify.py", "sender.py")
+    text = "\n".join((ROOT / "sensorwatch" / name).read_text(encoding="utf-8") for name in sources)
+    names = set(re.findall(r'span\(\s*"([a-z ]+)"', text)) | {"train", "score", "submit train", "submit score"}
+    page = (ROOT / "docs/observability.md").read_text(encoding="utf-8")
+    assert names >= {"send", "ingest", "serve", "publish", "deliver"}
+    assert [name for name in names if f"`{name}`" not in page] == []
