@@ -11,7 +11,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo up test test-browser test-faults test-kills test-quality check check-infra format bench bench-fleet bench-detectors screenshots clean
+.PHONY: help setup dev demo up test test-browser test-faults test-kills test-quality check check-infra format bench bench-fleet bench-detectors screenshots bench-maintenance clean
 
 help:  ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,6 +94,11 @@ bench-fleet: setup  ## Train and score fleets of up to 100,000 sensors on the lo
 
 bench-detectors: setup  ## Measure how good each detector is on the synthetic benchmark.
 	$(BIN)/python -m bench.quality
+
+# MACHINES=1000 for the original's size, which takes an hour of one core.
+MACHINES ?= 300
+bench-maintenance: dev $(VENV)/.installed-bench  ## Measure predictive maintenance beside the original's recipe and Spark.
+	$(BIN)/python -m bench.maintenance --machines $(MACHINES)
 
 clean:  ## Remove what was installed and made, the local data too.
 	rm -rf $(VENV) $(VENV)-infra .local local/azurite/node_modules web/node_modules tests/browser/node_modules build *.egg-info

@@ -97,7 +97,7 @@ def parse_task(kind: Kind, description: str, arguments: Sequence[str] | None) ->
     ('score-000012', '2026-11-20T10:00:00+00:00')
     """
     parser = argparse.ArgumentParser(
-        prog=f"python -m batch_tasks.{kind}",
+        prog=f"python -m batch_tasks.{kind.replace('machines-', 'maintenance ')}",
         description=description,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -28,6 +28,14 @@ def score(timer: func.TimerRequest) -> None:
     _log.info("score%s: %s", _late(timer), wiring().submit_due("score", past_due=timer.past_due))
 
 
+@blueprint.function_name("maintenance")
+@blueprint.timer_trigger(arg_name="timer", schedule="%MAINTENANCE_SCHEDULE%", run_on_startup=False)
+def maintenance(timer: func.TimerRequest) -> None:
+    """Submit the training and scoring of machines that are due."""
+    due = "; ".join(str(submission) for submission in wiring().machines.submit_due())
+    _log.info("maintenance%s: %s", _late(timer), due)
+
+
 @blueprint.function_name("sweep")
 @blueprint.timer_trigger(arg_name="timer", schedule="%SWEEP_SCHEDULE%", run_on_startup=False)
 def sweep(timer: func.TimerRequest) -> None:

@@ -49,7 +49,9 @@ def command_line(task: TaskSpec) -> str:
     'python -m batch_tasks.train --run train-20261120T101500Z --shard 2 --end 2026-11-20T10:15:00Z'
     """
     start = [] if task.start is None else ["--start", _iso(task.start)]
-    words = ["python", "-m", f"batch_tasks.{task.kind}", "--run", task.run_id, "--shard", str(task.shard)]
+    what, _, step = task.kind.partition("-")
+    program = ["batch_tasks.maintenance", step] if step else [f"batch_tasks.{what}"]
+    words = ["python", "-m", *program, "--run", task.run_id, "--shard", str(task.shard)]
     return " ".join([*words, *start, "--end", _iso(task.end)])
 
 

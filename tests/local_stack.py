@@ -82,6 +82,7 @@ def settings_file(folder: Path, **values: str) -> Path:
         "BATCH_ACCOUNT_URL": f"http://127.0.0.1:{batch}",
         "TRAIN_SCHEDULE": never,
         "SCORE_SCHEDULE": never,
+        "MAINTENANCE_SCHEDULE": never,
         "SWEEP_SCHEDULE": "*/1 * * * * *",
         "NO_DATA_FLOOR_SECONDS": "86400",
         "SERVING_CONSUMER_GROUP": "",

@@ -25,7 +25,7 @@ resource storage 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
 }
 
 // What a node reads and writes; it never sees readings that could not be used.
-var taskContainers = ['models', 'predictions', 'task-logs']
+var taskContainers = ['models', 'predictions', 'task-logs', 'machines']
 
 resource containers 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' existing = [
   for container in taskContainers: {

@@ -72,6 +72,7 @@ var values = {
   BLOB_TRIGGER_SOURCE: 'EventGrid'
   TRAIN_SCHEDULE: '0 0 1 * * *'
   SCORE_SCHEDULE: '0 */5 * * * *'
+  MAINTENANCE_SCHEDULE: '0 20 * * * *'
   SWEEP_SCHEDULE: '*/30 * * * * *'
   HOUSEKEEPING_SCHEDULE: '0 30 2 * * *'
   DASHBOARD_URL: 'https://${app.properties.defaultHostName}/'

@@ -33,7 +33,7 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
 }
 
 resource containers 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = [
-  for container in ['models', 'predictions', 'dead-letters', 'task-logs', 'app-package']: {
+  for container in ['models', 'predictions', 'dead-letters', 'task-logs', 'machines', 'app-package']: {
     parent: blobs
     name: container
     properties: { publicAccess: 'None' }

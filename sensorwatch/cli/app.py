@@ -17,6 +17,7 @@ from sensorwatch.cli import (
     doctor,
     evaluate,
     export,
+    machines,
     models,
     move_in,
     plan,
@@ -52,6 +53,7 @@ alerts.register(app)
 rules.register(app)
 app.add_typer(models.app, name="models")
 evaluate.register(app)
+app.add_typer(machines.app, name="maintenance")
 export.register(app)
 app.add_typer(serve_data.app, name="serve-data")
 deadletters.register(app)

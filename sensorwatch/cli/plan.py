@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table
-from sensorwatch.records import Kind  # noqa: TC001 - the command line reads its annotations as it runs
 
 __all__ = ["register"]
 
-_KINDS: tuple[Kind, Kind] = ("train", "score")
+_Kind = Literal["train", "score"]
+_KINDS: tuple[_Kind, _Kind] = ("train", "score")
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 def plan(
     context: typer.Context,
-    kind: Annotated[Kind | None, typer.Argument(help="Only this kind of run.")] = None,
+    kind: Annotated[_Kind | None, typer.Argument(help="Only this kind of run.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what is due now, and what it will take and cost; nothing is submitted."""

@@ -32,7 +32,8 @@ FeatureSet = Literal["original", "extended"]
 """Which columns a model is trained on."""
 
 _WINDOWS = {12: 1, 24: 2, 36: 3}
-_SHIFTS = {24: 2, 72: 6}
+_SHIFTS = {"24h": (2, 0), "24h_before": (2, 2), "72h": (6, 0)}
+"""Half-days that are looked at, and how many are left out after them."""
 _USUAL_HALF_DAYS = 60
 _USUAL_SKIP = 8
 _WEEK_HALF_DAYS = 14
@@ -117,7 +118,7 @@ def feature_names(models: Sequence[str], feature_set: FeatureSet) -> tuple[str, 
     names += [f"{component}_days" for component in COMPONENTS]
     names += ["age", *(f"model={model}" for model in models)]
     if feature_set == "extended":
-        names += [f"{signal}_shift_{hours}h" for hours in _SHIFTS for signal in SIGNALS]
+        names += [f"{signal}_shift_{span}" for span in _SHIFTS for signal in SIGNALS]
         names += [f"{error}_week" for error in ERRORS]
     return tuple(names)
 
@@ -185,8 +186,8 @@ def _shifts(moments: Moments, history: int) -> Floats:
     usual = Moments(*(each[:, history:] for each in merged(moments, _USUAL_HALF_DAYS, _USUAL_SKIP)))
     spread = standard_deviation(usual)
     found = []
-    for half_days in _SHIFTS.values():
-        now = Moments(*(each[:, history:] for each in merged(moments, half_days)))
+    for half_days, skip in _SHIFTS.values():
+        now = Moments(*(each[:, history:] for each in merged(moments, half_days, skip)))
         with np.errstate(divide="ignore", invalid="ignore"):
             shift = (now.mean - usual.mean) / spread
         found.append(np.where(np.isfinite(shift) & (now.readings > 0)[..., None], shift, 0.0))

@@ -9,6 +9,7 @@ from sensorwatch.ports.alerts import AlertSink, AlertStore, LifecycleStore, Outb
 from sensorwatch.ports.clock import Clock
 from sensorwatch.ports.ingestion import DeadLetters, IngestStore, RetentionStore, WindowStore
 from sensorwatch.ports.labels import LabelStore
+from sensorwatch.ports.machines import MachineData, MachineStore
 from sensorwatch.ports.memories import Memories
 from sensorwatch.ports.models import ModelRegistry, Pointer, PredictionFiles, PredictionWriter, WatchedRegistry
 from sensorwatch.ports.pages import AlertPages, FleetPages, Pages, RunPages, SensorHistory
@@ -27,6 +28,8 @@ __all__ = [
     "IngestStore",
     "LabelStore",
     "LifecycleStore",
+    "MachineData",
+    "MachineStore",
     "Memories",
     "ModelRegistry",
     "OutboxStore",

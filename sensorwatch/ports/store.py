@@ -7,6 +7,7 @@ from typing import Protocol
 from sensorwatch.ports.alerts import AlertStore, LifecycleStore, OutboxStore, WatchStore
 from sensorwatch.ports.ingestion import IngestStore, WindowStore
 from sensorwatch.ports.labels import LabelStore
+from sensorwatch.ports.machines import MachineStore
 from sensorwatch.ports.pages import Pages
 from sensorwatch.ports.runs import RunStore
 from sensorwatch.ports.sensors import SensorFinder, SensorStore
@@ -30,6 +31,7 @@ class Store(
     LabelStore,
     ServingStore,
     Pages,
+    MachineStore,
     Protocol,
 ):
     """The whole SQL store."""

@@ -23,8 +23,8 @@ __all__ = [
     "SinkStatus",
 ]
 
-AlertKind = Literal["anomaly", "no-data", "flatline"]
-"""What an alert is about: anomalous windows, no windows at all, windows that no longer vary."""
+AlertKind = Literal["anomaly", "no-data", "flatline", "failure-risk"]
+"""What an alert is about: anomalous windows, no windows at all, windows that no longer vary, a failure ahead."""
 
 FAILING_AFTER = 3
 """Failed tries in a row after which a sink counts as failing."""

@@ -22,8 +22,8 @@ __all__ = [
     "TaskSummary",
 ]
 
-Kind = Literal["train", "score"]
-"""What a run does."""
+Kind = Literal["train", "score", "machines-train", "machines-score"]
+"""What a run does: with sensors, or with the machines of predictive maintenance."""
 
 TaskState = Literal["planned", "running", "succeeded", "failed"]
 """What is known of one task: ``planned`` until the pool has started it."""

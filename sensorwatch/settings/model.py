@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from sensorwatch.local_times import parse_times, parse_zone
 from sensorwatch.sink_settings import (
     SmtpSecurity,
     Webhook,
@@ -87,6 +88,9 @@ class Settings(BaseModel):
     )
     task_logs_container: _ContainerName = Field(
         "task-logs", alias="TASK_LOGS_CONTAINER", description="Blob container of the tasks' stdout and stderr."
+    )
+    machines_container: _ContainerName = Field(
+        "machines", alias="MACHINES_CONTAINER", description="Blob container of the machines' data and models."
     )
 
     # Windows
@@ -196,6 +200,11 @@ class Settings(BaseModel):
     housekeeping_schedule: _Schedule = Field(
         "0 30 2 * * *", alias="HOUSEKEEPING_SCHEDULE", description="When old jobs are deleted."
     )
+    maintenance_schedule: _Schedule = Field(
+        "0 20 * * * *",
+        alias="MAINTENANCE_SCHEDULE",
+        description="When it is looked whether training or scoring of machines is due (NCRONTAB, six fields, UTC).",
+    )
     settle_seconds: int = Field(
         30, alias="SETTLE_SECONDS", ge=0, description="A window is scored when its end is this far in the past."
     )
@@ -245,6 +254,54 @@ class Settings(BaseModel):
     )
     serving_threads: int = Field(
         16, alias="SERVING_THREADS", ge=1, le=256, description="Threads that models answer on, in one process."
+    )
+
+    # Predictive maintenance
+    maintenance_times: str = Field(
+        "00:15 12:15",
+        alias="MAINTENANCE_TIMES",
+        description="Times of day at which machines are due for scoring, with blanks between them.",
+    )
+    maintenance_time_zone: str = Field(
+        "UTC", alias="MAINTENANCE_TIME_ZONE", description="IANA name of the time zone that those times are in."
+    )
+    maintenance_model: Literal["boosted", "forest", "tree"] = Field(
+        "boosted", alias="MAINTENANCE_MODEL", description="Which classifier is trained."
+    )
+    maintenance_horizon_days: float = Field(
+        3.5,
+        alias="MAINTENANCE_HORIZON_DAYS",
+        gt=0,
+        le=60,
+        multiple_of=0.5,
+        description="How far ahead failures are looked for, in days; whole half-days.",
+    )
+    maintenance_train_days: int = Field(
+        7, alias="MAINTENANCE_TRAIN_DAYS", ge=1, description="A model is trained anew after so many days."
+    )
+    maintenance_rescore_days: int = Field(
+        3, alias="MAINTENANCE_RESCORE_DAYS", ge=1, le=60, description="Days that each scoring goes back, for late data."
+    )
+    maintenance_validation_days: int = Field(
+        60,
+        alias="MAINTENANCE_VALIDATION_DAYS",
+        ge=7,
+        description="Length of the part that thresholds are calibrated on.",
+    )
+    maintenance_test_days: int = Field(
+        60, alias="MAINTENANCE_TEST_DAYS", ge=7, description="Length of the part that a new model is measured on."
+    )
+    maintenance_alert_warnings: int = Field(
+        2,
+        alias="MAINTENANCE_ALERT_WARNINGS",
+        ge=1,
+        description="Half-days at which a component warns, a day apart at most, that open an alert.",
+    )
+    machines_per_shard: int = Field(
+        250,
+        alias="MACHINES_PER_SHARD",
+        ge=1,
+        description="Machines in a shard: consecutive ids, one scoring task each run. Fixed once there are data.",
     )
 
     # Azure Batch
@@ -447,6 +504,18 @@ class Settings(BaseModel):
     def _known_database(cls, value: SecretStr) -> SecretStr:
         if not value.get_secret_value().startswith(("mssql+pyodbc://", DATABASE_PREFIX_SQLITE)):
             raise ValueError("must start with mssql+pyodbc:// or sqlite:///")
+        return value
+
+    @field_validator("maintenance_times")
+    @classmethod
+    def _good_times(cls, value: str) -> str:
+        parse_times(value)
+        return value
+
+    @field_validator("maintenance_time_zone")
+    @classmethod
+    def _good_zone(cls, value: str) -> str:
+        parse_zone(value)
         return value
 
     @field_validator("webhooks")

@@ -25,6 +25,8 @@ __all__ = [
     "held_notifications",
     "incidents",
     "ingest_partitions",
+    "machine_risks",
+    "machines",
     "metadata",
     "model_uses",
     "notification_sinks",
@@ -46,7 +48,7 @@ __all__ = [
     "tolerances",
 ]
 
-REVISION = "0007"
+REVISION = "0008"
 """The migration that these tables belong to."""
 
 metadata = sa.MetaData()
@@ -527,4 +529,26 @@ refused_versions = sa.Table(
     sa.Column("Version", sa.String(100), nullable=False),
     sa.Column("Reason", sa.Unicode(1000), nullable=False),
     sa.Column("RefusedAt", UtcTime, nullable=False),
+)
+
+machines = sa.Table(
+    "Machines",
+    metadata,
+    sa.Column("MachineId", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("Model", sa.Unicode(128), nullable=False),
+    sa.Column("Age", ExactFloat(), nullable=False),
+)
+
+machine_risks = sa.Table(
+    "MachineRisks",
+    metadata,
+    sa.Column("MachineId", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("TS", WindowEnd, primary_key=True, autoincrement=False),
+    sa.Column("Component", sa.String(16), primary_key=True),
+    sa.Column("Risk", ExactFloat(), nullable=False),
+    sa.Column("Threshold", ExactFloat()),
+    sa.Column("Warns", sa.Boolean, nullable=False),
+    sa.Column("Reasons", LongText(), nullable=False),
+    sa.Column("ModelVersion", sa.String(100), nullable=False),
+    sqlite_with_rowid=False,
 )

@@ -94,6 +94,7 @@ class Adapters:
             settings.predictions_container,
             settings.dead_letters_container,
             settings.task_logs_container,
+            settings.machines_container,
         )
 
     @cached_property

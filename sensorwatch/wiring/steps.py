@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from sensorwatch.steps.submit import DuePlan, Submission
     from sensorwatch.steps.sweep import Sweep
     from sensorwatch.steps.train import TrainingStore, TrainSummary
+    from sensorwatch.wiring.machines import MachineSteps
 
 __all__ = ["Steps"]
 
@@ -49,6 +50,13 @@ class Steps(Adapters):
     """The steps of the product; each loads what it needs when it is called."""
 
     _making_serve: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+
+    @cached_property
+    def machines(self) -> MachineSteps:
+        """The steps of predictive maintenance."""
+        from sensorwatch.wiring.machines import MachineSteps
+
+        return MachineSteps(self)
 
     @cached_property
     def _ingest(self) -> Ingest:

@@ -27,6 +27,7 @@ TRIGGERS = {
     "ingest": "eventHubTrigger",
     "train": "timerTrigger",
     "score": "timerTrigger",
+    "maintenance": "timerTrigger",
     "sweep": "timerTrigger",
     "housekeeping": "timerTrigger",
     "publish": "blobTrigger",

@@ -1,0 +1,249 @@
+"""``sensorwatch maintenance``: predictive maintenance, from data sets to the risks of machines."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+import typer
+
+from sensorwatch.cli.context import TIME_FORMATS, CommandContext, JsonOption, print_json, print_table, utc_text
+from sensorwatch.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from sensorwatch.records.machines import MachineRisk
+    from sensorwatch.steps.machine_score import MachineScoring
+    from sensorwatch.steps.machine_train import MachineTraining
+    from sensorwatch.wiring.machines import MachineSteps
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="maintenance",
+    help="Predictive maintenance: which component of which machine is about to fail.",
+    no_args_is_help=True,
+)
+
+_From: TypeAlias = Annotated[
+    datetime | None, typer.Option("--from", formats=TIME_FORMATS, help="Only samples after this time, in UTC.")
+]
+_To: TypeAlias = Annotated[
+    datetime | None, typer.Option("--to", formats=TIME_FORMATS, help="Only up to this time, in UTC (default: newest).")
+]
+_Model: TypeAlias = Annotated[
+    Literal["boosted", "forest", "tree"] | None,
+    typer.Option("--model", help="The classifier (default: MAINTENANCE_MODEL)."),
+]
+
+
+def _steps(context: typer.Context) -> MachineSteps:
+    return context.ensure_object(CommandContext).wiring.machines
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC)
+
+
+@app.command()
+def generate(
+    folder: Annotated[Path, typer.Argument(help="Where the five files are written; files there are replaced.")],
+    machines: Annotated[int, typer.Option(min=1, max=100_000, help="Number of machines.")] = 1000,
+    days: Annotated[int, typer.Option(min=1, max=3660, help="Length of the telemetry.")] = 365,
+    start: Annotated[
+        datetime, typer.Option("--from", formats=TIME_FORMATS, help="Beginning of the telemetry, in UTC.")
+    ] = datetime(2015, 1, 1),  # noqa: DTZ001 - options are written without a zone
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal files.")] = 0,
+    file_format: Annotated[Literal["csv", "parquet"], typer.Option("--format", help="Of the files.")] = "parquet",
+) -> None:
+    """Write the data sets of a simulated fleet; docs/maintenance.md has its physics."""
+    from sensorwatch.maintenance.generator import generate_fleet
+    from sensorwatch.maintenance.writing import write_data_sets
+
+    begin = start.replace(tzinfo=UTC, minute=0, second=0)
+    fleet = generate_fleet(machines, days, int(begin.timestamp()), seed)
+    paths = write_data_sets(fleet, folder, file_format)
+    typer.echo(
+        f"{len(fleet.telemetry.hour)} readings of {machines} machines, {len(fleet.failures.time)} failures, in "
+        + ", ".join(path.name for path in paths)
+    )
+
+
+@app.command()
+def ingest(
+    context: typer.Context,
+    folder: Annotated[
+        Path, typer.Argument(help="Folder with machines, telemetry, errors, maint and failures as .csv or .parquet.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Take in the data sets in a folder; rows that can't be used are left out and listed."""
+    wiring = context.ensure_object(CommandContext).wiring
+    wiring.prepare(pool=False)
+    done = wiring.machines.ingest(folder)
+    if as_json:
+        print_json([asdict(each) for each in done])
+        return
+    rows = [
+        {"data_set": each.data_set, "rows": each.rows, "rejected": each.rejected, "new_files": each.files}
+        for each in done
+    ]
+    print_table("Taken in", rows, empty="Nothing.")
+    for each in done:
+        for reason, count in each.reasons.items():
+            typer.echo(f"{each.data_set}: {count} rows left out: {reason}")
+        if each.rejects_in:
+            typer.echo(f"{each.data_set}: they are listed in the blob {each.rejects_in}")
+
+
+@app.command()
+def features(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="Parquet file to write.")],
+    start: Annotated[datetime, typer.Option("--from", formats=TIME_FORMATS, help="Samples after this time, in UTC.")],
+    end: Annotated[datetime, typer.Option("--to", formats=TIME_FORMATS, help="Samples up to this time, in UTC.")],
+    feature_set: Annotated[Literal["original", "extended"], typer.Option("--set", help="Which columns.")] = "extended",
+) -> None:
+    """Write the features of samples, for a look at them or for other tools."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from sensorwatch.maintenance.fleet import HALF_DAY_SECONDS
+
+    since, until = start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)
+    fleet, table = _steps(context).features(feature_set, since, until)
+    columns = {
+        "machineID": fleet.machines.machine_id[table.machine],
+        "datetime": pa.array(table.sample * HALF_DAY_SECONDS).cast(pa.timestamp("s", tz="UTC")),
+    }
+    pq.write_table(pa.table(columns | dict(zip(table.names, table.values.T, strict=True))), file, compression="zstd")
+    counts = table.counts
+    typer.echo(
+        f"{counts.rows} samples of {len(table.names)} columns in {file}; {counts.silent} samples without readings, "
+        f"{counts.imputed_windows} windows imputed, {counts.never_replaced} components never replaced"
+    )
+
+
+@app.command()
+def train(
+    context: typer.Context, start: _From = None, end: _To = None, model: _Model = None, as_json: JsonOption = False
+) -> None:
+    """Train a model now, measure it on the newest part of the data, and use it from now on."""
+    trained = _steps(context).train(_utc(start), _utc(end), model)
+    _print_training(trained, as_json=as_json)
+
+
+@app.command()
+def evaluate(context: typer.Context, start: _From = None, end: _To = None, as_json: JsonOption = False) -> None:
+    """Train and measure every kind of model on the same samples; nothing is published."""
+    found = _steps(context).evaluate(_utc(start), _utc(end))
+    if as_json:
+        print_json({recipe: metrics.as_json() for recipe, metrics in found.items()})
+        return
+    rows = [
+        {
+            "model": recipe,
+            **asdict(metrics.pooled),
+            "pr_auc": sum(metrics.pr_auc.values()) / max(len(metrics.pr_auc), 1),
+            "failures_warned": f"{metrics.warned} of {metrics.failures}",
+            "median_lead_days": metrics.median_lead_days,
+            "false_alarms_per_machine_year": metrics.false_alarms_per_machine_year,
+        }
+        for recipe, metrics in found.items()
+    ]
+    print_table("On the newest part of the data", rows, empty="Nothing.")
+
+
+@app.command()
+def score(context: typer.Context, start: _From = None, end: _To = None, as_json: JsonOption = False) -> None:
+    """Score all machines now, and raise what their components warn of as alerts."""
+    _print_scoring(_steps(context).score_all(_utc(start), _utc(end)), as_json=as_json)
+
+
+@app.command()
+def run(context: typer.Context, start: _From = None, end: _To = None, model: _Model = None) -> None:
+    """Train a model, then score all machines with it, in this process."""
+    steps = _steps(context)
+    _print_training(steps.train(_utc(start), _utc(end), model), as_json=False)
+    _print_scoring(steps.score_all(None, _utc(end)), as_json=False)
+
+
+@app.command()
+def submit(context: typer.Context) -> None:
+    """Submit the training and scoring that are due to the pool, as the timer does."""
+    for submission in _steps(context).submit_due():
+        typer.echo(submission)
+
+
+@app.command()
+def machines(
+    context: typer.Context,
+    machine_id: Annotated[int | None, typer.Argument(help="Show this machine's risks over time.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many machines, those at the highest risk first.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """List the fleet by risk, or one machine's risks over time."""
+    store = context.ensure_object(CommandContext).wiring.store
+    if machine_id is not None:
+        risks = store.risks(machine_id)
+        if not risks:
+            raise NotFoundError(f"no risks of machine {machine_id}; `sensorwatch maintenance machines` lists machines")
+        rows = [_risk_row(risk) for risk in risks]
+    else:
+        about = {machine.machine_id: machine for machine in store.machines()}
+        highest: dict[int, MachineRisk] = {}
+        for risk in store.newest_risks():
+            if risk.machine_id not in highest or risk.risk > highest[risk.machine_id].risk:
+                highest[risk.machine_id] = risk
+        chosen = sorted(highest.values(), key=lambda risk: (-risk.risk, risk.machine_id))[:limit]
+        rows = [
+            {
+                "machine": risk.machine_id,
+                "model": about[risk.machine_id].model,
+                "age": about[risk.machine_id].age,
+                **_risk_row(risk),
+            }
+            for risk in chosen
+        ]
+    if as_json:
+        print_json(rows)
+    else:
+        title = "Machines" if machine_id is None else f"Machine {machine_id}"
+        print_table(title, rows, empty="No risks yet; `sensorwatch maintenance run` finds them.")
+
+
+@app.command()
+def card(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="HTML file to write.")] = Path("model-card.html"),
+    version: Annotated[str | None, typer.Option(help="Version of the model (default: the one in use).")] = None,
+) -> None:
+    """Write the model card: what a model is for, what it was trained on and how good it is, with pictures."""
+    file.write_text(_steps(context).card(version), encoding="utf-8")
+    typer.echo(f"{file}")
+
+
+def _risk_row(risk: MachineRisk) -> dict[str, object]:
+    return {
+        "time": utc_text(risk.end),
+        "component": risk.component,
+        "risk": risk.risk,
+        "warns": "yes" if risk.warns else "no",
+        "because": "; ".join(reason.text for reason in risk.reasons),
+    }
+
+
+def _print_training(trained: MachineTraining, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"version": trained.ref.version, "rows": trained.rows, "metrics": trained.metrics.as_json()})
+    else:
+        typer.echo(trained)
+
+
+def _print_scoring(scored: list[MachineScoring], *, as_json: bool) -> None:
+    if as_json:
+        print_json([asdict(each) for each in scored])
+    else:
+        for shard, each in enumerate(scored):
+            typer.echo(f"shard {shard}: {each}")

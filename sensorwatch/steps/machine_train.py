@@ -1,0 +1,75 @@
+"""Train the model of a fleet, measure it on later samples, publish it; done twice, the second changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sensorwatch.machine_models import model_to_table
+from sensorwatch.maintenance.fleet import HALF_DAY_SECONDS
+from sensorwatch.maintenance.training import summary_of, train_model
+from sensorwatch.steps.machine_fleet import read_fleet
+
+if TYPE_CHECKING:
+    from sensorwatch.maintenance.metrics import Metrics
+    from sensorwatch.maintenance.training import TrainingPlan
+    from sensorwatch.ports import MachineData, MachineStore, ModelRegistry
+    from sensorwatch.records import ModelRef
+
+__all__ = ["MACHINES_SHARD", "MachineTraining", "train_machines"]
+
+MACHINES_SHARD = 0
+"""All machines share one model: the only shard of their registry."""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineTraining:
+    """What a training gave: the version that is current now, on how many samples, and its figures."""
+
+    ref: ModelRef
+    rows: int
+    metrics: Metrics
+
+    def __str__(self) -> str:
+        """Return it in one line."""
+        pooled = self.metrics.pooled
+        return (
+            f"version {self.ref.version} of {self.rows} samples; on later ones precision {pooled.precision:.3f}, "
+            f"recall {pooled.recall:.3f}, F1 {pooled.f1:.3f}, {self.metrics.warned} of {self.metrics.failures} "
+            "failures warned of"
+        )
+
+
+def train_machines(
+    plan: TrainingPlan,
+    start: int | None,
+    end: int,
+    *,
+    shard_machines: int,
+    store: MachineStore,
+    data: MachineData,
+    registry: ModelRegistry,
+) -> MachineTraining:
+    """Train on the samples with ``start < time <= end`` (seconds since 1970; None: no lower bound) and publish.
+
+    Raises
+    ------
+    NotFoundError, InvalidInputError
+        There are no data, or too few.
+    ConflictError
+        Another training was published meanwhile; running again is safe.
+    """
+    end -= end % HALF_DAY_SECONDS
+    previous = registry.current(MACHINES_SHARD)
+    fleet, counts = read_fleet(data.shards(), shard_machines, None, end, store=store, data=data)
+    trained = train_model(fleet, plan, start, end)
+    manifest: dict[str, Any] = {
+        "window_end": datetime.fromtimestamp(end, UTC).isoformat(),
+        "machines": counts.machines,
+        "readings": counts.readings,
+        "failures": counts.failures,
+        **summary_of(trained),
+    }
+    ref = registry.publish(MACHINES_SHARD, model_to_table(trained.model), manifest, previous)
+    return MachineTraining(ref, trained.model.rows, trained.measured.metrics)

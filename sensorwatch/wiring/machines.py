@@ -1,0 +1,198 @@
+"""The steps of predictive maintenance, bound to the adapters and settings that they run with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sensorwatch.machine_data import BlobMachineData
+    from sensorwatch.maintenance.classifiers import Recipe
+    from sensorwatch.maintenance.features import FeatureSet, FeatureTable
+    from sensorwatch.maintenance.fleet import Fleet
+    from sensorwatch.maintenance.metrics import Metrics
+    from sensorwatch.maintenance.training import TrainingPlan
+    from sensorwatch.registry import BlobModelRegistry
+    from sensorwatch.steps.machine_ingest import IngestedDataSet
+    from sensorwatch.steps.machine_score import MachineScoring
+    from sensorwatch.steps.machine_train import MachineTraining
+    from sensorwatch.steps.submit import Submission
+    from sensorwatch.wiring.adapters import Adapters
+
+__all__ = ["MachineSteps"]
+
+
+@dataclass(frozen=True)
+class MachineSteps:
+    """The steps; each loads what it needs when it is called. Times are UTC; ranges are ``(start, end]``."""
+
+    adapters: Adapters
+
+    @cached_property
+    def data(self) -> BlobMachineData:
+        """The machines' data."""
+        from sensorwatch.machine_data import BlobMachineData
+
+        settings = self.adapters.settings
+        container = self.adapters.blobs.get_container_client(settings.machines_container)
+        return BlobMachineData(container, settings.machines_per_shard)
+
+    @cached_property
+    def models(self) -> BlobModelRegistry:
+        """The models of machines: a registry of one shard, beside their data."""
+        from sensorwatch.registry import BlobModelRegistry
+
+        return BlobModelRegistry(self.adapters.blobs.get_container_client(self.adapters.settings.machines_container))
+
+    def plan(self, recipe: Recipe | None = None) -> TrainingPlan:
+        """Return how a model is made by the settings, or by a recipe in place of theirs."""
+        from sensorwatch.maintenance.training import TrainingPlan
+
+        settings = self.adapters.settings
+        return TrainingPlan(
+            recipe=recipe or settings.maintenance_model,
+            horizon_seconds=round(settings.maintenance_horizon_days * 86_400),
+            validation_days=settings.maintenance_validation_days,
+            test_days=settings.maintenance_test_days,
+        )
+
+    def ingest(self, folder: Path) -> list[IngestedDataSet]:
+        """Take in the data sets in a folder."""
+        from sensorwatch.steps.machine_ingest import find_sources, ingest_machines
+
+        return ingest_machines(find_sources(folder), store=self.adapters.store, data=self.data)
+
+    def fleet(self, end: datetime) -> Fleet:
+        """Return everything that is stored of all machines until then."""
+        from sensorwatch.steps.machine_fleet import read_fleet
+
+        shard_machines = self.adapters.settings.machines_per_shard
+        return read_fleet(
+            self.data.shards(), shard_machines, None, _seconds(end), store=self.adapters.store, data=self.data
+        )[0]
+
+    def features(self, feature_set: FeatureSet, start: datetime, end: datetime) -> tuple[Fleet, FeatureTable]:
+        """Return the fleet, and the features of its samples."""
+        from sensorwatch.maintenance.features import make_features
+        from sensorwatch.maintenance.fleet import sample_at
+
+        fleet = self.fleet(end)
+        first, last = sample_at(_seconds(start)) + 1, sample_at(_seconds(end))
+        return fleet, make_features(fleet, sorted(set(fleet.machines.model)), feature_set, first, last)
+
+    def train(self, start: datetime | None, end: datetime | None, recipe: Recipe | None = None) -> MachineTraining:
+        """Train, measure and publish a model; ``end`` None: up to the newest reading."""
+        from sensorwatch.steps.machine_train import train_machines
+
+        return train_machines(
+            self.plan(recipe),
+            None if start is None else _seconds(start),
+            self._newest() if end is None else _seconds(end),
+            shard_machines=self.adapters.settings.machines_per_shard,
+            store=self.adapters.store,
+            data=self.data,
+            registry=self.models,
+        )
+
+    def evaluate(self, start: datetime | None, end: datetime | None) -> dict[Recipe, Metrics]:
+        """Return the metrics of every recipe on the same test part; nothing is published."""
+        from sensorwatch.maintenance.classifiers import RECIPES
+        from sensorwatch.maintenance.training import measure_model
+
+        until = datetime.fromtimestamp(self._newest(), UTC) if end is None else end
+        fleet = self.fleet(until)
+        since = None if start is None else _seconds(start)
+        return {recipe: measure_model(fleet, self.plan(recipe), since, _seconds(until)).metrics for recipe in RECIPES}
+
+    def card(self, version: str | None) -> str:
+        """Return a version's model card as an HTML page; None: of the one in use.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such version, or no model yet.
+        """
+        from sensorwatch.errors import NotFoundError
+        from sensorwatch.maintenance.card import model_card
+        from sensorwatch.records import ModelRef
+        from sensorwatch.steps.machine_train import MACHINES_SHARD
+
+        ref = self.models.current(MACHINES_SHARD) if version is None else ModelRef(MACHINES_SHARD, version)
+        if ref is None:
+            raise NotFoundError("there is no model of machines yet; `sensorwatch maintenance train` makes one")
+        return model_card(self.models.manifest(ref))
+
+    def score(self, shard: int, start: datetime, end: datetime) -> MachineScoring:
+        """Score a shard's machines, and open and clear their alerts."""
+        from sensorwatch.maintenance.fleet import HALF_DAY_SECONDS, sample_at
+        from sensorwatch.steps.machine_score import score_machines
+        from sensorwatch.steps.watch_machines import watch_machines
+
+        settings = self.adapters.settings
+        size = settings.machines_per_shard
+        scored = score_machines(
+            shard,
+            _seconds(start),
+            _seconds(end),
+            shard_machines=size,
+            store=self.adapters.store,
+            data=self.data,
+            registry=self.models,
+        )
+        opened, cleared = watch_machines(
+            shard * size,
+            (shard + 1) * size - 1,
+            sample_at(_seconds(end)) * HALF_DAY_SECONDS,
+            fewest=settings.maintenance_alert_warnings,
+            store=self.adapters.store,
+            policy=self.adapters.alert_policy,
+        )
+        return replace(scored, alerts_opened=opened, alerts_cleared=cleared)
+
+    def score_all(self, start: datetime | None, end: datetime | None) -> list[MachineScoring]:
+        """Score all shards, one after the other; without ``start`` the days that a scheduled run goes back."""
+        until = datetime.fromtimestamp(self._newest(), UTC) if end is None else end
+        since = until - timedelta(days=self.adapters.settings.maintenance_rescore_days) if start is None else start
+        return [self.score(shard, since, until) for shard in self.data.shards()]
+
+    def submit_due(self) -> list[Submission]:
+        """Submit the training and the scoring that are due now."""
+        from sensorwatch.local_times import parse_times, parse_zone
+        from sensorwatch.steps.machine_runs import submit_machine_scoring, submit_machine_training
+
+        adapters, settings = self.adapters, self.adapters.settings
+        training = submit_machine_training(
+            train_days=settings.maintenance_train_days,
+            store=adapters.store,
+            pool=adapters.pool,
+            data=self.data,
+            registry=self.models,
+            clock=adapters.clock,
+        )
+        scoring = submit_machine_scoring(
+            times=parse_times(settings.maintenance_times),
+            zone=parse_zone(settings.maintenance_time_zone),
+            rescore_days=settings.maintenance_rescore_days,
+            store=adapters.store,
+            pool=adapters.pool,
+            data=self.data,
+            registry=self.models,
+            clock=adapters.clock,
+        )
+        return [training, scoring]
+
+    def _newest(self) -> int:
+        from sensorwatch.errors import NotFoundError
+
+        newest = self.data.newest()
+        if newest is None:
+            raise NotFoundError("there is no telemetry yet; `sensorwatch maintenance ingest DIR` takes some in")
+        return newest
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())

@@ -1,0 +1,90 @@
+"""Predictive maintenance over a real blob service and database: from files to risks, by the commands and the tasks."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+
+import pytest
+from machine_files import small_files
+from typer.testing import CliRunner
+
+from batch_tasks.maintenance import main as run_batch_task
+from sensorwatch.cli.app import app
+from sensorwatch.wiring import Wiring, wiring
+
+pytestmark = [pytest.mark.wire, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def environment(azurite: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    suffix = uuid.uuid4().hex[:8]
+    values = {
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'sensorwatch.db'}",
+        "AzureWebJobsStorage": azurite,
+        "MODELS_CONTAINER": f"models-{suffix}",
+        "PREDICTIONS_CONTAINER": f"predictions-{suffix}",
+        "DEAD_LETTERS_CONTAINER": f"dead-letters-{suffix}",
+        "TASK_LOGS_CONTAINER": f"task-logs-{suffix}",
+        "MACHINES_CONTAINER": f"machines-{suffix}",
+        "MACHINES_PER_SHARD": "5",
+        "MAINTENANCE_MODEL": "tree",
+        "MAINTENANCE_VALIDATION_DAYS": "30",
+        "MAINTENANCE_TEST_DAYS": "30",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    wiring.cache_clear()
+    return values
+
+
+def typed(*words: str) -> str:
+    result = CliRunner().invoke(app, ["maintenance", *words])
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    return result.output
+
+
+def test_files_become_risks_and_everything_may_be_done_twice(environment: dict[str, str], tmp_path: Path) -> None:
+    folder = small_files(tmp_path / "data")
+    first = {each["data_set"]: each for each in json.loads(typed("ingest", str(folder), "--json"))}
+    assert first["telemetry"]["reasons"] == {
+        "row: another number of columns": 1,
+        "machineID: unknown machine": 1,
+        "volt: expected a finite number": 1,
+    }
+    assert first["failures"]["reasons"] == {"failure: expected comp1 to comp4": 1}
+    again = {each["data_set"]: each for each in json.loads(typed("ingest", str(folder), "--json"))}
+    assert all(each["files"] == 0 for each in again.values())
+    assert {name: each["rows"] for name, each in again.items()} == {name: each["rows"] for name, each in first.items()}
+
+    trained = json.loads(typed("train", "--json"))
+    assert json.loads(typed("train", "--json"))["version"] == trained["version"]
+    window = ["--start", "2015-03-20T00:00:00+00:00", "--end", "2015-05-01T00:00:00+00:00"]
+    for shard in ("0", "1", "2"):
+        assert run_batch_task(["score", "--run", "r", "--shard", shard, *window]) == 0
+    store = Wiring.from_environment(environment).store
+    newest = store.newest_risks()
+    assert {risk.machine_id for risk in newest} == set(range(1, 13))
+    assert {risk.model_version for risk in newest} == {trained["version"]}
+    warned = [risk for machine in range(1, 13) for risk in store.risks(machine) if risk.warns]
+    assert warned
+    assert any(risk.reasons for risk in warned)
+    before = [store.risks(machine) for machine in range(1, 13)], store.alerts()
+    assert run_batch_task(["score", "--run", "r", "--shard", "0", *window]) == 0
+    assert ([store.risks(machine) for machine in range(1, 13)], store.alerts()) == before
+
+    rows = json.loads(typed("machines", "--json"))
+    assert [row["risk"] for row in rows] == sorted((row["risk"] for row in rows), reverse=True)
+    assert "comp" in typed("machines", "3")
+    assert trained["version"] in (tmp_path / typed("card", "card.html").strip()).read_text(encoding="utf-8")
+    assert "silent" not in typed("features", "f.parquet", "--from", "2015-02-01", "--to", "2015-03-01")
+
+
+def test_what_is_missing_is_said(environment: dict[str, str], tmp_path: Path) -> None:
+    Wiring.from_environment(environment).prepare(pool=False)
+    for words in (["train"], ["score"], ["card"], ["machines", "1"], ["ingest", str(tmp_path / "nothing")]):
+        result = CliRunner().invoke(app, ["maintenance", *words])
+        assert result.exit_code == 1
+        assert "`sensorwatch maintenance" in str(result.exception) or "expected a folder" in str(result.exception)
