@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from sensorwatch.api.requests import ReadContext
-from sensorwatch.records import ModelUse, ServedWindow
+from sensorwatch.records import ModelUse, SensorKey, ServedWindow
 from sensorwatch.serving.figures import model_figures, models_disagree
 
 __all__ = ["router"]
@@ -73,6 +73,8 @@ class ScoredWindow(BaseModel):
     """A window as some of its readings were scored, and at least one model called it anomalous."""
 
     sensor_id: int
+    device: str | None = Field(description="Null where the sensor is not in the catalogue any more.")
+    tag: str | None
     ts: datetime
     readings: int
     value: float
@@ -98,6 +100,8 @@ class Serving(BaseModel):
 def serving(context: ReadContext) -> Serving:
     """Say how scoring in real time is doing; all lists are empty where nothing is scored so."""
     store = context.wiring.store
+    windows = store.served_windows(limit=_NEWEST)
+    names = context.names({window.sensor_id for window in windows})
     return Serving(
         partitions=[
             ServingCountsOut(**each.partition._asdict(), **each.counts._asdict(), updated=each.updated)
@@ -114,7 +118,7 @@ def serving(context: ReadContext) -> Serving:
             )
             for each in store.refused_versions()
         ],
-        windows=[_window(window) for window in store.served_windows(limit=_NEWEST)],
+        windows=[_window(window, names.get(window.sensor_id)) for window in windows],
     )
 
 
@@ -122,9 +126,11 @@ def _model(use: ModelUse) -> ServedModel:
     return ServedModel.model_validate(model_figures(use))
 
 
-def _window(window: ServedWindow) -> ScoredWindow:
+def _window(window: ServedWindow, name: SensorKey | None) -> ScoredWindow:
     return ScoredWindow(
         sensor_id=window.sensor_id,
+        device=None if name is None else name.device,
+        tag=None if name is None else name.tag,
         ts=datetime.fromtimestamp(window.end, UTC),
         readings=window.readings,
         value=window.value,

@@ -26,7 +26,7 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     install(ROOT / "web")
     folder = tmp_path_factory.mktemp("dashboard")
     # Each firing is a run of its own, whatever the minute.
-    with Stack(ROOT, settings_file(folder, RUN_WINDOW_SECONDS="1"), folder) as stack:
+    with Stack(ROOT, settings_file(folder, RUN_WINDOW_SECONDS="1", SERVING_CONSUMER_GROUP="serve"), folder) as stack:
         start, middle = END - FRESH - HISTORY, END - FRESH
         sent = 0
         for begin, end in ((start, middle - _LEARNT_LATER), (middle - _LEARNT_LATER, middle)):

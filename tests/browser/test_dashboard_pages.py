@@ -18,7 +18,10 @@ pytestmark = pytest.mark.browser
 pytest_plugins = ("browser_fixtures",)
 
 AXE = ROOT / "tests" / "browser" / "node_modules" / "axe-core" / "axe.min.js"
-PAGES = ("overview", "alerts", "alert", "incidents", "incident", "sensors", "sensor", "jobs", "job", "models", "model")
+PAGES = (
+    *("overview", "alerts", "alert", "incidents", "incident", "sensors", "sensor", "jobs", "job", "models", "model"),
+    *("serving",),
+)
 
 
 def address_of(page_name: str, stack: Stack) -> str:

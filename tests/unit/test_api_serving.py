@@ -51,5 +51,6 @@ def test_counts_models_refusals_and_answers_are_there(api: Api) -> None:
     ]
     (found,) = answer["windows"]
     assert (found["ts"], found["winner"], found["disagreement"]) == (AT, "own", True)
+    assert (found["device"], found["tag"]) == ("d0", "t")
     assert found["answers"]["other"] == {"score": 10.0, "version": "v3", "seconds": 0.02}
     assert found["answers"]["late"] is None

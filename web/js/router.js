@@ -12,6 +12,7 @@ const ROUTES = [
   ["/jobs/:id", "job"],
   ["/models", "models"],
   ["/models/:id", "model"],
+  ["/serving", "serving"],
 ];
 
 /**
