@@ -146,11 +146,11 @@ class Fleet:
 
     def _write_settings(self) -> Path:
         file = self._folder / "local.settings.json"
-        blob, hubs, batch, http = _free_ports(4)
+        blob, hubs, batch, http = free_ports(4)
         template = json.loads((ROOT / "local.settings.json.template").read_text())["Values"]
         values = {
             "DATABASE_URL": f"sqlite:///{self._database.resolve()}",
-            "AzureWebJobsStorage": _azurite(blob),
+            "AzureWebJobsStorage": azurite_connection(blob),
             "EventHub": template["EventHub"].replace(":5673", f":{hubs}"),
             "BATCH_ACCOUNT_URL": f"http://127.0.0.1:{batch}",
             "SHARD_SIZE": str(SHARD_SIZE),
@@ -160,7 +160,7 @@ class Fleet:
         return file
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
     probes = [socket.socket() for _ in range(number)]
     for probe in probes:
         probe.bind(("127.0.0.1", 0))
@@ -170,7 +170,7 @@ def _free_ports(number: int) -> list[int]:
     return ports
 
 
-def _azurite(port: int) -> str:
+def azurite_connection(port: int) -> str:
     # Azurite's documented account, whose key every installation of it has.
     key = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
     return (
