@@ -147,7 +147,7 @@ async def _respond(
         return PlainTextResponse("the host is stopping\n", 503)
     if outcome.error is None:
         try:
-            return _response(outcome.value)
+            return _response(outcome.value, head=request.method == "HEAD")
         except (NotImplementedError, TypeError):
             _log.exception(
                 "%s returned %s instead of a func.HttpResponse or a str", function.name, type(outcome.value).__name__
@@ -155,7 +155,7 @@ async def _respond(
     return PlainTextResponse(f"the function failed; the host's log has invocation {outcome.invocation_id}\n", 500)
 
 
-def _response(value: Any) -> Response:
+def _response(value: Any, *, head: bool) -> Response:
     if value is None:
         return Response(status_code=204)
     datum = func.get_binding_registry().get("http").encode(value, expected_type=None)
@@ -164,7 +164,8 @@ def _response(value: Any) -> Response:
     parts = datum.value
     response = Response(parts["body"].value, int(parts["status_code"].value))
     for key, header in parts["headers"].items():
-        if key.lower() != "content-length":
+        # The length of what GET would bring; any other is known from the body.
+        if key.lower() != "content-length" or head:
             response.headers[key] = header.value
     for cookies in parts["cookies"] or ():
         for cookie in cookies.values():

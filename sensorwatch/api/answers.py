@@ -48,7 +48,8 @@ class SecurityHeaders:
 class Etags:
     """Gives every good answer to GET an ETag of its content, and answers 304 where the client has that already.
 
-    The app does its work all the same: what is saved is the way, and the client's work with content it knows.
+    The app does its work all the same: what is saved is the way, and the client's work with content it knows. HEAD is
+    answered as GET is, without the content.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -56,9 +57,10 @@ class Etags:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
-        if scope["type"] != "http" or scope["method"] != "GET":
+        if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
+        with_content = scope["method"] == "GET"
         known = Headers(scope=scope).get("if-none-match", "")
         start: Message = {}
         body = bytearray()
@@ -70,12 +72,12 @@ class Etags:
                 return
             body.extend(message.get("body", b""))
             if not message.get("more_body", False):
-                await _send_tagged(start, bytes(body), known, send)
+                await _send_tagged(start, bytes(body), known, with_content, send)
 
-        await self._app(scope, receive, collect)
+        await self._app({**scope, "method": "GET"}, receive, collect)
 
 
-async def _send_tagged(start: Message, body: bytes, known: str, send: Send) -> None:
+async def _send_tagged(start: Message, body: bytes, known: str, with_content: bool, send: Send) -> None:
     if start["status"] == 200:
         headers = MutableHeaders(scope=start)
         etag = f'"{blake2b(body, digest_size=16).hexdigest()}"'
@@ -85,7 +87,7 @@ async def _send_tagged(start: Message, body: bytes, known: str, send: Send) -> N
             start["status"], body = 304, b""
             del headers["Content-Length"], headers["Content-Type"]
     await send(start)
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body if with_content else b""})
 
 
 def _matches(known: str, etag: str) -> bool:
