@@ -17,6 +17,7 @@ from bench import (
     bench_serve,
     bench_step,
     bench_store,
+    bench_telemetry,
 )
 from bench.measure import RESULTS, Size, merge_results
 
@@ -28,6 +29,7 @@ _BENCHMARKS: dict[str, tuple[Callable[[Size], dict[str, object]], Size, Size]] =
     "file": (bench_file.run, bench_file.QUICK, bench_file.FULL),
     "detectors": (bench_detectors.run, bench_detectors.QUICK, bench_detectors.FULL),
     "serve": (bench_serve.run, bench_serve.QUICK, bench_serve.FULL),
+    "telemetry": (bench_telemetry.run, bench_telemetry.QUICK, bench_telemetry.FULL),
     "models": (bench_models.run, bench_models.QUICK, bench_models.FULL),
 }
 

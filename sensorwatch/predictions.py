@@ -97,6 +97,18 @@ class BlobPredictionFiles:
         """Return the predictions in a file's bytes; see :func:`parse_predictions`."""
         return parse_predictions(name, content)
 
+    def traceparent(self, name: str) -> str | None:
+        """Return the trace of the task that wrote a file; None where nothing was traced.
+
+        Raises
+        ------
+        NotFoundError
+            No such file.
+        """
+        with translate_blob_errors():
+            metadata = self._container.get_blob_client(name).get_blob_properties().metadata
+        return (metadata or {}).get("traceparent")
+
     def names(self, run_id: str) -> list[str]:
         """Return the names of a run's files, in order."""
         with translate_blob_errors():

@@ -234,8 +234,10 @@ class _BatchTrace:
     @contextmanager
     def sending(self) -> Iterator[None]:
         """Send the batch inside; its spans end with it."""
+        # The last may have been begun for an event that did not fit any more, and went into the next batch.
+        used = self._spans if self._events else self._spans[:-1]
         with ExitStack() as ending:
-            for span in self._spans:
+            for span in used:
                 ending.enter_context(use_span(span, end_on_exit=True))
             yield
 

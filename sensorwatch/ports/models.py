@@ -118,6 +118,10 @@ class PredictionFiles(PredictionWriter, Protocol):
         """
         ...
 
+    def traceparent(self, name: str) -> str | None:
+        """Return the trace of the task that wrote a file; None where nothing was traced."""
+        ...
+
     def names(self, run_id: str) -> list[str]:
         """Return the names of a run's files."""
         ...

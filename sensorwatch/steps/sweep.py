@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sensorwatch.errors import NotFoundError
 from sensorwatch.steps.publish import publish
 from sensorwatch.steps.submit import resume_submissions
+from sensorwatch.telemetry import note_published, span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +93,14 @@ def _publish_missed(run: Run, store: Store, prediction_files: PredictionFiles, p
         return 0
     missed = store.unpublished(prediction_files.names(run.run_id))
     for name in missed:
-        publish(name, prediction_files.read(name), store=store, policy=policy)
+        with span(
+            "publish",
+            kind="consumer",
+            parent=prediction_files.traceparent(name),
+            attributes={"sensorwatch.file": name},
+        ) as current:
+            outcome = publish(name, prediction_files.read(name), store=store, policy=policy)
+            note_published(current, outcome)
     return len(missed)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sensorwatch.settings import Settings
 
-__all__ = ["Exporters", "azure_exporters", "set_up"]
+__all__ = ["Exporters", "azure_exporters", "providers_of", "set_up"]
 
 _FILE_EXPORT_MILLISECONDS = 1000
 _setting_up = Lock()
@@ -53,7 +53,7 @@ def set_up(settings: Settings, service: str) -> None:
         return
     with _setting_up:
         if not enabled():
-            use(_providers(_exporters(settings), service))
+            use(providers_of(_exporters(settings), service))
 
 
 def _exporters(settings: Settings) -> Exporters:
@@ -109,7 +109,8 @@ def azure_exporters(connection: str, credential: TokenCredential | None) -> Expo
     )
 
 
-def _providers(exporters: Exporters, service: str) -> Providers:
+def providers_of(exporters: Exporters, service: str) -> Providers:
+    """Return providers that send what a process of this name does to these exporters."""
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
     from opentelemetry.sdk.resources import Resource

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sensorwatch.errors import SensorwatchError
-from sensorwatch.telemetry import metrics, span
+from sensorwatch.telemetry import metrics, note_published, span
 from sensorwatch.wiring.steps import Steps
 
 if TYPE_CHECKING:
@@ -109,13 +109,7 @@ class Wiring(Steps):
         """Publish a prediction file, and send what it gives rise to; ``traceparent`` is that of who wrote it."""
         with span("publish", kind="consumer", parent=traceparent, attributes={"sensorwatch.file": name}) as current:
             outcome = super().publish(name, content)
-            current.set_attributes(
-                {
-                    "sensorwatch.anomalies": outcome.anomalies_added,
-                    "sensorwatch.alerts.opened": outcome.alerts_opened,
-                    "sensorwatch.alerts.cleared": outcome.alerts_cleared,
-                }
-            )
+            note_published(current, outcome)
             return outcome
 
     def sweep(self) -> Sweep:

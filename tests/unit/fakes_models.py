@@ -223,5 +223,8 @@ class FakePredictionFiles:
     def parse(self, name: str, content: bytes) -> pa.Table:
         return parse_predictions(name, content)
 
+    def traceparent(self, name: str) -> None:
+        return None
+
     def names(self, run_id: str) -> list[str]:
         return sorted(name for name in self.files if name.startswith(f"run={run_id}/"))

@@ -13,13 +13,14 @@ def test_the_benchmarks_of_ingestion_run_and_keep_their_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     results = tmp_path / "bench.json"
-    main(["ingest", "store", "step", "memory", "file", "--quick", "--results", str(results)])
+    main(["ingest", "store", "step", "telemetry", "memory", "file", "--quick", "--results", str(results)])
     figures = json.loads(results.read_text(encoding="utf-8"))
     assert figures["quick"] is True
     assert figures["ingest, batches of 1000"]["sensorwatch"]["median"] > 0
     assert figures["step"]["batches of 1,000"]["median"] > 0
     assert figures["store"]["commits of 1,000"]["median"] > 0
     assert figures["memory"]["readings"] > 0
+    assert figures["telemetry"]["no exporter"] < figures["telemetry"]["batch_ms"]
     assert figures["file, by the clock"]["sensorwatch to SQLite"]["median"] > 0
     assert "Decode and aggregate, batches of 1,000" in capsys.readouterr().out
 

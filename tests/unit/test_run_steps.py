@@ -70,6 +70,9 @@ class FakeFiles:
     def __init__(self) -> None:
         self.files: dict[str, pa.Table] = {}
 
+    def traceparent(self, name: str) -> None:
+        return None
+
     def names(self, run_id: str) -> list[str]:
         return [name for name in self.files if name.startswith(f"run={run_id}/")]
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any, cast
 
 import pytest
 from azure.eventhub import EventData, EventHubProducerClient
 from azure.eventhub.exceptions import AuthenticationError, ConnectionLostError
+from telemetry_memory import telemetry_in_memory
 
 from sensorwatch.errors import InvalidInputError, SettingsError, TransientError
 from sensorwatch.readings import TICKS_PER_SECOND
@@ -183,3 +185,43 @@ def test_missing_or_unusable_settings_are_named_without_their_text() -> None:
 
 def bodies_of(client: MemoryClient) -> list[bytes]:
     return [body for batch in client.batches for body in batch.bodies]
+
+
+def test_events_carry_the_context_of_a_span_that_says_which_readings_they_are() -> None:
+    class Batch(MemoryBatch):
+        def add(self, event: EventData) -> None:
+            super().add(event)
+            traceparents.append((event.properties or {})["traceparent"])
+
+    class Client(MemoryClient):
+        def create_batch(self, *, partition_key: str) -> MemoryBatch:
+            return Batch(partition_key, self.limit)
+
+    traceparents: list[Any] = []
+    with telemetry_in_memory() as memory:
+        sender_to(Client(limit=60 * 70)).send([reading(number) for number in range(120)])
+    spans = memory.spans("send")
+    carried = [sum(f"{span.context.span_id:016x}" in text for text in traceparents) for span in spans]
+    about = [span.attributes or {} for span in spans]
+    assert carried == [each["sensorwatch.readings"] for each in about]
+    assert sum(carried) == len(traceparents) == 120
+    assert max(carried) == 50
+    ticks = [(each["sensorwatch.ticks.first"], each["sensorwatch.ticks.last"]) for each in about]
+    ends = list(accumulate(carried))
+    assert ticks == [
+        ((end - number) * TICKS_PER_SECOND, (end - 1) * TICKS_PER_SECOND)
+        for end, number in zip(ends, carried, strict=True)
+    ]
+
+
+def test_events_carry_nothing_where_nothing_is_traced() -> None:
+    class Batch(MemoryBatch):
+        def add(self, event: EventData) -> None:
+            super().add(event)
+            assert not event.properties
+
+    class Client(MemoryClient):
+        def create_batch(self, *, partition_key: str) -> MemoryBatch:
+            return Batch(partition_key, self.limit)
+
+    assert sender_to(Client()).send([reading(0)]) == 1
