@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sensorwatch.alert_records import AlertCondition
 
-__all__ = ["AlertCounts", "AnomalyQuery", "EndKey", "RunKey", "ShardSize", "WindowRange"]
+__all__ = ["AlertCounts", "AnomalyQuery", "EndKey", "RiskKey", "RunKey", "ShardSize", "WindowRange"]
 
 
 class EndKey(NamedTuple):
@@ -22,6 +22,13 @@ class EndKey(NamedTuple):
 
     end: int
     id: str
+
+
+class RiskKey(NamedTuple):
+    """Where a page of machines ended: the highest risk of the last one, and its id."""
+
+    risk: float
+    machine_id: int
 
 
 class RunKey(NamedTuple):

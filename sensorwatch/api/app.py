@@ -18,6 +18,7 @@ from sensorwatch.api import (
     incidents,
     ingest,
     jobs,
+    machines,
     me,
     models,
     overview,
@@ -53,6 +54,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     incidents.router,
     jobs.router,
     models.router,
+    machines.router,
     serving.router,
     dashboard.router,
 )

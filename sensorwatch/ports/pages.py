@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sensorwatch.alert_records import AlertFilter, HandledAlert
-    from sensorwatch.page_records import AlertCounts, AnomalyQuery, EndKey, RunKey, ShardSize, WindowRange
+    from sensorwatch.page_records import AlertCounts, AnomalyQuery, EndKey, RiskKey, RunKey, ShardSize, WindowRange
     from sensorwatch.records import (
         Anomaly,
         Incident,
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
         TaskSummary,
         WindowColumns,
     )
+    from sensorwatch.records.machines import MachineInfo, MachineRisk
 
-__all__ = ["AlertPages", "FleetPages", "Pages", "RunPages", "SensorHistory"]
+__all__ = ["AlertPages", "FleetPages", "MachinePages", "Pages", "RunPages", "SensorHistory"]
 
 
 class AlertPages(Protocol):
@@ -101,5 +102,21 @@ class SensorHistory(Protocol):
         ...
 
 
-class Pages(AlertPages, RunPages, FleetPages, SensorHistory, Protocol):
+class MachinePages(Protocol):
+    """Machines by risk."""
+
+    def machine_page(self, limit: int, after: RiskKey | None = None) -> list[RiskKey]:
+        """Return machines by the highest risk of their newest sample, the highest first; ties by id."""
+        ...
+
+    def machines_by_id(self, machine_ids: Collection[int]) -> dict[int, MachineInfo]:
+        """Return machines by id; unknown ones are left out."""
+        ...
+
+    def newest_risks_of(self, machine_ids: Collection[int]) -> list[MachineRisk]:
+        """Return the risks of the newest samples of machines, ordered by machine and component."""
+        ...
+
+
+class Pages(AlertPages, RunPages, FleetPages, SensorHistory, MachinePages, Protocol):
     """All that people browse."""

@@ -13,9 +13,9 @@ from sensorwatch.store.database import StorePart
 from sensorwatch.store.tables import machine_risks, machines
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
-__all__ = ["MachinePart"]
+__all__ = ["MachinePart", "newest_samples"]
 
 _ROWS_AT_ONCE = 5_000
 
@@ -42,11 +42,7 @@ class MachinePart(StorePart):
 
     def newest_risks(self) -> list[MachineRisk]:
         """Return the risks of every machine's newest sample, ordered by machine and component."""
-        newest = (
-            sa.select(machine_risks.c.MachineId, sa.func.max(machine_risks.c.TS).label("Newest"))
-            .group_by(machine_risks.c.MachineId)
-            .subquery()
-        )
+        newest = newest_samples()
         query = (
             sa.select(machine_risks)
             .join_from(
@@ -85,6 +81,14 @@ class MachinePart(StorePart):
         for begin in range(0, len(rows), _ROWS_AT_ONCE):
             part = rows[begin : begin + _ROWS_AT_ONCE]
             self._database.write(partial(dialect.upsert, table=table, rows=part, overwrite=True))
+
+
+def newest_samples(machine_ids: Collection[int] | None = None) -> sa.Subquery:
+    """Return the time ``Newest`` of the newest sample of every ``MachineId`` that was scored, or of these."""
+    query = sa.select(machine_risks.c.MachineId, sa.func.max(machine_risks.c.TS).label("Newest"))
+    if machine_ids is not None:
+        query = query.where(machine_risks.c.MachineId.in_(machine_ids))
+    return query.group_by(machine_risks.c.MachineId).subquery()
 
 
 def _row(risk: MachineRisk) -> dict[str, object]:

@@ -17,7 +17,7 @@ from sensorwatch.store.engine import open_engine
 from sensorwatch.store.fleet_pages import FleetPagesPart
 from sensorwatch.store.ingest import IngestPart
 from sensorwatch.store.labels import LabelPart
-from sensorwatch.store.machines import MachinePart
+from sensorwatch.store.machine_pages import MachinePagesPart
 from sensorwatch.store.migrate import current_revision, upgrade
 from sensorwatch.store.retention import RetentionPart
 from sensorwatch.store.retry import Retry
@@ -52,7 +52,7 @@ class SqlStore(
     ServingPart,
     ServingStatusPart,
     RetentionPart,
-    MachinePart,
+    MachinePagesPart,
 ):
     """Implements :class:`~sensorwatch.ports.Store`; safe to share between threads.
 

@@ -11,6 +11,7 @@ import pytest
 from dashboard_data import FLAGS, FRESH, HISTORY, LATE_DEVICE, OpenPage, faults, fleet, watched_context
 from flow_steps import END, fire_and_wait, send, wait_until_ingested
 from local_stack import ROOT, settings_file
+from machine_data import add_machines
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from local.npm import install
@@ -21,12 +22,22 @@ _LEARNT_LATER = timedelta(minutes=10)
 
 @pytest.fixture(scope="session")
 def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack with two versions of models, open alerts and an incident."""
+    """A stack with two versions of models, open alerts and an incident, and machines with risks."""
     install(ROOT / "local" / "azurite")
     install(ROOT / "web")
     folder = tmp_path_factory.mktemp("dashboard")
     # Each firing is a run of its own, whatever the minute.
-    with Stack(ROOT, settings_file(folder, RUN_WINDOW_SECONDS="1", SERVING_CONSUMER_GROUP="serve"), folder) as stack:
+    with Stack(
+        ROOT,
+        settings_file(
+            folder,
+            RUN_WINDOW_SECONDS="1",
+            SERVING_CONSUMER_GROUP="serve",
+            MAINTENANCE_VALIDATION_DAYS="30",
+            MAINTENANCE_TEST_DAYS="30",
+        ),
+        folder,
+    ) as stack:
         start, middle = END - FRESH - HISTORY, END - FRESH
         sent = 0
         for begin, end in ((start, middle - _LEARNT_LATER), (middle - _LEARNT_LATER, middle)):
@@ -37,6 +48,8 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         sent += send(stack, others, readings_per_event=100)
         wait_until_ingested(stack, sent)
         fire_and_wait(stack, "score")
+        (folder / "machines").mkdir()
+        add_machines(stack, folder / "machines")
         yield stack
 
 

@@ -20,7 +20,7 @@ pytest_plugins = ("browser_fixtures",)
 AXE = ROOT / "tests" / "browser" / "node_modules" / "axe-core" / "axe.min.js"
 PAGES = (
     *("overview", "alerts", "alert", "incidents", "incident", "sensors", "sensor", "jobs", "job", "models", "model"),
-    *("serving",),
+    *("machines", "machine", "serving"),
 )
 
 
@@ -45,6 +45,8 @@ def address_of(page_name: str, stack: Stack) -> str:
             return f"#/jobs/{run.run_id}?task={store.tasks(run.run_id)[0].spec.task_id}&stream=stdout"
         case "model":
             return "#/models/0"
+        case "machine":
+            return f"#/machines/{store.machine_page(1)[0].machine_id}"
         case _:
             return f"#/{page_name}"
 

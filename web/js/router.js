@@ -12,6 +12,8 @@ const ROUTES = [
   ["/jobs/:id", "job"],
   ["/models", "models"],
   ["/models/:id", "model"],
+  ["/machines", "machines"],
+  ["/machines/:id", "machine"],
   ["/serving", "serving"],
 ];
 

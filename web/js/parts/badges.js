@@ -18,7 +18,7 @@ const TONES = {
   planned: "quiet", running: "low", succeeded: "good",
   failed: "critical", done: "good",
 };
-const KINDS = { anomaly: "anomaly", "no-data": "no data", flatline: "flatline" };
+const KINDS = { anomaly: "anomaly", "no-data": "no data", flatline: "flatline", "failure-risk": "failure risk" };
 
 /** How bad something is. */
 export function severity(name) {

@@ -2,19 +2,9 @@
 import uPlot from "../../node_modules/uplot/dist/uPlot.esm.js";
 import { number, utc } from "../format.js";
 import { colour } from "../theme.js";
+import { padded, timeAxes } from "./axes.js";
 
 const HEIGHT = 340;
-const NARROW = 500;
-// Step in seconds from which a format holds, then the label, and what is added where a year, a day or a minute begins.
-const YEAR = "\n{YYYY}";
-const DAY = "\n{D} {MMM}";
-const TIMES = [
-  [31_536_000, "{YYYY}", null, null, null, null, null, null, 1],
-  [2_419_200, "{MMM}", YEAR, null, null, null, null, null, 1],
-  [86_400, "{D} {MMM}", YEAR, null, null, null, null, null, 1],
-  [60, "{HH}:{mm}", `${DAY} {YYYY}`, null, DAY, null, null, null, 1],
-  [1, "{HH}:{mm}:{ss}", `${DAY} {YYYY}`, null, DAY, null, null, null, 1],
-];
 
 /**
  * Make a chart; its data are `[ts, value, low, high, anomaly]`, each an array, with null where there is nothing.
@@ -26,10 +16,8 @@ const TIMES = [
  */
 export function makePlot(root, { marks, chosen, pointed }) {
   const ink = Object.fromEntries(
-    ["value", "band", "anomaly", "alert", "model", "grid"].map((name) => [name, colour(`--chart-${name}`)]),
+    ["value", "band", "anomaly", "alert", "model"].map((name) => [name, colour(`--chart-${name}`)]),
   );
-  const text = colour("--text-soft");
-  const axis = { stroke: text, grid: { stroke: ink.grid, width: 1 }, ticks: { stroke: ink.grid, width: 1 }, font: "12px system-ui, sans-serif" };
   const plot = new uPlot(
     {
       width: root.clientWidth,
@@ -37,10 +25,7 @@ export function makePlot(root, { marks, chosen, pointed }) {
       legend: { show: false },
       cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
       scales: { x: { time: true }, y: { range: (_, low, high) => padded(low, high) } },
-      axes: [
-        { ...axis, space: 90, values: TIMES },
-        { ...axis, size: root.clientWidth < NARROW ? 46 : 64, values: (_, ticks) => ticks.map((tick) => number(tick)) },
-      ],
+      axes: timeAxes(root, number),
       series: [
         {},
         { label: "Value", stroke: ink.value, width: 1.4, points: { show: false }, spanGaps: false },
@@ -70,12 +55,6 @@ export function makePlot(root, { marks, chosen, pointed }) {
 /** Give the chart the width that its place has. */
 export function fit(plot, root) {
   if (root.clientWidth && root.clientWidth !== plot.width) plot.setSize({ width: root.clientWidth, height: HEIGHT });
-}
-
-function padded(low, high) {
-  if (low === null || high === null) return [0, 1];
-  const space = (high - low) * 0.08 || Math.abs(high) * 0.05 || 1;
-  return [low - space, high + space];
 }
 
 function drawAlerts(chart, spans, fill) {

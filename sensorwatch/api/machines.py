@@ -1,0 +1,211 @@
+"""Machines of predictive maintenance: the fleet by risk, one machine's risks, and what happened to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, Field
+
+from sensorwatch.api.cursors import Cursors, Key
+from sensorwatch.api.requests import After, Context, Limit, Page, ReadContext, time
+from sensorwatch.errors import NotFoundError
+from sensorwatch.page_records import RiskKey
+from sensorwatch.records.machines import MachineInfo, MachineRisk
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from sensorwatch.maintenance.datasets import DataSet
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/machines", tags=["machines"])
+
+_DAY_SECONDS = 86_400
+_WARNINGS = 50
+
+MachineId = Annotated[int, Path(ge=0, le=2**31 - 1, description="The machine's number.", examples=[17])]
+Days = Annotated[int, Query(ge=1, le=3660, description="Length of the range, which ends with the newest sample.")]
+
+
+class Reason(BaseModel):
+    """One thing that makes a risk high."""
+
+    about: str = Field(description="What it is about.")
+    text: str = Field(description="It in words.")
+    weight: float = Field(description="By how much it raises the log odds.")
+
+
+class ComponentRisk(BaseModel):
+    """How likely a component fails within the model's horizon after a sample."""
+
+    component: str = Field(examples=["comp2"])
+    ts: datetime = Field(description="Time of the sample.")
+    risk: float = Field(description="A probability.")
+    threshold: float | None = Field(description="The risk from which it warns; null: the likeliest class warns.")
+    warns: bool
+    reasons: list[Reason] = Field(description="The weightiest first; they are kept for warnings and newest samples.")
+
+
+class Machine(BaseModel):
+    """A machine with the risks of its newest sample."""
+
+    machine_id: int
+    model: str = Field(description="What kind of machine it is.")
+    age: float = Field(description="In years.")
+    sampled_at: datetime | None = Field(description="Time of its newest sample; null before the first scoring.")
+    model_version: str | None = Field(description="The version that found its newest risks.")
+    components: list[ComponentRisk] = Field(description="The highest risk first.")
+
+
+class MachineHistory(BaseModel):
+    """A machine, its risks over time, and its newest warnings."""
+
+    machine: Machine
+    ts: list[int] = Field(description="Times of samples, seconds since 1970-01-01T00:00:00Z.")
+    risks: dict[str, list[float | None]] = Field(description="By component, as long as `ts`.")
+    warnings: list[ComponentRisk] = Field(description=f"The newest {_WARNINGS} at most, newest first.")
+
+
+class MachineEvent(BaseModel):
+    """An error, a replacement or a failure."""
+
+    ts: datetime
+    what: str = Field(examples=["error3", "comp1"])
+
+
+class MachineSignals(BaseModel):
+    """A machine's signals, thinned out to what a chart can show, and the events of the same time."""
+
+    readings_in_range: int = Field(description="Hourly readings that there are.")
+    ts: list[int] = Field(description="Ends of the hours, seconds since 1970-01-01T00:00:00Z.")
+    signals: dict[str, list[float]] = Field(description="By signal, as long as `ts`; extremes are never left out.")
+    errors: list[MachineEvent]
+    replacements: list[MachineEvent]
+    failures: list[MachineEvent]
+
+
+@router.get("")
+def machines(context: ReadContext, limit: Limit = 100, after: After = None) -> Page[Machine]:
+    """List the machines that were scored by the highest risk of their newest sample."""
+    store = context.wiring.store
+    cursors = Cursors("machines", {})
+    place = cursors.read(after, tuple[float, Key])
+    found = store.machine_page(limit + 1, None if place is None else RiskKey(*place))
+    page = found[:limit]
+    machine_ids = [key.machine_id for key in page]
+    about = store.machines_by_id(machine_ids)
+    risks: dict[int, list[MachineRisk]] = {}
+    for risk in store.newest_risks_of(machine_ids):
+        risks.setdefault(risk.machine_id, []).append(risk)
+    return Page(
+        items=[_machine(about[key.machine_id], risks[key.machine_id]) for key in page],
+        next=cursors.write(page[-1]) if len(found) > limit else None,
+    )
+
+
+@router.get("/{machine_id}")
+def machine(context: ReadContext, machine_id: MachineId, days: Days = 90) -> MachineHistory:
+    """Show one machine: its newest risks with reasons, and all of them over time."""
+    info = _info(context, machine_id)
+    newest = context.wiring.store.newest_risks_of([machine_id])
+    if not newest:
+        return MachineHistory(machine=_machine(info, []), ts=[], risks={}, warnings=[])
+    end = newest[0].end
+    found = context.wiring.store.risks(machine_id, end - days * _DAY_SECONDS, end)
+    ts = sorted({risk.end for risk in found})
+    values = {(risk.component, risk.end): risk.risk for risk in found}
+    return MachineHistory(
+        machine=_machine(info, newest),
+        ts=ts,
+        risks={name: [values.get((name, at)) for at in ts] for name in sorted({risk.component for risk in found})},
+        warnings=[_component(risk) for risk in reversed(found) if risk.warns][:_WARNINGS],
+    )
+
+
+@router.get("/{machine_id}/signals")
+def machine_signals(
+    context: ReadContext,
+    machine_id: MachineId,
+    days: Days = 90,
+    points: Annotated[int, Query(ge=16, le=20_000, description="Readings to answer with at most.")] = 2000,
+) -> MachineSignals:
+    """Show a machine's signals, errors, replacements and failures.
+
+    The range ends with the newest risk, or, before the first scoring, with the newest reading.
+    """
+    _info(context, machine_id)
+    data = context.wiring.machines.data
+    newest = context.wiring.store.newest_risks_of([machine_id])
+    end = newest[0].end if newest else data.newest()
+    if end is None:
+        return MachineSignals(readings_in_range=0, ts=[], signals={}, errors=[], replacements=[], failures=[])
+    start, shard = end - days * _DAY_SECONDS, machine_id // context.wiring.settings.machines_per_shard
+
+    def rows_of(data_set: DataSet) -> pa.Table:
+        import pyarrow.compute as pc
+
+        rows = data.read(data_set, [shard], start, end)
+        return rows.filter(pc.equal(rows["machineID"], machine_id))
+
+    return MachineSignals(
+        **_thinned(rows_of("telemetry"), points),
+        errors=_events(rows_of("errors"), "errorID"),
+        replacements=_events(rows_of("maint"), "comp"),
+        failures=_events(rows_of("failures"), "failure"),
+    )
+
+
+def _info(context: Context, machine_id: int) -> MachineInfo:
+    found = context.wiring.store.machines_by_id([machine_id]).get(machine_id)
+    if found is None:
+        raise NotFoundError(f"no machine {machine_id}; /api/machines lists those that were scored")
+    return found
+
+
+def _machine(info: MachineInfo, newest: Iterable[MachineRisk]) -> Machine:
+    ordered = sorted(newest, key=lambda risk: (-risk.risk, risk.component))
+    return Machine(
+        machine_id=info.machine_id,
+        model=info.model,
+        age=info.age,
+        sampled_at=time(ordered[0].end) if ordered else None,
+        model_version=ordered[0].model_version if ordered else None,
+        components=[_component(risk) for risk in ordered],
+    )
+
+
+def _component(risk: MachineRisk) -> ComponentRisk:
+    return ComponentRisk(
+        component=risk.component,
+        ts=time(risk.end),
+        risk=risk.risk,
+        threshold=risk.threshold,
+        warns=risk.warns,
+        reasons=[Reason(**each._asdict()) for each in sorted(risk.reasons, key=lambda each: -each.weight)],
+    )
+
+
+def _events(rows: pa.Table, column: str) -> list[MachineEvent]:
+    pairs = zip(rows["datetime"].to_pylist(), rows[column].to_pylist(), strict=True)
+    return [MachineEvent(ts=time(at), what=what) for at, what in sorted(set(pairs))]
+
+
+def _thinned(rows: pa.Table, points: int) -> dict[str, Any]:
+    import numpy as np
+
+    from sensorwatch.downsampling import min_max
+    from sensorwatch.maintenance.fleet import SIGNALS
+
+    # The same hour may have come twice.
+    hours = rows.group_by("datetime").aggregate([(name, "mean") for name in SIGNALS]).sort_by("datetime")
+    columns = {name: hours[f"{name}_mean"].to_numpy() for name in SIGNALS}
+    keep = np.unique(np.concatenate([min_max(values, points // len(SIGNALS)) for values in columns.values()]))
+    return {
+        "readings_in_range": hours.num_rows,
+        "ts": hours["datetime"].to_numpy()[keep].tolist(),
+        "signals": {name: values[keep].tolist() for name, values in columns.items()},
+    }

@@ -1,0 +1,35 @@
+/** What the axes of all charts have alike. */
+import { colour } from "../theme.js";
+
+// Step in seconds from which a format holds, then the label, and what is added where a year, a day or a minute begins.
+const YEAR = "\n{YYYY}";
+const DAY = "\n{D} {MMM}";
+const TIMES = [
+  [31_536_000, "{YYYY}", null, null, null, null, null, null, 1],
+  [2_419_200, "{MMM}", YEAR, null, null, null, null, null, 1],
+  [86_400, "{D} {MMM}", YEAR, null, null, null, null, null, 1],
+  [60, "{HH}:{mm}", `${DAY} {YYYY}`, null, DAY, null, null, null, 1],
+  [1, "{HH}:{mm}:{ss}", `${DAY} {YYYY}`, null, DAY, null, null, null, 1],
+];
+const NARROW = 500;
+
+/**
+ * The axes of a chart over time.
+ * @param {HTMLElement} root the chart's place
+ * @param {(value: number) => string} format of the values
+ */
+export function timeAxes(root, format) {
+  const grid = { stroke: colour("--chart-grid"), width: 1 };
+  const axis = { stroke: colour("--text-soft"), grid, ticks: grid, font: "12px system-ui, sans-serif" };
+  return [
+    { ...axis, space: 90, values: TIMES },
+    { ...axis, size: root.clientWidth < NARROW ? 46 : 64, values: (_, ticks) => ticks.map((tick) => format(tick)) },
+  ];
+}
+
+/** Bounds of values with some space above and below. */
+export function padded(low, high) {
+  if (low === null || high === null) return [0, 1];
+  const space = (high - low) * 0.08 || Math.abs(high) * 0.05 || 1;
+  return [low - space, high + space];
+}
