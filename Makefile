@@ -11,7 +11,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo up test test-browser test-faults test-kills test-quality check check-infra format bench bench-fleet bench-detectors screenshots bench-maintenance clean
+.PHONY: help setup dev demo up test test-browser test-faults test-kills test-quality check check-infra format bench bench-api bench-fleet bench-detectors screenshots bench-maintenance clean
 
 help:  ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ bench: dev $(VENV)/.installed-bench  ## Measure the stages beside other ways to 
 SENSORS ?= 1000 10000 100000
 bench-fleet: setup  ## Train and score fleets of up to 100,000 sensors on the local Batch service.
 	$(BIN)/python -m bench.fleet --sensors $(SENSORS)
+
+bench-api: setup  ## Measure the API over 100,000 sensors and a million anomalies, for minutes.
+	$(BIN)/python -m bench.bench_api
 
 bench-detectors: setup  ## Measure how good each detector is on the synthetic benchmark.
 	$(BIN)/python -m bench.quality

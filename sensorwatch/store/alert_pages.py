@@ -79,7 +79,10 @@ class AlertPagesPart(LifecyclePart):
             return query
         named = sa.select(sensors.c.SensorId).where(*sensor_names(device, tag))
         few = list(connection.execute(named.limit(_FEW_SENSORS + 1)).scalars())
-        return query.where(sensor_id.in_(few if len(few) <= _FEW_SENSORS else named))
+        if len(few) <= _FEW_SENSORS:
+            return query.where(sensor_id.in_(few))
+        # Not IN, for which SQLite would gather the rows of all these sensors and sort them.
+        return query.where(named.where(sensors.c.SensorId == sensor_id).exists())
 
     def incident_page(self, is_open: bool | None, limit: int, after: EndKey | None = None) -> list[Incident]:
         """Return incidents, newest first."""

@@ -28,7 +28,7 @@ _LOOKED_UP = 10**_DIGITS
 """Ends that one statement looks up."""
 
 _MOST_ENDS = 4_000_000
-_SMALL_SHARD = 8
+_SMALL_SHARD = 12
 """Up to so many sensors, reading all of a shard's windows takes less than looking up one sensor's."""
 
 
@@ -96,11 +96,12 @@ class SensorHistoryPart(WindowPart):
 def _at(query: sa.Select[Any], dialect: str, first: int, count: int, step: int) -> sa.Select[Any]:
     """Return the query at ``count`` ends from ``first`` on, ``step`` seconds apart."""
     digit = sa.union_all(*(sa.select(sa.literal_column(str(n)).label("N")) for n in range(10))).cte("Digits")
-    places = [digit.alias(f"D{place}") for place in range(len(str(count - 1)))]
+    # The highest place first: the last one changes fastest, so ends are looked up in their order.
+    places = [digit.alias(f"D{place}") for place in reversed(range(len(str(count - 1))))]
     number: sa.ColumnElement[int] = places[0].c.N
     crossed: sa.FromClause = places[0]
-    for place, digits in enumerate(places[1:], 1):
-        number = number + digits.c.N * sa.literal_column(str(10**place), sa.Integer)
+    for digits in places[1:]:
+        number = number * 10 + digits.c.N
         crossed = crossed.join(digits, sa.literal_column("1") == sa.literal_column("1"))
     # The limit takes nothing away: it keeps SQLite from taking the query apart and reading the whole shard.
     numbers = (
