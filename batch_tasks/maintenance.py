@@ -9,7 +9,8 @@ import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from batch_tasks.arguments import parse_task, run_task
+from batch_tasks.arguments import parse_task, run_task, task_wiring
+from sensorwatch.wiring.observed import observed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,17 +40,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _train(task: TaskSpec) -> MachineTraining:
-    from sensorwatch.wiring import wiring
-
-    return wiring().machines.train(task.start, task.end)
+    machines = task_wiring().machines
+    with observed(task):
+        return machines.train(task.start, task.end)
 
 
 def _score(task: TaskSpec) -> MachineScoring:
-    from sensorwatch.wiring import wiring
-
-    machines = wiring().machines
+    machines = task_wiring().machines
     days = machines.adapters.settings.maintenance_rescore_days
-    return machines.score(task.shard, task.start or task.end - timedelta(days=days), task.end)
+    with observed(task):
+        return machines.score(task.shard, task.start or task.end - timedelta(days=days), task.end)
 
 
 if __name__ == "__main__":

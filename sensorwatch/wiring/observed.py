@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sensorwatch.steps.sweep import Sweep
     from sensorwatch.steps.train import TrainingStore, TrainSummary
 
-__all__ = ["Wiring"]
+__all__ = ["Wiring", "observed"]
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class Wiring(Steps):
         training_seconds: int | None = None,
     ) -> TrainSummary:
         """Train a shard's sensors as the settings say; what is given stands in for theirs."""
-        with _task(task) as current:
+        with observed(task) as current:
             summary = super().train(
                 task, store=store, registry=registry, detector=detector, training_seconds=training_seconds
             )
@@ -90,7 +90,7 @@ class Wiring(Steps):
         predictions: PredictionWriter | None = None,
     ) -> ScoreSummary:
         """Score a shard's windows; what is given stands in for the settings'."""
-        with _task(task) as current:
+        with observed(task) as current:
             summary = super().score(task, store=store, registry=registry, predictions=predictions)
             if summary.version is not None:
                 made_at = datetime.strptime(summary.version.partition("-")[0], _VERSION_TIME).replace(tzinfo=UTC)
@@ -146,8 +146,11 @@ def _note(current: Span, counts: IngestCounts | ServingCounts) -> None:
 
 
 @contextmanager
-def _task(task: TaskSpec) -> Iterator[Span]:
-    """Observe a task; the windows it works on are ``after < end <= until``, in seconds since 1970-01-01T00:00:00Z."""
+def observed(task: TaskSpec) -> Iterator[Span]:
+    """Observe a task that is worked on inside.
+
+    Its windows are ``after < end <= until``, in seconds since 1970-01-01T00:00:00Z.
+    """
     attributes: dict[str, str | int] = {
         "sensorwatch.run": task.run_id,
         "sensorwatch.shard": task.shard,
