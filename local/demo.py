@@ -94,7 +94,6 @@ def run_demo(app: Path, template: Path, data: Path, report_file: Path) -> int:
             stack.start()
         demo = _Demo(console, stack, data / "ground-truth.ndjson", stages)
         report = demo.run()
-        differing, way = demo.differences(report), demo.way_of_a_reading()
     except SensorwatchError as exc:
         console.print(f"[red]The demo failed:[/red] {exc}\nThe servers' logs are in {data / 'logs'}")
         return 1
@@ -102,9 +101,9 @@ def run_demo(app: Path, template: Path, data: Path, report_file: Path) -> int:
         stack.stop()
     report_file.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
     console.print(report.as_table())
-    console.print(way_of_a_reading(way))
-    problems = [*report.problems(), *differing]
-    if not differing:
+    console.print(way_of_a_reading(demo.way))
+    problems = [*report.problems(), *demo.differing]
+    if not demo.differing:
         console.print("The metrics that the processes published add up to this report.")
     for problem in problems:
         console.print(f"[red]Not as it should be:[/red] {problem}")
@@ -123,6 +122,8 @@ class _Demo:
         self._stages = stages
         self._fleet = Fleet(seed=_SEED)
         self._sent = 0
+        self.differing: list[str] = []
+        self.way: list[Step] = []
 
     def run(self) -> DemoReport:
         """Go through the stages and return what they found.
@@ -148,6 +149,8 @@ class _Demo:
             scored = self._run("score")
             self._wait(lambda: not self._wiring.store.pending_notifications(), "the notifications to be delivered")
         report = self._report(injected, [trained, scored])
+        # What follows goes on while it is looked at, and is not in these figures.
+        self.differing, self.way = self._differences(report), self._way_of_a_reading()
         with self._stage("score in real time, and swap the models meanwhile"):
             self._console.print("    readings of now are sent one by one, each far off")
             live = run_live(self._stack, self._wait, lambda: self._run("train"))
@@ -208,7 +211,7 @@ class _Demo:
             stages=self._stages,
         )
 
-    def differences(self, report: DemoReport) -> list[str]:
+    def _differences(self, report: DemoReport) -> list[str]:
         """Return where the metrics do not add up to the report, once every process has written its last ones."""
         deadline = time.monotonic() + _METRICS_LIMIT_SECONDS
         while True:
@@ -218,7 +221,7 @@ class _Demo:
                 return found
             time.sleep(_POLL_SECONDS)
 
-    def way_of_a_reading(self) -> list[Step]:
+    def _way_of_a_reading(self) -> list[Step]:
         """Return the steps of the reading that opened the newest alert; none where there is no alert."""
         alerts = self._wiring.store.alerts(limit=1)
         if not alerts:
