@@ -209,7 +209,7 @@ def test_a_sink_that_hangs_does_not_hold_the_run_and_what_it_does_later_counts(
     store: SqlStore, outbox: MakeOutbox, clock: Clock
 ) -> None:
     hanging, well = HangingSink("hanging"), MemorySink("well")
-    rules = DeliveryRules(timeout_seconds=1, run_seconds=0.3)
+    rules = DeliveryRules(timeout_seconds=1, run_seconds=1.5)
     box = outbox(hanging, well, rules=rules)
     key = alert(store, 0)
     assert box.deliver() == 1
@@ -229,7 +229,7 @@ def test_a_sink_that_hangs_takes_few_threads_however_often_it_is_tried(
     store: SqlStore, outbox: MakeOutbox, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     hanging = HangingSink("hanging")
-    box = outbox(hanging, rules=DeliveryRules(timeout_seconds=1, run_seconds=0.05))
+    box = outbox(hanging, rules=DeliveryRules(timeout_seconds=1, run_seconds=0.4))
     keys = {alert(store, number) for number in range(5)}
     for _ in range(5):
         box.deliver()
