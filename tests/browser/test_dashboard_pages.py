@@ -55,8 +55,7 @@ def settled(page: Page) -> None:
     """Wait until everything that the page loads at first is there."""
     page.locator("main h1").wait_for()
     expect(page.get_by_text("Loading…")).to_have_count(0)
-    if page.locator(".chart").count():
-        page.locator(".chart[data-points]").wait_for()
+    expect(page.locator(".chart:not([data-points])")).to_have_count(0, timeout=30_000)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
