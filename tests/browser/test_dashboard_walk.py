@@ -155,7 +155,8 @@ def test_names_are_shown_and_never_run(open_page: OpenPage) -> None:
     page = open_page("#/")
     name = f"{HOSTILE} / temperature"
     expect(page.get_by_role("rowheader", name=HOSTILE)).to_be_visible()
-    for address in ("#/sensors", "#/alerts?state=all", "#/"):
+    # The overview lists the newest alerts only, which this one need not be among.
+    for address in ("#/sensors", "#/alerts?state=all"):
         page.goto(f"/{address}")
         expect(page.get_by_role("link", name=name, exact=True).first).to_be_visible()
     page.get_by_role("link", name=name, exact=True).first.click()

@@ -61,7 +61,7 @@ function tiles({ sensors, alerts, ingest, runs }) {
   const severe = (alerts.severities.critical ?? 0) + (alerts.severities.high ?? 0);
   return html`<dl class="tiles">
     ${tile("Sensors", count(sensors.total), html`${count(sensors.states.ready ?? 0)} ready`)}
-    ${tile("Open alerts", count(alerts.states.open ?? 0), html`${count(severe)} high or critical`)}
+    ${tile("Open alerts", count(alerts.states.open ?? 0), html`${count(severe)} unresolved are high or critical`)}
     ${tile("Readings a second", number(ingest.readings_per_second), html`${count(ingest.accepted)} accepted in all`)}
     ${tile("Ingest lag", duration(ingest.watermark_lag_seconds), "behind the newest reading's time")}
     ${tile("Not accepted", count(ingest.late + ingest.invalid), html`${count(ingest.late)} late, ${count(ingest.invalid)} invalid`)}
