@@ -11,7 +11,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo up test test-browser test-faults test-kills test-quality check check-infra format bench bench-api bench-fleet bench-detectors screenshots bench-maintenance clean
+.PHONY: help setup dev demo up test test-browser test-faults test-kills test-serving test-quality check check-infra format bench bench-api bench-fleet bench-detectors screenshots bench-maintenance clean
 
 help:  ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ test-faults: dev  ## Kill host and broker again and again under load, and accoun
 
 test-kills: dev  ## Kill tasks at random moments and compare with tasks that were left alone.
 	$(PYTEST) -m slow tests/wire/test_task_kills.py
+
+test-serving: dev  ## Score a thousand readings a second in real time, for five minutes.
+	$(PYTEST) -s tests/flow/test_real_time_soak.py
 
 test-quality: dev  ## Hold the automatic choice against every other detector on the whole synthetic benchmark.
 	$(PYTEST) -m slow tests/unit/test_detector_quality.py
