@@ -129,7 +129,7 @@ def _summary(params: Mapping[str, Any] | None) -> str:
     for name, value in params.items():
         if name == "specification":
             parts.append(_asked(value))
-        elif name == "weights":
+        elif name == "weights" and isinstance(value, dict):
             parts.append(_members(value, params.get("precision") or {}))
         elif isinstance(value, int):
             parts.append(f"{name.replace('_', ' ')} {value}")

@@ -92,7 +92,8 @@ class Wiring(Steps):
         """Score a shard's windows; what is given stands in for the settings'."""
         with observed(task) as current:
             summary = super().score(task, store=store, registry=registry, predictions=predictions)
-            if summary.version is not None:
+            # Models of a backtest are in memory: they have no age.
+            if registry is None and summary.version is not None:
                 made_at = datetime.strptime(summary.version.partition("-")[0], _VERSION_TIME).replace(tzinfo=UTC)
                 metrics.MODEL_AGE.record(max(0.0, (self.clock() - made_at).total_seconds()))
             current.set_attributes(

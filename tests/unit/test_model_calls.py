@@ -73,8 +73,17 @@ def test_a_model_that_comes_back_is_called_again() -> None:
     late: list[str] = []
     threads: ModelThreads[float] = ModelThreads(4, lambda key, seconds: late.append(key))
     with hanging() as stuck:
-        for _ in range(OVERDUE_CALLS):
-            threads.start([("model", stuck)]).wait(after(0.0))
+        began: list[int] = []
+
+        def hang() -> float:
+            began.append(1)
+            return stuck()
+
+        for number in range(OVERDUE_CALLS):
+            calls = threads.start([("model", hang)])
+            # One that has not begun when it is left behind never hangs.
+            wait_until(lambda wanted=number + 1: len(began) == wanted, "the call to begin")
+            calls.wait(after(0.0))
         refused = threads.start([("model", lambda: 1.0)])
         refused.wait(after(LONG))
         assert refused.calls[0].late
