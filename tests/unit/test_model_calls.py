@@ -32,6 +32,10 @@ def hanging() -> Iterator[Callable[[], float]]:
         release.set()
 
 
+def has_length(items: list[int], length: int) -> bool:
+    return len(items) == length
+
+
 def after(seconds: float) -> float:
     return time.perf_counter() + seconds
 
@@ -82,7 +86,7 @@ def test_a_model_that_comes_back_is_called_again() -> None:
         for number in range(OVERDUE_CALLS):
             calls = threads.start([("model", hang)])
             # One that has not begun when it is left behind never hangs.
-            wait_until(lambda wanted=number + 1: len(began) == wanted, "the call to begin")
+            wait_until(partial(has_length, began, number + 1), "the call to begin")
             calls.wait(after(0.0))
         refused = threads.start([("model", lambda: 1.0)])
         refused.wait(after(LONG))
