@@ -12,7 +12,7 @@ from dashboard_data import FLAGS, FRESH, HISTORY, LATE_DEVICE, OpenPage, faults,
 from flow_steps import END, fire_and_wait, send, wait_until_ingested
 from local_stack import ROOT, settings_file
 from machine_data import add_machines
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from local.npm import install
 from local.stack import Stack
@@ -59,6 +59,8 @@ def chromium() -> Iterator[Browser]:
     executable = shutil.which("chromium")
     if executable is None:
         pytest.skip("there is no Chromium on the PATH; on Debian `apt-get install chromium` brings it")
+    # A limit for what hangs: pages wait for their data, and the machine may be busy.
+    expect.set_options(timeout=30_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
         yield browser
