@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sensorwatch.readings import TICKS_PER_SECOND, time_of
 from sensorwatch.records import IngestCounts, Partition, RawEvent
-from sensorwatch.steps.ingest import Ingest
+from sensorwatch.steps.ingest import NEVER_LATE_SECONDS, Ingest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ImportedReadings", "import_readings"]
 
-_NEVER_LATE_SECONDS = 1 << 40
 _READINGS_PER_EVENT = 500
 _EVENTS_PER_BATCH = 100
 
@@ -57,7 +56,7 @@ def import_readings(
     """
     patient = replace(
         rules,
-        lateness_seconds=_NEVER_LATE_SECONDS,
+        lateness_seconds=NEVER_LATE_SECONDS,
         late_policy="update",
         readings=replace(rules.readings, window_time="event"),
     )

@@ -31,9 +31,12 @@ if TYPE_CHECKING:
     from sensorwatch.records import Partition, RawEvent
     from sensorwatch.settings import Settings
 
-__all__ = ["Ingest", "IngestRules", "ingest"]
+__all__ = ["NEVER_LATE_SECONDS", "Ingest", "IngestRules", "ingest"]
 
 logger = logging.getLogger(__name__)
+
+NEVER_LATE_SECONDS = 10**12
+"""Beyond any difference of two times: with this lateness nothing is late."""
 
 _Key = tuple[str, str]
 _TRIES = 5

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from sensorwatch.errors import ConflictError
 from sensorwatch.readings import element_at
 from sensorwatch.records import REPLAY_PREFIX, IngestCounts, RawEvent
-from sensorwatch.steps.ingest import Ingest
+from sensorwatch.steps.ingest import NEVER_LATE_SECONDS, Ingest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,8 +37,6 @@ _MAX_LETTERS = 10_000
 _MAX_BYTES = 32 * 1024 * 1024
 _BATCH_EVENTS = 1_000
 _TRIES = 10
-# Beyond any difference of two times.
-_NEVER_LATE_SECONDS = 10**12
 # The body was refused before it was taken apart: all of it is the letter's.
 _WHOLE_BODY = "too-large"
 
@@ -180,7 +178,7 @@ class _DayReplay:
             accept_late: Ingest(
                 store,
                 dead_letters,
-                replace(rules, lateness_seconds=_NEVER_LATE_SECONDS) if accept_late else rules,
+                replace(rules, lateness_seconds=NEVER_LATE_SECONDS) if accept_late else rules,
             )
             for accept_late in (False, True)
         }
