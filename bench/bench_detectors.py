@@ -13,19 +13,19 @@ from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
-import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from bench.measure import Result, Size, compare, print_line, show
 from sensorwatch.calibration import calibrate
-from sensorwatch.detectors import Detector, Series, after, detector
+from sensorwatch.detectors import Series, detector, follow
 
 WINDOWS, LONG, SCORED = 720, 20_000, 12
 QUICK = Size(readings=20 * WINDOWS, rounds=1)
 FULL = Size(readings=1_000 * WINDOWS, rounds=5)
 
 FAST = ("range", "ewma")
-MEMBERS = (*FAST, "ar_season", "pca_maha", "shift", "kmeans")
+MEMBERS = (*FAST, "ar_season", "pca_maha", "shift", "kmeans", "variation")
+AUTO = "auto"
 WINDOW_SECONDS = 300
 LAGS, PATTERN = 16, 96
 
@@ -77,7 +77,7 @@ def _fit(sensors: int, windows: int, rounds: int) -> dict[str, object]:
         total += 1000 / found[1].median
         results += found
     show(f"Fitting on {windows:,} windows a sensor", results, "sensors/CPU-s", MEMBERS[0])
-    print_line(f"all six fitted and calibrated on {windows:,} windows: {total:.2f} ms a sensor")
+    print_line(f"all seven fitted and calibrated on {windows:,} windows: {total:.2f} ms a sensor")
     figures |= {result.name: result.as_json() for result in results}
     return {f"fit_{windows}": figures, f"fit_{windows}_ms_a_sensor": round(total, 2)}
 
@@ -93,29 +93,22 @@ def _score(sensors: int, rounds: int) -> dict[str, object]:
     trained, new = series_of(values[:, :WINDOWS]), series_of(values[:, WINDOWS:], WINDOWS)
     figures: dict[str, object] = {}
     results: list[Result] = []
-    milliseconds = size = 0.0
-    for name in MEMBERS:
+    for name in (*MEMBERS, AUTO):
         chosen = detector(name)
         params = chosen.fit(trained).params
-        size += params.nbytes / sensors
-        work = partial(_scored, chosen, params, new)
+        work = partial(follow, chosen, params, new)
         work()
-        (result,) = compare({name: work}, sensors, rounds * 3)
-        milliseconds += 1000 / result.median
-        results.append(result)
+        results += compare({name: work}, sensors, rounds * 3)
+    # The last one is `auto`.
+    milliseconds, size = 1000 / results[-1].median, params.nbytes / sensors
     show(f"Scoring {SCORED} new windows a sensor, memory included", results, "sensors/CPU-s", MEMBERS[0])
-    print_line(f"all six: {milliseconds:.3f} ms and {size / 1000:.1f} kB a sensor")
+    print_line(f"{AUTO}: {milliseconds:.3f} ms and {size / 1000:.1f} kB a sensor")
     figures |= {result.name: result.as_json() for result in results}
     return {
         f"score_{SCORED}": figures,
         f"score_{SCORED}_ms_a_sensor": round(milliseconds, 3),
         "bytes_a_sensor": round(size),
     }
-
-
-def _scored(chosen: Detector, params: pa.StructArray, new: Series) -> None:
-    chosen.score(params, new)
-    after(chosen, params, new)
 
 
 def _peers(rounds: int) -> dict[str, object]:

@@ -6,12 +6,13 @@ from sensorwatch.detectors.base import (
     Expected,
     Expecting,
     Fitted,
+    Followed,
     Remembering,
     Series,
     Supervised,
-    after,
     anomalous,
     calibration_of,
+    follow,
 )
 from sensorwatch.detectors.registry import detector, detectors
 
@@ -21,12 +22,13 @@ __all__ = [
     "Expected",
     "Expecting",
     "Fitted",
+    "Followed",
     "Remembering",
     "Series",
     "Supervised",
-    "after",
     "anomalous",
     "calibration_of",
     "detector",
     "detectors",
+    "follow",
 ]

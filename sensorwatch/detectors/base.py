@@ -5,15 +5,15 @@ A detector gives raw scores only; :mod:`sensorwatch.calibration` turns them into
 **Memory.** Some detectors judge a window by those before it. What they need of these is a part of a sensor's
 parameters, the field ``memory``, and says how far it goes (``as_of``). Windows after that continue from it; a series
 that begins at or before it is scored as if nothing had come before it, and its first windows may then have no score. So
-a model that was just fitted goes on where its training ended, and scoring window by window, with :func:`after` in
-between, gives the scores of scoring all at once. Memories are in the sensors' own units and do not depend on what else
-was fitted: a new model of the same detector can go on with the memory of the former.
+a model that was just fitted goes on where its training ended, and scoring window by window with :func:`follow` gives
+the scores of scoring all at once. Memories are in the sensors' own units and do not depend on what else was fitted: a
+new model of the same detector can go on with the memory of the former.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -33,12 +33,13 @@ __all__ = [
     "Expected",
     "Expecting",
     "Fitted",
+    "Followed",
     "Remembering",
     "Series",
     "Supervised",
-    "after",
     "anomalous",
     "calibration_of",
+    "follow",
     "memory_times",
     "with_memory",
 ]
@@ -211,12 +212,27 @@ class Supervised(Protocol):
     learns_from_labels: Literal[True]
 
 
+class Followed(NamedTuple):
+    """What going through a series gave.
+
+    Attributes
+    ----------
+    raw
+        Raw scores, as :meth:`Detector.score` returns them, shape ``(n_values,)``.
+    memory
+        Memories after the series, shape ``(n_sensors,)``; those of sensors without windows as they were.
+    """
+
+    raw: npt.NDArray[np.float64]
+    memory: pa.StructArray
+
+
 @runtime_checkable
 class Remembering(Protocol):
     """A detector that judges a window by those before it."""
 
-    def advance(self, params: pa.StructArray, series: Series) -> pa.StructArray:
-        """Return the memories after the series, one per sensor; those of sensors without windows as they were."""
+    def follow(self, params: pa.StructArray, series: Series) -> Followed:
+        """Return the scores of a series and the memories after it, in one pass."""
         ...
 
 
@@ -289,11 +305,14 @@ def calibration_of(detector: Detector, raw: npt.NDArray[np.float64], offsets: np
     return calibrate(raw, offsets, detector.threshold)
 
 
-def after(detector: Detector, params: pa.StructArray, series: Series) -> pa.StructArray:
-    """Return the parameters with which scoring goes on after the series; the same for a detector without memory."""
-    if isinstance(detector, Remembering):
-        return with_memory(params, detector.advance(params, series))
-    return params
+def follow(
+    detector: Detector, params: pa.StructArray, series: Series
+) -> tuple[npt.NDArray[np.float64], pa.StructArray]:
+    """Return raw scores, and the parameters with which scoring goes on; the same for a detector without memory."""
+    if not isinstance(detector, Remembering):
+        return detector.score(params, series), params
+    raw, memory = detector.follow(params, series)
+    return raw, with_memory(params, memory)
 
 
 def with_memory(params: pa.StructArray, memory: pa.StructArray) -> pa.StructArray:

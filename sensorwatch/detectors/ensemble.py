@@ -30,7 +30,7 @@ import pyarrow.compute as pc
 
 from sensorwatch.calibration import ANOMALOUS_RARITY, Calibration, calibrate
 from sensorwatch.detectors.adaptation import Adaptation, Usual, adapt
-from sensorwatch.detectors.base import Fitted, Series, after, memory_times
+from sensorwatch.detectors.base import Fitted, Followed, Series, follow, memory_times
 from sensorwatch.detectors.ensemble_params import EnsembleParams
 from sensorwatch.detectors.injection import average_precisions, inject
 
@@ -134,20 +134,23 @@ class Ensemble:
 
     def score(self, params: pa.StructArray, series: Series) -> Floats:
         """Return rarities; see :meth:`~sensorwatch.detectors.base.Detector.score`."""
-        return self._follow(params, series)[0]
+        return self._adapted(params, series, self.member_rarities(params, series))[0]
 
-    def advance(self, params: pa.StructArray, series: Series) -> pa.StructArray:
-        """Return the memories; see :meth:`~sensorwatch.detectors.base.Remembering.advance`."""
-        _, adaptation = self._follow(params, series)
+    def follow(self, params: pa.StructArray, series: Series) -> Followed:
+        """Return rarities and memories; see :meth:`~sensorwatch.detectors.base.Remembering.follow`."""
         finite = series.finite()
         as_of = memory_times(params)
         filled = np.flatnonzero(finite.lengths)
         as_of[filled] = finite.times[finite.offsets[filled + 1] - 1]
-        members = self._params.members(params)
-        advanced = {name: after(self._candidates[name], each, series) for name, each in members.items()}
+        found = {
+            name: follow(self._candidates[name], each, series) for name, each in self._params.members(params).items()
+        }
+        rarities = _rarities({name: raw for name, (raw, _) in found.items()}, self._params.tails(params), series)
+        score, adaptation = self._adapted(params, series, rarities)
         # A memory from before the series, of a sensor that it says nothing of, stays as it is.
         kept = Adaptation.unpack(self._params.adaptation(params))
-        return self._params.memory(params, advanced, adaptation.where(finite.lengths > 0, kept), as_of)
+        advanced = {name: each for name, (_, each) in found.items()}
+        return Followed(score, self._params.memory(params, advanced, adaptation.where(finite.lengths > 0, kept), as_of))
 
     def member_rarities(self, params: pa.StructArray, series: Series) -> dict[str, Floats]:
         """Return how rare each member finds each window by training, shape ``(n_values,)``; NaN where it can't say."""
@@ -163,8 +166,11 @@ class Ensemble:
         """Return NaN: more than the value counts; see :meth:`~sensorwatch.detectors.base.Detector.expected_range`."""
         return np.full(len(params), np.nan), np.full(len(params), np.nan)
 
-    def _follow(self, params: pa.StructArray, series: Series) -> tuple[Floats, Adaptation]:
-        by_training = _mean(self.member_rarities(params, series), self.weights(params), series)
+    def _adapted(
+        self, params: pa.StructArray, series: Series, rarities: Mapping[str, Floats]
+    ) -> tuple[Floats, Adaptation]:
+        """Return the ensemble's rarities from its members', and what is usual after the series."""
+        by_training = _mean(rarities, self.weights(params), series)
         usual, trained_until = self._params.usual(params), self._params.trained_until(params)
         begin = np.full(series.n_sensors, np.iinfo(np.int64).max)
         filled = np.flatnonzero(series.lengths)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors.base import MEMORY, Expected, Fitted, Series, memory_times
+from sensorwatch.detectors.base import MEMORY, Expected, Fitted, Followed, Series, memory_times
 from sensorwatch.detectors.kernel_decision import CONSTANT
 from sensorwatch.detectors.summary import Summary
 
@@ -78,22 +78,15 @@ class Ewma:
 
     def score(self, params: pa.StructArray, series: Series) -> Floats:
         """Return distances from the level; see :meth:`~sensorwatch.detectors.base.Detector.score`."""
-        raw = np.full(len(series.values), np.nan)
-        with np.errstate(all="ignore"):
-            distance = np.abs(_followed(params, series)[1].distance)
-        distance[distance < _LEAST_SCORE] = 0.0
-        raw[np.isfinite(series.values)] = np.minimum(distance, _LARGEST)
-        fitted = np.repeat(params.is_valid().to_numpy(zero_copy_only=False), series.lengths)
-        raw[np.isinf(series.values) & fitted] = np.inf
-        return raw
+        return _distances(params, series, _followed(params, series)[1])
 
-    def advance(self, params: pa.StructArray, series: Series) -> pa.StructArray:
-        """Return level and variance after the series; see :meth:`~sensorwatch.detectors.base.Remembering.advance`."""
-        with np.errstate(all="ignore"):
-            finite, run = _followed(params, series)
+    def follow(self, params: pa.StructArray, series: Series) -> Followed:
+        """Return scores, and level and variance; see :meth:`~sensorwatch.detectors.base.Remembering.follow`."""
+        finite, run = _followed(params, series)
         as_of = np.where(finite.lengths > 0, _last_times(finite), memory_times(params))
         fitted = params.is_valid().to_numpy(zero_copy_only=False)
-        return _packed_memory(as_of, run.last_level, run.last_variance, fitted)
+        memory = _packed_memory(as_of, run.last_level, run.last_variance, fitted)
+        return Followed(_distances(params, series, run), memory)
 
     def expected(self, params: pa.StructArray, series: Series, threshold: Floats) -> Expected:
         """Return level and band; see :meth:`~sensorwatch.detectors.base.Expecting.expected`."""
@@ -154,7 +147,23 @@ def _followed(params: pa.StructArray, series: Series, *, deviations: bool = Fals
     goes_on = begins > memory_times(params)
     start = _Start(np.where(goes_on, level, center), np.where(goes_on, variance, scale * scale), scale)
     finite = series.finite()
-    return finite, _run(start, finite, deviations=deviations)
+    with np.errstate(all="ignore"):
+        return finite, _run(start, finite, deviations=deviations)
+
+
+def _distances(params: pa.StructArray, series: Series, run: _Run) -> Floats:
+    """Return the raw scores that a run over the finite values of a series gave; changes the run."""
+    distance = np.abs(run.distance, out=run.distance)
+    distance[distance < _LEAST_SCORE] = 0.0
+    np.minimum(distance, _LARGEST, out=distance)
+    finite = np.isfinite(series.values)
+    if finite.all():
+        return distance
+    raw = np.full(len(series.values), np.nan)
+    raw[finite] = distance
+    fitted = np.repeat(params.is_valid().to_numpy(zero_copy_only=False), series.lengths)
+    raw[np.isinf(series.values) & fitted] = np.inf
+    return raw
 
 
 def _run(start: _Start, series: Series, *, deviations: bool = False) -> _Run:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors.lagged import Lagged
+from sensorwatch.detectors.lagged import Lagged, pasts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +60,7 @@ class KMeans(Lagged):
     def nearest_patterns(self, params: pa.StructArray, series: Series) -> Floats:
         """Return the nearest centres; see :meth:`~sensorwatch.detectors.base.Comparing.nearest_patterns`."""
         nearest = np.full((len(series.values), self.size), np.nan)
-        for row, place, found in self._found(params, series):
+        for row, place, found in self._found(series, pasts(params, series)):
             nearest[place] = row["center"] + row["scale"] * self._nearest(row, found)
         return nearest
 

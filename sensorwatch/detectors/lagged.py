@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors.base import MEMORY, Expected, Fitted, Series
+from sensorwatch.detectors.base import MEMORY, Expected, Fitted, Followed, Series
 from sensorwatch.detectors.lags import median_step, patterns
 from sensorwatch.detectors.robust import center_and_scale
 from sensorwatch.detectors.rows import ParameterRows
@@ -20,7 +20,7 @@ from sensorwatch.detectors.summary import Summary
 from sensorwatch.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import numpy.typing as npt
 
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     _Expect = Callable[[Mapping[str, Any], Floats, Floats], tuple[Floats, Floats]]
     """From parameters, patterns and limits of raw scores to the expected last values, and how far off they may lie."""
 
-__all__ = ["Lagged", "Past"]
+    _RowAndPast = tuple[dict[str, Any] | None, "Past"]
+
+__all__ = ["Lagged", "Past", "pasts"]
 
 _LARGEST = 1e6
 """Scaled values are cut here: products of them stay numbers."""
@@ -129,8 +131,19 @@ class Lagged(ABC):
 
     def score(self, params: pa.StructArray, series: Series) -> Floats:
         """Return the statistics; see :meth:`~sensorwatch.detectors.base.Detector.score`."""
+        return self._scores(params, series, pasts(params, series))
+
+    def follow(self, params: pa.StructArray, series: Series) -> Followed:
+        """Return scores and memories; see :meth:`~sensorwatch.detectors.base.Remembering.follow`."""
+        own = list(pasts(params, series))
+        memories = [
+            None if row is None else _remembered(past, self.size) if past.new else row[MEMORY] for row, past in own
+        ]
+        return Followed(self._scores(params, series, own), pa.array(memories, _MEMORY))
+
+    def _scores(self, params: pa.StructArray, series: Series, known: Iterable[_RowAndPast]) -> Floats:
         raw = np.full(len(series.values), np.nan)
-        for row, place, found in self._found(params, series):
+        for row, place, found in self._found(series, known):
             raw[place] = self._measure(row, found)
         raw[raw < _LEAST_SCORE] = 0.0
         fitted = np.repeat(params.is_valid().to_numpy(zero_copy_only=False), series.lengths)
@@ -140,7 +153,7 @@ class Lagged(ABC):
     def _expected(self, params: pa.StructArray, series: Series, threshold: Floats, expect: _Expect) -> Expected:
         columns = np.full((3, len(series.values)), np.nan)
         limits = np.repeat(threshold, series.lengths)
-        for row, place, found in self._found(params, series):
+        for row, place, found in self._found(series, pasts(params, series)):
             value, reach = expect(row, found, limits[place])
             own = Past(series.times[place], series.values[place], len(place))
             value = self._base(row, own) + row["scale"] * value
@@ -148,21 +161,15 @@ class Lagged(ABC):
             columns[:, place] = value, value - reach, value + reach
         return Expected(*columns)
 
-    def advance(self, params: pa.StructArray, series: Series) -> pa.StructArray:
-        """Return the memories after the series; see :meth:`~sensorwatch.detectors.base.Remembering.advance`."""
-        memories = [
-            None if row is None else _remembered(past, self.size) if past.new else row[MEMORY]
-            for row, past in _pasts(params, series)
-        ]
-        return pa.array(memories, _MEMORY)
-
     def expected_range(self, params: pa.StructArray) -> tuple[Floats, Floats]:
         """Return NaN, as it depends on the windows before; see :meth:`~sensorwatch.detectors.base.Detector`."""
         return np.full(len(params), np.nan), np.full(len(params), np.nan)
 
-    def _found(self, params: pa.StructArray, series: Series) -> Iterator[tuple[dict[str, Any], Integers, Floats]]:
+    def _found(
+        self, series: Series, past_windows: Iterable[_RowAndPast]
+    ) -> Iterator[tuple[dict[str, Any], Integers, Floats]]:
         """Yield parameters, places in the series, and the patterns that end there, a part of a sensor at a time."""
-        for i, (row, past) in enumerate(_pasts(params, series)):
+        for i, (row, past) in enumerate(past_windows):
             if row is None or not past.new:
                 continue
             own = slice(int(series.offsets[i]), int(series.offsets[i + 1]))
@@ -176,7 +183,7 @@ class Lagged(ABC):
                 yield row, finite[found.window[part] - known], np.ascontiguousarray(found.values[part])
 
 
-def _pasts(params: pa.StructArray, series: Series) -> Iterator[tuple[dict[str, Any] | None, Past]]:
+def pasts(params: pa.StructArray, series: Series) -> Iterator[_RowAndPast]:
     """Yield every sensor's parameters and its windows, behind those of its memory where they go on from there."""
     for i, row in enumerate(ParameterRows(params)):
         own = slice(int(series.offsets[i]), int(series.offsets[i + 1]))

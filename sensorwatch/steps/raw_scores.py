@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors import Expecting, Series, detector
+from sensorwatch.detectors import Expecting, Remembering, Series, detector
 from sensorwatch.shards import detectors_in, params_column
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Flags = npt.NDArray[np.bool_]
     Integers = npt.NDArray[np.int64]
 
-__all__ = ["ModelWindows", "RawScores", "raw_scores"]
+__all__ = ["ModelWindows", "MovedMemories", "RawScores", "raw_scores"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,21 @@ class RawScores:
     def put(self, at: Flags | Integers, others: RawScores) -> None:
         """Write those of some windows in place of what is there."""
         self.raw[at], self.low[at], self.high[at] = others.raw, others.low, others.high
+
+
+class MovedMemories(NamedTuple):
+    """What models remember after windows were scored.
+
+    Attributes
+    ----------
+    rows
+        Positions of the models, each once, ascending.
+    memories
+        One for each of them.
+    """
+
+    rows: Integers
+    memories: pa.StructArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +116,14 @@ class ModelWindows:
         return cls(detector(name, policy=policy), params, chosen, rows, series)
 
 
-def raw_scores(models: pa.Table, model: Integers, windows: WindowColumns, policy: EstimatorPolicy | None) -> RawScores:
-    """Return the raw scores of windows; the arguments are those of :meth:`ModelWindows.of`."""
+def raw_scores(
+    models: pa.Table, model: Integers, windows: WindowColumns, policy: EstimatorPolicy | None
+) -> tuple[RawScores, dict[str, MovedMemories]]:
+    """Return the raw scores of windows, and the memories after them of each detector that has any.
+
+    The arguments are those of :meth:`ModelWindows.of`.
+    """
+    moved: dict[str, MovedMemories] = {}
     found = RawScores(*np.full((3, len(model)), np.nan))
     limits = np.asarray(models["threshold"].to_numpy(), np.float64)
     for column in ("expected_low", "expected_high"):
@@ -111,8 +132,12 @@ def raw_scores(models: pa.Table, model: Integers, windows: WindowColumns, policy
     for name in detectors_in(models):
         own = ModelWindows.of(models, name, model, windows, policy)
         params = own.params.take(pa.array(own.rows))
-        found.raw[own.chosen] = own.detector.score(params, own.series)
+        if isinstance(own.detector, Remembering):
+            found.raw[own.chosen], memories = own.detector.follow(params, own.series)
+            moved[name] = MovedMemories(own.rows, memories)
+        else:
+            found.raw[own.chosen] = own.detector.score(params, own.series)
         if isinstance(own.detector, Expecting):
             band = own.detector.expected(params, own.series, limits[own.rows])
             found.low[own.chosen], found.high[own.chosen] = band.low, band.high
-    return found
+    return found, moved

@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors import Remembering
 from sensorwatch.detectors.base import MEMORY, memory_times, with_memory
 from sensorwatch.shards import detectors_in, params_column
-from sensorwatch.steps.raw_scores import ModelWindows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
-    from sensorwatch.configuration import EstimatorPolicy
-    from sensorwatch.records import WindowColumns
+    from sensorwatch.steps.raw_scores import MovedMemories
 
     Integers = npt.NDArray[np.int64]
 
@@ -35,20 +34,22 @@ _PREFIX = "memory_"
 _NEVER = int(np.iinfo(np.int64).min)
 
 
-def memories_after(
-    models: pa.Table, model: Integers, windows: WindowColumns, policy: EstimatorPolicy | None
-) -> pa.Table | None:
+def memories_after(models: pa.Table, moved: Mapping[str, MovedMemories]) -> pa.Table | None:
     """Return what the models remember after windows; None where none remembers anything.
 
-    The arguments are those of :meth:`sensorwatch.steps.raw_scores.ModelWindows.of`. Columns are ``sensor_id`` and
-    ``memory_`` with the name of each detector that remembers.
+    Columns are ``sensor_id`` and ``memory_`` with the name of each detector that remembers.
+
+    Parameters
+    ----------
+    models
+        The models.
+    moved
+        What scoring the windows has moved, by detector.
     """
-    columns: dict[str, pa.Array] = {}
-    for name in detectors_in(models):
-        own = ModelWindows.of(models, name, model, windows, policy)
-        if isinstance(own.detector, Remembering):
-            moved = own.detector.advance(own.params.take(pa.array(own.rows)), own.series)
-            columns[_PREFIX + name] = _replaced(own.params.field(MEMORY), own.rows, moved)
+    columns = {
+        _PREFIX + name: _replaced(models[params_column(name)].combine_chunks().field(MEMORY), *each)
+        for name, each in moved.items()
+    }
     return pa.table({"sensor_id": models["sensor_id"].combine_chunks(), **columns}) if columns else None
 
 

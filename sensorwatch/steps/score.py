@@ -164,12 +164,12 @@ def score(
     # What changed behind a memory is scored apart, with the windows that were before it.
     late = rescored & gone_past
     going_on = np.where(late | (gone_past & (until <= began)[position]), -1, position)
-    raw = raw_scores(models, going_on, windows, policy)
+    raw, moved = raw_scores(models, going_on, windows, policy)
     if late.any():
         earliest = datetime.fromtimestamp(int(windows.end[late].min()) - CATCH_UP_SECONDS, UTC)
         earlier = store.read_windows(task.shard, earliest, datetime.fromtimestamp(int(windows.end[late].max()), UTC))
         again, changed = _together(_windows_of(windows.sensor_id[late], earlier), _only(windows, late))
-        raw.put(late, raw_scores(models, _positions(models, again), again, policy).only(changed))
+        raw.put(late, raw_scores(models, _positions(models, again), again, policy)[0].only(changed))
     asked_for = rescored | (windows.end > began)
     wanted = asked_for & (position >= 0) & (windows.end > models["first_training_end"].to_numpy()[position])
     table = predictions_of(
@@ -177,7 +177,7 @@ def score(
     )
     file = predictions.write(task, table) if table.num_rows else None
     if memories and start is not None:
-        remembered = memories_after(models, going_on, windows, policy)
+        remembered = memories_after(models, moved)
         if remembered is not None:
             memories.save(task.shard, start, task.end, remembered)
     # A sensor's first model may have been recorded since these were loaded: its marks are for the next run.

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sensorwatch.detectors import Comparing, Detector, Expecting, Remembering, Series, after, detectors
+from sensorwatch.detectors import Comparing, Detector, Expecting, Remembering, Series, detectors, follow
 from sensorwatch.detectors.base import memory_times
 
 WINDOW_SECONDS = 300
@@ -84,11 +84,13 @@ def test_scoring_in_pieces_gives_the_scores_of_scoring_at_once(detector: Detecto
     ends = [SPLIT, *(cut / IN_ALL for cut in sorted(cuts)), 1.0]
     for first, last in itertools.pairwise(ends):
         series = between(first, last)
-        for name, raw in per_sensor(detector.score(params, series), series).items():
-            pieces[name].append(raw)
-        params = after(detector, params, series)
-    for name, raw in at_once.items():
-        np.testing.assert_allclose(np.concatenate(pieces[name]), raw, rtol=1e-9, atol=1e-9, err_msg=name)
+        raw, following = follow(detector, params, series)
+        np.testing.assert_array_equal(raw, detector.score(params, series))
+        for name, own in per_sensor(raw, series).items():
+            pieces[name].append(own)
+        params = following
+    for name, whole in at_once.items():
+        np.testing.assert_allclose(np.concatenate(pieces[name]), whole, rtol=1e-9, atol=1e-9, err_msg=name)
 
 
 def test_the_future_never_changes_a_past_score(detector: Detector) -> None:
@@ -115,12 +117,12 @@ def test_a_memory_goes_as_far_as_the_last_window(detector: Detector) -> None:
         return
     for series in (between(SPLIT, 0.95), between(0.95, 1)):
         finite = series.finite()
-        params = after(detector, params, series)
+        _, params = follow(detector, params, series)
         fitted = params.is_valid().to_numpy(zero_copy_only=False)
         last = finite.times[finite.offsets[1:] - 1]
         np.testing.assert_array_equal(memory_times(params)[fitted], last[fitted])
     empty = Series(np.zeros(params.__len__() + 1, np.int64), np.zeros(0, np.int64), np.zeros(0))
-    assert after(detector, params, empty).equals(params)
+    assert follow(detector, params, empty)[1].equals(params)
 
 
 def test_a_nearest_pattern_is_as_far_as_the_score_says(detector: Detector) -> None:
