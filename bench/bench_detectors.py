@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from bench.measure import Result, Size, compare, print_line, show
 from sensorwatch.calibration import calibrate
-from sensorwatch.detectors import Series, detector, follow
+from sensorwatch.detectors import Series, detector, follow, training_scores
 
 WINDOWS, LONG, SCORED = 720, 20_000, 12
 QUICK = Size(readings=20 * WINDOWS, rounds=1)
@@ -84,7 +84,7 @@ def _fit(sensors: int, windows: int, rounds: int) -> dict[str, object]:
 
 def _calibrated(name: str, series: Series) -> None:
     chosen = detector(name)
-    raw = chosen.score(chosen.fit(series).params, series)
+    raw = training_scores(chosen, chosen.fit(series), series)
     calibrate(raw, series.offsets, chosen.threshold)
 
 

@@ -13,6 +13,7 @@ from sensorwatch.detectors.base import (
     anomalous,
     calibration_of,
     follow,
+    training_scores,
 )
 from sensorwatch.detectors.registry import detector, detectors
 
@@ -31,4 +32,5 @@ __all__ = [
     "detector",
     "detectors",
     "follow",
+    "training_scores",
 ]

@@ -41,6 +41,7 @@ __all__ = [
     "calibration_of",
     "follow",
     "memory_times",
+    "training_scores",
     "with_memory",
 ]
 
@@ -146,10 +147,13 @@ class Fitted:
         A struct per sensor, shape ``(n_sensors,)``; its fields are the detector's own.
     reasons
         Why a sensor could not be fitted, written for a person; None for a fitted one.
+    raw
+        The training windows' raw scores, where fitting comes upon them; None: :func:`training_scores` works them out.
     """
 
     params: pa.StructArray
     reasons: tuple[str | None, ...]
+    raw: npt.NDArray[np.float64] | None = None
 
 
 class Detector(Protocol):
@@ -303,6 +307,11 @@ def calibration_of(detector: Detector, raw: npt.NDArray[np.float64], offsets: np
     if isinstance(detector, Calibrated):
         return Calibration.of_rarities(len(offsets) - 1)
     return calibrate(raw, offsets, detector.threshold)
+
+
+def training_scores(detector: Detector, fitted: Fitted, series: Series) -> npt.NDArray[np.float64]:
+    """Return the raw scores of the windows that a detector was fitted on, shape ``(n_values,)``."""
+    return detector.score(fitted.params, series) if fitted.raw is None else fitted.raw
 
 
 def follow(

@@ -39,8 +39,9 @@ _LEAST_SCORE = 1e-3
 """What is nearer lies at the level, up to rounding."""
 
 _LARGEST = 1e300
-_CELLS_AT_ONCE = 1 << 20
-"""Values that are laid out in time at once."""
+_SENSORS_AT_ONCE = 4096
+_CELLS_AT_ONCE = 1 << 16
+"""Values that are laid out in time at once: they stay in the processor's cache."""
 
 _MEMORY = pa.struct(
     [pa.field("as_of", pa.int64()), pa.field("level", pa.float64()), pa.field("variance", pa.float64())]
@@ -74,7 +75,9 @@ class Ewma:
         memory = _packed_memory(_last_times(finite), run.last_level, run.last_variance, sound)
         columns = [pa.array(np.where(sound, column, 0.0)) for column in (center, scale)]
         params = pa.StructArray.from_arrays([*columns, memory], fields=list(_PARAMS), mask=pa.array(~sound))
-        return Fitted(params, tuple(reasons))
+        raw = _distances(params, series, run)
+        raw[~np.repeat(sound, series.lengths)] = np.nan
+        return Fitted(params, tuple(reasons), raw)
 
     def score(self, params: pa.StructArray, series: Series) -> Floats:
         """Return distances from the level; see :meth:`~sensorwatch.detectors.base.Detector.score`."""
@@ -173,84 +176,108 @@ def _run(start: _Start, series: Series, *, deviations: bool = False) -> _Run:
     # The longest first: those that still have values are always the first ones.
     order = np.argsort(-series.lengths, kind="stable")
     order = order[: np.count_nonzero(series.lengths)]
-    first = 0
-    while first < len(order):
-        longest = int(series.lengths[order[first]])
-        rows = order[first : first + max(1, _CELLS_AT_ONCE // longest)]
+    for first in range(0, len(order), _SENSORS_AT_ONCE):
+        rows = order[first : first + _SENSORS_AT_ONCE]
         block = _Block.of(series, rows)
-        own = _Start(*(column[rows] for column in start))
-        found = _side_by_side(own, block.columns(series.values), block.lengths, deviations=deviations)
-        block.put_back(found.distance, distance)
-        if deviations:
-            block.put_back(found.deviation, deviation)
-        last_level[rows], last_variance[rows] = found.last_level, found.last_variance
-        first += len(rows)
+        state = _State.of(last_level[rows], last_variance[rows], start.least[rows])
+        longest, step = int(block.lengths[0]), max(1, _CELLS_AT_ONCE // len(rows))
+        for begin in range(0, longest, step):
+            times = slice(begin, min(begin + step, longest))
+            columns = block.columns(series.values, times)
+            spreads = np.empty_like(columns) if deviations else None
+            _side_by_side(state, columns, block.lengths - begin, spreads)
+            block.put_back(columns, distance, times)
+            if spreads is not None:
+                block.put_back(spreads, deviation, times)
+        last_level[rows], last_variance[rows] = state.level, state.variance
     return _Run(distance, deviation, last_level, last_variance)
 
 
 class _Block(NamedTuple):
-    """Where the values of some sensors stand: one after the other, or else at ``place``, shape ``(n, longest)``."""
+    """Where the values of some sensors stand: one after the other if there is a ``stretch``, or else anywhere.
+
+    The longest come first.
+    """
 
     stretch: slice | None
-    place: Integers
-    used: npt.NDArray[np.bool_]
+    starts: Integers
     lengths: Integers
 
     @classmethod
     def of(cls, series: Series, rows: Integers) -> _Block:
-        lengths = series.lengths[rows]
-        begin, longest = int(series.offsets[rows[0]]), int(lengths[0])
-        if lengths[-1] == longest and (np.diff(rows) == 1).all():
-            nothing = np.empty((0, longest), np.int64)
-            return cls(slice(begin, begin + len(rows) * longest), nothing, nothing.astype(np.bool_), lengths)
-        step = np.arange(longest)
-        used = step < lengths[:, None]
-        place = series.offsets[rows, None] + np.minimum(step, lengths[:, None] - 1)
-        return cls(None, place, used, lengths)
+        starts, lengths = series.offsets[rows], series.lengths[rows]
+        together = lengths[-1] == lengths[0] and (np.diff(rows) == 1).all()
+        return cls(slice(int(starts[0]), int(starts[-1] + lengths[-1])) if together else None, starts, lengths)
 
-    def columns(self, values: Floats) -> Floats:
-        """Return the values, a column per sensor, each time's side by side in memory."""
-        rows = values[self.place] if self.stretch is None else values[self.stretch].reshape(len(self.lengths), -1)
-        return rows.T.copy()
+    def columns(self, values: Floats, times: slice) -> Floats:
+        """Return the values at some times, a column per sensor, each time's side by side in memory."""
+        if self.stretch is None:
+            return values[self._places(times)].T.copy()
+        return values[self.stretch].reshape(len(self.starts), -1)[:, times].T.copy()
 
-    def put_back(self, columns: Floats, values: Floats) -> None:
+    def put_back(self, columns: Floats, values: Floats, times: slice) -> None:
         """Write columns back to where their values came from."""
         if self.stretch is None:
-            values[self.place[self.used]] = columns.T[self.used]
+            used = np.arange(times.start, times.stop) < self.lengths[:, None]
+            values[self._places(times)[used]] = columns.T[used]
         else:
-            values[self.stretch].reshape(len(self.lengths), -1)[:] = columns.T
+            values[self.stretch].reshape(len(self.starts), -1)[:, times] = columns.T
+
+    def _places(self, times: slice) -> Integers:
+        step = np.arange(times.start, times.stop)
+        return np.asarray(self.starts[:, None] + np.minimum(step, self.lengths[:, None] - 1))
 
 
-def _side_by_side(start: _Start, values: Floats, lengths: Integers, *, deviations: bool) -> _Run:
+class _State(NamedTuple):
+    """Where sensors stand, changed from value to value; and room for what is worked out on the way."""
+
+    level: Floats
+    variance: Floats
+    least: Floats
+    clipped: Floats
+    moved: Floats
+    deviation: Floats
+    constants: Floats
+
+    @classmethod
+    def of(cls, level: Floats, variance: Floats, least: Floats) -> _State:
+        # Arithmetic with an array is faster than with a number, which becomes one at every turn.
+        constants = np.tile(np.array([[-_CLIP], [_CLIP], [_WEIGHT], [1.0 - _WEIGHT]]), len(level))
+        clipped, moved, deviation = np.empty((3, len(level)))
+        return cls(level, variance, least * least, clipped, moved, deviation, constants)
+
+    def first(self, n: int) -> _State:
+        """Return views of the first ones."""
+        return _State(*(each[..., :n] for each in self))
+
+
+def _side_by_side(state: _State, values: Floats, lengths: Integers, deviations: Floats | None) -> None:
     """Follow values of shape ``(n_times, n_sensors)``; sensors are ordered by length, the longest first.
 
-    The values are overwritten by the distances.
+    The values are overwritten by the distances, the state by what it is after them, ``deviations`` by the standard
+    deviations before each.
     """
-    kept = np.empty_like(values) if deviations else np.empty((0, len(lengths)))
-    spare = np.empty(len(lengths))
-    level, variance = start.level.copy(), start.variance.copy()
-    least = start.least * start.least
     at_work = np.searchsorted(-lengths, -np.arange(len(values)), side="left")
-    clipped, moved = np.empty(len(lengths)), np.empty(len(lengths))
+    own = state
     for i, n in enumerate(at_work.tolist()):
         # The sensors that still have values are the first ones; all arithmetic is done in place.
-        distance, deviation = values[i, :n], kept[i, :n] if deviations else spare[:n]
-        d, step, now, spread = clipped[:n], moved[:n], level[:n], variance[:n]
-        np.sqrt(spread, out=deviation)
-        np.subtract(distance, now, out=distance)
+        if n != len(own.level):
+            own = state.first(n)
+        level, variance, least, d, step, spare, (low, high, weight, rest) = own
+        distance, deviation = values[i, :n], spare if deviations is None else deviations[i, :n]
+        np.sqrt(variance, out=deviation)
+        np.subtract(distance, level, out=distance)
         np.divide(distance, deviation, out=distance)
         # From here on in units of the standard deviation.
-        np.minimum(distance, _CLIP, out=d)
-        np.maximum(d, -_CLIP, out=d)
-        np.multiply(d, deviation, out=step)
-        np.multiply(step, _WEIGHT, out=step)
-        np.add(now, step, out=now)
-        np.multiply(d, d, out=d)
-        np.multiply(d, _WEIGHT, out=d)
-        np.add(d, 1.0 - _WEIGHT, out=d)
-        np.multiply(spread, d, out=spread)
-        np.maximum(spread, least[:n], out=spread)
-    return _Run(values, kept, level, variance)
+        np.minimum(distance, high, out=d)
+        np.maximum(d, low, out=d)
+        np.multiply(d, weight, out=step)
+        np.multiply(d, step, out=d)
+        np.multiply(step, deviation, out=step)
+        np.add(level, step, out=level)
+        np.add(d, rest, out=d)
+        np.multiply(variance, d, out=variance)
+        np.maximum(variance, least, out=variance)
 
 
 def _last_times(series: Series) -> Integers:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensorwatch.detectors import Expecting, Series, calibration_of
+from sensorwatch.detectors import Expecting, Series, calibration_of, training_scores
 from sensorwatch.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def score_series(detector: Detector, series: Sequence[LabelledSeries], training_
     training = _joined([(each.times[:n], each.values[:n]) for each, n in zip(series, firsts, strict=True)])
     scored = _joined([(each.times[n:], each.values[n:]) for each, n in zip(series, firsts, strict=True)])
     fitted = detector.fit(training)
-    calibration = calibration_of(detector, detector.score(fitted.params, training), training.offsets)
+    calibration = calibration_of(detector, training_scores(detector, fitted, training), training.offsets)
     raw = detector.score(fitted.params, scored)
     sensor = np.repeat(np.arange(len(series)), scored.lengths)
     scores, anomalous = calibration.scores(sensor, raw), calibration.anomalous(sensor, raw)

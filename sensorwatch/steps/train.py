@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from sensorwatch.alerting.maintenance import MaintenancePlan
 from sensorwatch.calibration import Calibration
 from sensorwatch.configuration import Configuration
-from sensorwatch.detectors import Series, Supervised, calibration_of
+from sensorwatch.detectors import Series, Supervised, calibration_of, training_scores
 from sensorwatch.errors import ConflictError
 from sensorwatch.labelling import label_windows
 from sensorwatch.ports import SensorStore, WindowStore
@@ -297,7 +297,7 @@ def _fit(
     fitted = chosen.fit(series)
     enough = series.lengths >= minimum_windows
     candidate = np.array([reason is None for reason in fitted.reasons], dtype=np.bool_) & enough
-    raw = chosen.score(fitted.params, series)
+    raw = training_scores(chosen, fitted, series)
     candidates = pc.if_else(pa.array(candidate), fitted.params, pa.scalar(None, fitted.params.type))
     calibration = calibration_of(chosen, raw, series.offsets)
     refused = refusals(chosen, candidates, series, raw, promotion)

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sensorwatch.detectors import Comparing, Detector, Expecting, Remembering, Series, detectors, follow
+from sensorwatch.detectors import (
+    Comparing,
+    Detector,
+    Expecting,
+    Remembering,
+    Series,
+    detectors,
+    follow,
+    training_scores,
+)
 from sensorwatch.detectors.base import memory_times
 
 WINDOW_SECONDS = 300
@@ -73,6 +82,12 @@ def test_a_model_goes_on_where_its_training_ended(detector: Detector) -> None:
     rest = per_sensor(detector.score(params, between(SPLIT, 1)), between(SPLIT, 1))
     for name in whole:
         np.testing.assert_allclose(rest[name], whole[name][-len(rest[name]) :], rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+def test_scores_that_fitting_comes_upon_are_those_of_scoring(detector: Detector) -> None:
+    series = between(0, SPLIT)
+    fitted = detector.fit(series)
+    np.testing.assert_array_equal(training_scores(detector, fitted, series), detector.score(fitted.params, series))
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
