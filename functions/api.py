@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from functools import cache
 
@@ -33,4 +34,9 @@ async def api(req: func.HttpRequest, context: func.Context) -> func.HttpResponse
 def _site() -> func.AsgiMiddleware:
     from sensorwatch.api.app import create_app
 
-    return func.AsgiMiddleware(create_app(lambda: wiring()))
+    site = func.AsgiMiddleware(create_app(lambda: wiring()))
+    # What is loaded stays as long as the process. Looking through all of it for garbage again and again would hold up
+    # one of some hundred requests by 0.1 s.
+    gc.collect()
+    gc.freeze()
+    return site

@@ -13,8 +13,19 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sensorwatch.alert_records import AlertCondition
+    from sensorwatch.records import Incident, SensorKey
 
-__all__ = ["AlertCounts", "AnomalyQuery", "EndKey", "RiskKey", "RunKey", "ShardSize", "WindowRange"]
+__all__ = [
+    "AlertCounts",
+    "AnomalyQuery",
+    "EndKey",
+    "IncidentSummary",
+    "RiskKey",
+    "RunKey",
+    "ShardSize",
+    "TopAlert",
+    "WindowRange",
+]
 
 
 class EndKey(NamedTuple):
@@ -84,3 +95,21 @@ class AlertCounts:
 
     conditions: Mapping[AlertCondition, int]
     severities: Mapping[str, int]
+
+
+class TopAlert(NamedTuple):
+    """One of the highest alerts of an incident, with its sensor's names."""
+
+    alert_id: str
+    sensor_id: int
+    sensor: SensorKey
+    severity: str
+    peak_score: float
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentSummary:
+    """An incident, without its alerts, and the ten highest of them: by peak score, then by time."""
+
+    incident: Incident
+    top: tuple[TopAlert, ...]

@@ -11,15 +11,13 @@ from pydantic import BaseModel, Field
 from sensorwatch.alert_records import AlertFilter
 from sensorwatch.api.alerts import AlertItem, alert_items
 from sensorwatch.api.cursors import Cursors, Key
-from sensorwatch.api.requests import After, Context, Limit, Page, ReadContext, time
-from sensorwatch.page_records import EndKey
-from sensorwatch.records import Incident, SensorKey
+from sensorwatch.api.requests import After, Limit, Page, ReadContext, time
+from sensorwatch.page_records import EndKey, IncidentSummary
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["incidents"])
 
-_GONE = SensorKey("", "")
 _ALERTS_SHOWN = 100
 
 
@@ -66,8 +64,10 @@ def incidents(
     found = context.wiring.store.incident_page(is_open, limit + 1, None if place is None else EndKey(*place))
     page = found[:limit]
     return Page(
-        items=_items(context, page),
-        next=cursors.write([page[-1].first_end, page[-1].incident_id]) if len(found) > limit else None,
+        items=[_item(each) for each in page],
+        next=cursors.write([page[-1].incident.first_end, page[-1].incident.incident_id])
+        if len(found) > limit
+        else None,
     )
 
 
@@ -76,35 +76,33 @@ def incident(
     context: ReadContext, incident_id: Annotated[str, Path(max_length=120, description="The incident's id.")]
 ) -> IncidentDetail:
     """Show one incident with its newest alerts."""
-    (item,) = _items(context, [context.wiring.store.incident(incident_id)])
+    item = _item(context.wiring.store.incident_summary(incident_id))
     alerts = context.wiring.store.alert_page(AlertFilter(incident_id=incident_id), _ALERTS_SHOWN)
     return IncidentDetail(**dict(item), items=alert_items(context, alerts))
 
 
-def _items(context: Context, found: list[Incident]) -> list[IncidentItem]:
-    names = context.names({alert.sensor_id for each in found for alert in each.top})
-    return [
-        IncidentItem(
-            incident_id=each.incident_id,
-            group=each.group,
-            state="open" if each.closed_end is None else "closed",
-            severity=each.severity,
-            score=each.peak_score,
-            alerts=each.alerts,
-            opened_at=time(each.first_end),
-            last_alert_at=time(each.last_end),
-            closed_at=None if each.closed_end is None else time(each.closed_end),
-            top=[
-                TopSensor(
-                    alert_id=alert.alert_id,
-                    sensor_id=alert.sensor_id,
-                    device=names.get(alert.sensor_id, _GONE).device,
-                    tag=names.get(alert.sensor_id, _GONE).tag,
-                    severity=alert.severity,
-                    score=alert.peak_score,
-                )
-                for alert in each.top
-            ],
-        )
-        for each in found
-    ]
+def _item(found: IncidentSummary) -> IncidentItem:
+    incident, top = found.incident, found.top
+    return IncidentItem(
+        incident_id=incident.incident_id,
+        group=incident.group,
+        state="open" if incident.closed_end is None else "closed",
+        # An alert may have risen since it joined.
+        severity=top[0].severity if top else incident.severity,
+        score=top[0].peak_score if top else incident.peak_score,
+        alerts=incident.alerts,
+        opened_at=time(incident.first_end),
+        last_alert_at=time(incident.last_end),
+        closed_at=None if incident.closed_end is None else time(incident.closed_end),
+        top=[
+            TopSensor(
+                alert_id=alert.alert_id,
+                sensor_id=alert.sensor_id,
+                device=alert.sensor.device,
+                tag=alert.sensor.tag,
+                severity=alert.severity,
+                score=alert.peak_score,
+            )
+            for alert in top
+        ],
+    )

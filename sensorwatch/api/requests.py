@@ -62,7 +62,7 @@ class Context:
 
     def names(self, sensor_ids: set[int]) -> dict[int, SensorKey]:
         """Return the names of sensors that are in the catalogue."""
-        return {sensor_id: sensor.key for sensor_id, sensor in self.wiring.store.sensors_by_id(sensor_ids).items()}
+        return self.wiring.store.sensor_keys(sensor_ids)
 
 
 def _context(request: Request) -> Context:

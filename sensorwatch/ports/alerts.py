@@ -197,10 +197,6 @@ class LifecycleStore(Protocol):
         """Return the incidents opened last first, with their highest alerts."""
         ...
 
-    def incident(self, incident_id: str) -> Incident:
-        """Return an incident with its highest alerts; raises NotFoundError."""
-        ...
-
     def tolerances(self, sensor_ids: Collection[int]) -> dict[int, list[Tolerance]]:
         """Return what feedback makes tolerated at these sensors; those without are left out."""
         ...

@@ -9,10 +9,18 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sensorwatch.alert_records import AlertFilter, HandledAlert
-    from sensorwatch.page_records import AlertCounts, AnomalyQuery, EndKey, RiskKey, RunKey, ShardSize, WindowRange
+    from sensorwatch.page_records import (
+        AlertCounts,
+        AnomalyQuery,
+        EndKey,
+        IncidentSummary,
+        RiskKey,
+        RunKey,
+        ShardSize,
+        WindowRange,
+    )
     from sensorwatch.records import (
         Anomaly,
-        Incident,
         Kind,
         RunSummary,
         SensorStatus,
@@ -35,8 +43,18 @@ class AlertPages(Protocol):
         """Return alerts by the window that opened them, with what people did."""
         ...
 
-    def incident_page(self, is_open: bool | None, limit: int, after: EndKey | None = None) -> list[Incident]:
-        """Return incidents by the window that opened them, with their highest alerts."""
+    def incident_page(self, is_open: bool | None, limit: int, after: EndKey | None = None) -> list[IncidentSummary]:
+        """Return incidents by the window that opened them."""
+        ...
+
+    def incident_summary(self, incident_id: str) -> IncidentSummary:
+        """Return one incident.
+
+        Raises
+        ------
+        NotFoundError
+            There is none with this id.
+        """
         ...
 
     def alert_counts(self) -> AlertCounts:

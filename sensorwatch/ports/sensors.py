@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from sensorwatch.records import (
+        SensorKey,
         SensorState,
         SensorStatus,
         TrainingOutcome,
@@ -49,4 +50,8 @@ class SensorFinder(Protocol):
 
     def count_states(self, query: SensorQuery, freshness: Freshness) -> dict[SensorState, int]:
         """Return how many of the sensors that a query finds show each state; every state is there."""
+        ...
+
+    def sensor_keys(self, sensor_ids: Collection[int]) -> dict[int, SensorKey]:
+        """Return the names of these sensors by id; unknown ids are left out."""
         ...

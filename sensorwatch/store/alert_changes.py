@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sensorwatch.records import Alert, AlertChanges, Incident
     from sensorwatch.store.dialects import Dialect
 
-__all__ = ["AlertWriter", "active_silences", "matches", "top_alerts"]
+__all__ = ["AlertWriter", "active_silences", "matches", "ranked_alerts", "top_alerts"]
 
 
 def active_silences(connection: sa.Connection, now: datetime) -> list[Silence]:
@@ -44,19 +44,26 @@ def top_alerts(connection: sa.Connection, dialect: Dialect, incident_ids: Collec
     """Return the highest alerts of incidents."""
     if not incident_ids:
         return {}
+    found: dict[str, list[Alert]] = {}
+    for row in connection.execute(sa.select(ranked_alerts(dialect, incident_ids, alerts.c))):
+        found.setdefault(row.IncidentId, []).append(alert_of(row))
+    return found
+
+
+def ranked_alerts(
+    dialect: Dialect, incident_ids: Collection[str], columns: Iterable[sa.ColumnElement[Any]]
+) -> sa.Subquery:
+    """Return columns of the highest alerts of incidents, with their rank in their incident as ``Rank``, from 1 on."""
     given = dialect.rows([alerts.c.IncidentId], [[each] for each in sorted(incident_ids)])
     rank = sa.func.row_number().over(
         partition_by=alerts.c.IncidentId, order_by=(alerts.c.PeakScore.desc(), alerts.c.OpenedEnd, alerts.c.AlertId)
     )
-    ranked = (
-        sa.select(*alerts.c, rank.label("Rank"))
+    of_all = (
+        sa.select(*columns, rank.label("Rank"))
         .join_from(given, alerts, alerts.c.IncidentId == given.c.IncidentId)
         .subquery()
     )
-    found: dict[str, list[Alert]] = {}
-    for row in connection.execute(sa.select(ranked).where(ranked.c.Rank <= TOP_ALERTS)):
-        found.setdefault(row.IncidentId, []).append(alert_of(row))
-    return found
+    return sa.select(of_all).where(of_all.c.Rank <= TOP_ALERTS).subquery()
 
 
 @dataclass(frozen=True, slots=True)

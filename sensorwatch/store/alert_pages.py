@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, get_args
 import sqlalchemy as sa
 
 from sensorwatch.alert_records import AlertCondition
-from sensorwatch.page_records import AlertCounts
-from sensorwatch.store.alert_rows import anomaly_of, handled_of
+from sensorwatch.errors import NotFoundError
+from sensorwatch.page_records import AlertCounts, IncidentSummary, TopAlert
+from sensorwatch.records import SensorKey
+from sensorwatch.store.alert_changes import ranked_alerts
+from sensorwatch.store.alert_rows import anomaly_of, handled_of, incident_of
 from sensorwatch.store.keyset import newest_first
 from sensorwatch.store.lifecycle import LifecyclePart, alert_conditions
 from sensorwatch.store.sensors import sensor_names
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
     from sensorwatch.alert_records import AlertFilter, HandledAlert
     from sensorwatch.page_records import AnomalyQuery, EndKey
-    from sensorwatch.records import Anomaly, Incident
+    from sensorwatch.records import Anomaly
 
 __all__ = ["AlertPagesPart"]
 
@@ -84,14 +87,45 @@ class AlertPagesPart(LifecyclePart):
         # Not IN, for which SQLite would gather the rows of all these sensors and sort them.
         return query.where(named.where(sensors.c.SensorId == sensor_id).exists())
 
-    def incident_page(self, is_open: bool | None, limit: int, after: EndKey | None = None) -> list[Incident]:
+    def incident_page(self, is_open: bool | None, limit: int, after: EndKey | None = None) -> list[IncidentSummary]:
         """Return incidents, newest first."""
         table = incidents.c
         query = sa.select(incidents)
         if is_open is not None:
             query = query.where(table.ClosedEnd.is_(None) if is_open else table.ClosedEnd.is_not(None))
         page = newest_first(query, (table.FirstEnd, table.IncidentId), after, limit)
-        return self._database.read(lambda connection: self._with_top(connection, page))
+        return self._database.read(lambda connection: self._summaries(connection, page))
+
+    def incident_summary(self, incident_id: str) -> IncidentSummary:
+        """Return one incident."""
+        query = sa.select(incidents).where(incidents.c.IncidentId == incident_id)
+        found = self._database.read(lambda connection: self._summaries(connection, query))
+        if not found:
+            raise NotFoundError(f"no incident `{incident_id}`; /api/incidents lists them")
+        return found[0]
+
+    def _summaries(self, connection: sa.Connection, query: sa.Select[Any]) -> list[IncidentSummary]:
+        found = [incident_of(row) for row in connection.execute(query)]
+        top = self._top(connection, [incident.incident_id for incident in found])
+        return [IncidentSummary(each, tuple(top.get(each.incident_id, ()))) for each in found]
+
+    def _top(self, connection: sa.Connection, incident_ids: list[str]) -> dict[str, list[TopAlert]]:
+        """Return the highest alerts of incidents: no more of them than a list shows, as there are up to a thousand."""
+        if not incident_ids:
+            return {}
+        table = alerts.c
+        shown = (table.IncidentId, table.AlertId, table.SensorId, table.Severity, table.PeakScore)
+        ranked = ranked_alerts(self._database.dialect, incident_ids, shown)
+        query = (
+            sa.select(*ranked.c, sensors.c.Device, sensors.c.Tag)
+            .join_from(ranked, sensors, sensors.c.SensorId == ranked.c.SensorId)
+            .order_by(ranked.c.Rank)
+        )
+        found: dict[str, list[TopAlert]] = {}
+        for row in connection.execute(query):
+            alert = TopAlert(row.AlertId, row.SensorId, SensorKey(row.Device, row.Tag), row.Severity, row.PeakScore)
+            found.setdefault(row.IncidentId, []).append(alert)
+        return found
 
     def alert_counts(self) -> AlertCounts:
         """Return how many alerts stand where."""

@@ -268,14 +268,6 @@ class LifecyclePart(StorePart):
             query = query.where(incidents.c.ClosedEnd.is_(None))
         return self._database.read(lambda connection: self._with_top(connection, query))
 
-    def incident(self, incident_id: str) -> Incident:
-        """Return an incident with its highest alerts."""
-        query = sa.select(incidents).where(incidents.c.IncidentId == incident_id)
-        found = self._database.read(lambda connection: self._with_top(connection, query))
-        if not found:
-            raise NotFoundError(f"no incident `{incident_id}`; `sensorwatch incidents` lists them")
-        return found[0]
-
     def _with_top(self, connection: sa.Connection, query: sa.Select[Any]) -> list[Incident]:
         found = [incident_of(row) for row in connection.execute(query)]
         top = top_alerts(connection, self._database.dialect, [incident.incident_id for incident in found])

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["SensorPart", "sensor_names", "sensor_status"]
 
 _REASON_LENGTH = 500
+_FEW_FOUND = 2000
+"""Up to so many sensors that a search finds are looked up; for more, the catalogue is looked through."""
+
+_LAST_IN_BOTH_ORDERS = 0xD7FF
 
 
 class SensorPart(StorePart):
@@ -46,38 +50,75 @@ class SensorPart(StorePart):
             lambda connection: {row.SensorId: sensor_status(row) for row in connection.execute(query)}
         )
 
+    def sensor_keys(self, sensor_ids: Collection[int]) -> dict[int, SensorKey]:
+        """Return the names of these sensors by id; unknown ids are left out."""
+        if not sensor_ids:
+            return {}
+        table = sensors.c
+        query = sa.select(table.SensorId, table.Device, table.Tag).where(table.SensorId.in_(self._given(sensor_ids)))
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        return {row.SensorId: SensorKey(row.Device, row.Tag) for row in rows}
+
     def find_sensors(self, query: SensorQuery, freshness: Freshness, *, limit: int = 100) -> list[SensorStatus]:
         """Return sensors ordered by id, with the state that is shown of them; at most ``limit``."""
-        found = sa.select(sensors).where(*self._conditions(query, freshness)).order_by(sensors.c.SensorId).limit(limit)
-        rows = self._database.read(lambda connection: connection.execute(found).all())
-        return [shown(sensor_status(row), freshness) for row in rows]
+
+        def work(connection: sa.Connection) -> Sequence[sa.Row[Any]]:
+            conditions = self._conditions(connection, query)
+            if query.state is not None:
+                conditions.append(_shown_state(freshness) == query.state)
+            return connection.execute(
+                sa.select(sensors).where(*conditions).order_by(sensors.c.SensorId).limit(limit)
+            ).all()
+
+        return [shown(sensor_status(row), freshness) for row in self._database.read(work)]
 
     def count_states(self, query: SensorQuery, freshness: Freshness) -> dict[SensorState, int]:
         """Return how many sensors show each state, of those that the query finds; every state is there."""
-        state = _shown_state(freshness).label("Shown")
-        each = sa.select(state).where(*self._conditions(query, freshness)).subquery("each")
-        counted = sa.select(each.c.Shown, sa.func.count()).group_by(each.c.Shown)
-        states: tuple[SensorState, ...] = get_args(SensorState)
-        counts = dict.fromkeys(states, 0)
-        return counts | self._database.read(lambda connection: dict(connection.execute(counted).all()))
 
-    def _conditions(self, query: SensorQuery, freshness: Freshness) -> list[sa.ColumnElement[bool]]:
+        def work(connection: sa.Connection) -> dict[str, int]:
+            conditions = self._conditions(connection, query)
+            if not conditions:
+                return _count_all(connection, freshness)
+            return dict(connection.execute(_by_state(freshness, conditions)).all())
+
+        states: tuple[SensorState, ...] = get_args(SensorState)
+        found = self._database.read(work)
+        return {state: found.get(state, 0) if query.state in (None, state) else 0 for state in states}
+
+    def _conditions(self, connection: sa.Connection, query: SensorQuery) -> list[sa.ColumnElement[bool]]:
+        """Return what holds for the sensors that a query finds, but for their state."""
         conditions = sensor_names(query.device, query.tag)
-        if query.state is not None:
-            conditions.append(_shown_state(freshness) == query.state)
         if query.after_id is not None:
             conditions.append(sensors.c.SensorId > query.after_id)
         if query.search is not None:
-            conditions.append(sa.or_(self._begins(sensors.c.Device, query), self._begins(sensors.c.Tag, query)))
+            few = self._few_that_begin(connection, query.search)
+            begins = (self._begins(column, query.search) for column in (sensors.c.Device, sensors.c.Tag))
+            conditions.append(sa.or_(*begins) if few is None else sensors.c.SensorId.in_(self._given(few)))
         return conditions
 
-    def _begins(self, column: sa.Column[str], query: SensorQuery) -> sa.ColumnElement[bool]:
-        """Return that a name begins with what is searched for, exactly: LIKE has other ideas of case and blanks."""
-        text = query.search or ""
+    def _few_that_begin(self, connection: sa.Connection, text: str) -> set[int] | None:
+        """Return the sensors whose device or tag begins with a text, looked up in the indexes; None: there are many.
+
+        Where many do, a page is soon full, so the catalogue is read in order: the indexes' order is another.
+        """
+        found: set[int] = set()
+        for column in (sensors.c.Device, sensors.c.Tag):
+            query = sa.select(sensors.c.SensorId).where(*_around(column, text), self._begins(column, text))
+            found.update(connection.execute(query.limit(_FEW_FOUND + 1)).scalars())
+            if len(found) > _FEW_FOUND:
+                return None
+        return found
+
+    def _begins(self, column: sa.Column[str], text: str) -> sa.ColumnElement[bool]:
+        """Return that a name begins with a text, exactly: LIKE has other ideas of case and blanks."""
         # SQL Server counts UTF-16 units.
         mssql = self._database.engine.dialect.name == "mssql"
         length = len(text.encode("utf-16-le")) // 2 if mssql else len(text)
         return sa.func.substring(column, 1, length) == text
+
+    def _given(self, sensor_ids: Collection[int]) -> sa.Select[Any]:
+        given = self._database.dialect.rows([sensors.c.SensorId], [[each] for each in sorted(sensor_ids)])
+        return sa.select(given.c.SensorId)
 
     def record_training(self, outcomes: Sequence[TrainingOutcome]) -> None:
         """Store each sensor's state, reason, newest training window and model version.
@@ -135,15 +176,57 @@ def sensor_names(device: str | None, tag: str | None) -> list[sa.ColumnElement[b
     return conditions
 
 
+def _around(column: sa.Column[str], text: str) -> list[sa.ColumnElement[bool]]:
+    """Return bounds in an index between which all names lie that begin with a text, and perhaps others.
+
+    The upper one replaces the text's last character by the next one. From surrogates on, UTF-8 bytes and UTF-16 units
+    are in different orders, so such characters at the end are left out of it.
+    """
+    plain = text
+    while plain and ord(plain[-1]) >= _LAST_IN_BOTH_ORDERS:
+        plain = plain[:-1]
+    after = [column < plain[:-1] + chr(ord(plain[-1]) + 1)] if plain else []
+    return [column >= text, *after]
+
+
+def _by_state(freshness: Freshness, conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Select[Any]:
+    each = sa.select(_shown_state(freshness).label("Shown")).where(*conditions).subquery("each")
+    return sa.select(each.c.Shown, sa.func.count().label("Number")).group_by(each.c.Shown)
+
+
+def _count_all(connection: sa.Connection, freshness: Freshness) -> dict[str, int]:
+    """Return how many sensors of the catalogue show each state that occurs.
+
+    Most sensors of a fleet are ready: those that still show it are what the others leave, so that they need not be
+    grouped, which is what would cost most.
+    """
+    ready, number = sensors.c.State == "ready", sa.func.count().label("Number")
+    found: dict[str, int] = {}
+    counted: sa.CompoundSelect[Any] = sa.union_all(
+        sa.select(sa.literal("all").label("Shown"), number).select_from(sensors),
+        sa.select(sa.literal("stale"), number).where(ready & _is_stale(freshness)),
+        _by_state(freshness, [~ready]),
+    )
+    for state, count in connection.execute(counted).all():
+        found[state] = found.get(state, 0) + count
+    total = found.pop("all", 0)
+    # Between two counts another transaction may have changed a state.
+    return found | {"ready": max(0, total - sum(found.values()))}
+
+
+def _is_stale(freshness: Freshness) -> sa.ColumnElement[bool]:
+    column = sensors.c
+    silent = column.LastWindow < seconds_of(freshness.window_since)
+    old = (column.TrainedUntil < seconds_of(freshness.training_since)) & (column.TrainedUntil < column.LastWindow)
+    return column.LastWindow.is_not(None) & (silent | old)
+
+
 def _shown_state(freshness: Freshness) -> sa.ColumnElement[str]:
     """Return :func:`sensorwatch.sensor_states.shown` in SQL."""
     column = sensors.c
-    ready, windows = column.State == "ready", column.LastWindow.is_not(None)
-    silent = column.LastWindow < seconds_of(freshness.window_since)
-    old = (column.TrainedUntil < seconds_of(freshness.training_since)) & (column.TrainedUntil < column.LastWindow)
     return sa.case(
-        ((column.State == "no-data") & windows, "warming"),
-        (ready & windows & (silent | old), "stale"),
+        ((column.State == "no-data") & column.LastWindow.is_not(None), "warming"),
+        ((column.State == "ready") & _is_stale(freshness), "stale"),
         else_=column.State,
     )
 

@@ -92,3 +92,36 @@ def test_sensors_are_found_by_name_and_page_by_page(store: SqlStore) -> None:
     assert [each.key for page in pages for each in page] == names
     assert store.count_states(SensorQuery(tag="u"), FRESH)["no-data"] == 3
     assert store.find_sensors(SensorQuery(device="'; --"), FRESH) == []
+
+
+@pytest.mark.parametrize("few", [0, 1, 2000])
+def test_a_search_finds_the_same_whether_there_are_few_or_many(
+    store: SqlStore, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sensorwatch.store.sensors._FEW_FOUND", few)
+    devices = ["pump", "pump-1", "Pump", "pumq", "pum", "50%", "ab", "a\ud7ff", "a\ue000b", "a\uffffb", "a\U0001f600b"]
+    names = [*(SensorKey(device, "t") for device in devices), SensorKey("x", "pump"), SensorKey("x", "pum")]
+    store.sensor_ids(names)
+    for text in ("pump", "p", "50%", "5", "a", "a\ud7ff", "a\ue000", "a\uffff", "a\U0001f600", "\U0001f600", "pump-12"):
+        found = store.find_sensors(SensorQuery(search=text), FRESH)
+        assert [each.key for each in found] == [
+            key for key in names if key.device.startswith(text) or key.tag.startswith(text)
+        ]
+        assert sum(store.count_states(SensorQuery(search=text), FRESH).values()) == len(found)
+
+
+def test_counts_are_of_what_a_query_finds(store: SqlStore) -> None:
+    store.sensor_ids(keys(3))
+    store.record_training(
+        [TrainingOutcome(0, "ready", "", at(900), "v"), TrainingOutcome(1, "failed", "why", None, "")]
+    )
+    nothing = dict.fromkeys(get_args(SensorState), 0)
+    assert store.count_states(EVERYTHING, FRESH) == nothing | {"ready": 1, "failed": 1, "no-data": 1}
+    assert store.count_states(SensorQuery(state="failed"), FRESH) == nothing | {"failed": 1}
+    assert store.count_states(SensorQuery(after_id=0), FRESH) == nothing | {"failed": 1, "no-data": 1}
+
+
+def test_names_come_by_id(store: SqlStore) -> None:
+    store.sensor_ids(keys(3))
+    assert store.sensor_keys([2, 0, 7]) == {0: keys(3)[0], 2: keys(3)[2]}
+    assert store.sensor_keys([]) == {}

@@ -163,7 +163,7 @@ def test_an_unknown_alert_is_named(store: SqlStore) -> None:
     with pytest.raises(NotFoundError, match="no alert `9-9`"):
         store.alert("9-9")
     with pytest.raises(NotFoundError, match="no incident `x`"):
-        store.incident("x")
+        store.incident_summary("x")
     with pytest.raises(NotFoundError, match="no silence `x`"):
         store.end_silence("x", "anna")
 
@@ -267,7 +267,7 @@ def test_an_incident_closes_when_its_last_alert_is_over_and_is_told_once(store: 
     act(store, "2-10", "resolve")
     assert not store.incidents(open_only=True)
     assert told(store) == ["incident-0-10:opened", "incident-0-10:cleared"]
-    assert store.incident("incident-0-10").closed_end == 70
+    assert store.incident_summary("incident-0-10").incident.closed_end == 70
     publish(store, {0: "xx"}, 30)
     assert told(store)[-1] == "0-155:opened"
 

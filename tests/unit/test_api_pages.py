@@ -31,6 +31,19 @@ def raise_alerts(api: Api, *sensor_ids: int) -> None:
     api.wiring.store.publish(found, [], list(sensor_ids), lambda states: advance(states, scored, RULES))
 
 
+def raise_incident(api: Api, alerts: int) -> None:
+    """Publish anomalous windows of so many sensors of one device at once, of higher scores the higher their number."""
+    scored = {
+        each: [ScoredWindow(T0 + 5 * i, 70.0 + each + i, "high", True) for i in range(3)] for each in range(alerts)
+    }
+    found = [
+        Anomaly(sensor_id, window.end, 20.0, window.score, window.severity, 1.0, 9.0, "v1")
+        for sensor_id, windows in scored.items()
+        for window in windows
+    ]
+    api.wiring.store.publish(found, [], list(scored), lambda states: advance(states, scored, RULES))
+
+
 def store_windows(api: Api, count: int, value: Callable[[int], float]) -> None:
     """Store the first sensor's windows, the last of which ends at ``T0``."""
     windows = []
@@ -91,6 +104,20 @@ def test_an_alert_goes_through_all_that_people_do_with_it(api: Api) -> None:
     assert len(api.get("/api/alerts", state="resolved")["items"]) == 1
     as_problem(api.post(f"{path}/silence", {}), 400)
     as_problem(api.post("/api/alerts/none/resolve", {}), 404)
+
+
+def test_incidents_come_with_their_ten_highest_alerts(api: Api) -> None:
+    api.add_sensors(*(("press", f"t{i}") for i in range(12)))
+    raise_incident(api, 12)
+    (incident,) = api.get("/api/incidents", state="open")["items"]
+    assert [alert["sensor_id"] for alert in incident["top"]] == list(range(11, 1, -1))
+    assert (incident["top"][0]["device"], incident["top"][0]["tag"]) == ("press", "t11")
+    assert (incident["group"], incident["alerts"], incident["score"]) == ("press", 12, incident["top"][0]["score"])
+    detail = api.get(f"/api/incidents/{incident['incident_id']}")
+    assert {each["sensor_id"] for each in detail.pop("items")} == set(range(12))
+    assert detail == incident
+    assert api.get("/api/incidents", state="closed")["items"] == []
+    assert api.problem("/api/incidents/none", 404)["detail"] == "no incident `none`; /api/incidents lists them"
 
 
 def test_a_silence_ends_by_itself(api: Api) -> None:
