@@ -17,6 +17,9 @@ model_version  string   Version of the shard in which the sensor's model first a
 rescored       bool     The window had changed after it was scored; an anomaly found then may be withdrawn.
 training_start int64    The model was trained on windows with ``training_start < end <= training_end``, in seconds as
 training_end   int64    ``ts``; null, and left out of older files, where that is not known.
+expected_value double   The likeliest value; null where the detector has none, and left out of older files.
+explanation    string   Why an anomalous window is: :class:`~sensorwatch.records.Explanation` as JSON
+                        (:mod:`sensorwatch.explanations`); null for a normal one, and left out of older files.
 ============== ======== ================================================================================================
 
 Strings may be dictionary-encoded in memory: a table repeats few of them often.
@@ -34,7 +37,7 @@ __all__ = ["ANOMALOUS", "NORMAL", "OPTIONAL", "prediction_schema"]
 NORMAL = 1
 ANOMALOUS = -1
 
-OPTIONAL = ("training_start", "training_end")
+OPTIONAL = ("training_start", "training_end", "expected_value", "explanation")
 """Columns that a file may lack: they are null then."""
 
 
@@ -58,5 +61,7 @@ def prediction_schema() -> pa.Schema:
             pa.field("rescored", pa.bool_(), nullable=False),
             pa.field("training_start", pa.int64()),
             pa.field("training_end", pa.int64()),
+            pa.field("expected_value", pa.float64()),
+            pa.field("explanation", pa.string()),
         ]
     )

@@ -6,8 +6,8 @@ is new behind::
 
     TS,Device,Tag,Val,Prediction,Score,Severity,ExpectedLow,ExpectedHigh,ModelVersion,SensorId,Rescored,…
 
-with ``TrainingStart,TrainingEnd`` at the end, which may be left out. Times are ISO 8601 in UTC
-(``2026-11-20T10:00:00Z``), empty means null and Rescored is ``true`` or ``false``.
+with ``TrainingStart,TrainingEnd,ExpectedValue,Explanation`` at the end, which may be left out. Times are ISO 8601 in
+UTC (``2026-11-20T10:00:00Z``), empty means null and Rescored is ``true`` or ``false``.
 
 pyarrow is loaded when a file is read or written, not with this module.
 """
@@ -44,6 +44,8 @@ _CSV_NAMES = {
     "Rescored": "rescored",
     "TrainingStart": "training_start",
     "TrainingEnd": "training_end",
+    "ExpectedValue": "expected_value",
+    "Explanation": "explanation",
 }
 _CSV_TIMES = ("TS", "TrainingStart", "TrainingEnd")
 _CSV_TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -222,6 +224,10 @@ def _parse_csv(name: str, content: bytes) -> pa.Table:
         texts = pc.if_else(pc.equal(table[field], ""), None, table[field])
         times = pc.strptime(texts, format=_CSV_TIME, unit="s").cast(pa.int64())
         table = table.set_column(table.schema.get_field_index(field), field, times)
+    if "explanation" in table.column_names:
+        place = table.schema.get_field_index("explanation")
+        texts = table["explanation"]
+        table = table.set_column(place, "explanation", pc.if_else(pc.equal(texts, ""), None, texts))
     return table
 
 
@@ -232,7 +238,7 @@ def _checked(what: str, table: pa.Table) -> pa.Table:
     schema = prediction_schema()
     for name in OPTIONAL:
         if name not in table.column_names:
-            table = table.append_column(name, pa.nulls(table.num_rows, pa.int64()))
+            table = table.append_column(name, pa.nulls(table.num_rows, schema.field(name).type))
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
         raise InvalidInputError(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AlertMessage", "alert_message", "alert_payload", "facts", "headline", "subject_of", "trial_message"]
 
-_PRINTED_LENGTH = 200
+_PRINTED_LENGTH = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,7 @@ def alert_payload(
         "value": alert.peak_value,
         "expected_low": alert.expected_low,
         "expected_high": alert.expected_high,
+        "explanation": alert.explanation or None,
         "anomalies": alert.anomalies,
         "opened_at": _iso(alert.opened_end),
         "last_anomaly_at": _iso(alert.last_anomaly_end),
@@ -147,6 +148,7 @@ def trial_message(sink: str, now: datetime, dashboard_url: str | None = None) ->
         "value": None,
         "expected_low": None,
         "expected_high": None,
+        "explanation": None,
         "anomalies": 0,
         "opened_at": end,
         "last_anomaly_at": end,
@@ -192,6 +194,8 @@ def facts(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
         found.append(("Value", f"{payload['value']:g}"))
     if payload["expected_low"] is not None or payload["expected_high"] is not None:
         found.append(("Expected", _range(payload["expected_low"], payload["expected_high"])))
+    if payload.get("explanation"):
+        found.append(("Why", payload["explanation"]))
     if payload["model"]["version"] is not None:
         found.append(("Model", payload["model"]["version"]))
     if (incident := payload["incident"]) is not None:

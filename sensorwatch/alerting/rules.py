@@ -52,6 +52,7 @@ class ScoredWindow(NamedTuple):
     model_version: str = ""
     training_start: int | None = None
     training_end: int | None = None
+    explanation: str = ""
 
 
 def advance(
@@ -124,6 +125,7 @@ def _open(sensor_id: int, window: ScoredWindow, recent: tuple[float | None, ...]
         model_version=window.model_version,
         training_start=window.training_start,
         training_end=window.training_end,
+        explanation=window.explanation,
     )
 
 
@@ -141,6 +143,7 @@ def _extend(alert: Alert, window: ScoredWindow) -> Alert:
         model_version=window.model_version,
         training_start=window.training_start,
         training_end=window.training_end,
+        explanation=window.explanation,
     )
 
 

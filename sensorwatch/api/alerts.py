@@ -40,6 +40,7 @@ class AlertItem(BaseModel):
     value: float | None = Field(description="Value of the window with the highest score.")
     expected_low: float | None
     expected_high: float | None
+    explanation: str | None = Field(description="Why that window is anomalous, in words.")
     model_version: str
     training_start: datetime | None
     training_end: datetime | None
@@ -137,6 +138,7 @@ def _item(handled: HandledAlert, name: SensorKey, now: datetime) -> AlertItem:
         value=alert.peak_value,
         expected_low=alert.expected_low,
         expected_high=alert.expected_high,
+        explanation=alert.explanation or None,
         model_version=alert.model_version,
         training_start=_time(alert.training_start),
         training_end=_time(alert.training_end),

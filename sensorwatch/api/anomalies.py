@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from sensorwatch.api.cursors import Cursors, Key
-from sensorwatch.api.requests import After, DeviceFilter, From, Limit, Page, ReadContext, TagFilter, To, seconds, time
+from sensorwatch.api.requests import (
+    After,
+    DeviceFilter,
+    From,
+    Limit,
+    Page,
+    ReadContext,
+    SensorId,
+    TagFilter,
+    To,
+    seconds,
+    time,
+)
 from sensorwatch.api.severities import Severity
+from sensorwatch.explanations import explanation_text
 from sensorwatch.page_records import AnomalyQuery
-from sensorwatch.records import SensorKey
+from sensorwatch.records import Anomaly, NearestPattern, SensorKey
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["anomalies"])
 
 _GONE = SensorKey("", "")
+_LATEST = 7_258_118_400
+"""The year 2200, in seconds since 1970."""
 
 
 class AnomalousWindow(BaseModel):
@@ -29,6 +45,7 @@ class AnomalousWindow(BaseModel):
     tag: str
     ts: datetime = Field(description="End of the window.")
     value: float | None = Field(description="Mean of its readings.")
+    expected_value: float | None = Field(description="The likeliest value; null where the detector has none.")
     expected_low: float | None
     expected_high: float | None
     score: float = Field(description="0 to 100, comparable across sensors and detectors.")
@@ -37,6 +54,37 @@ class AnomalousWindow(BaseModel):
     training_start: datetime | None
     training_end: datetime | None
     suppressed_by: str | None = Field(description="Why it raises no alert; null if it may.")
+    explanation: str | None = Field(
+        description="Why it is anomalous, in words.",
+        examples=["25.3 where 20.1 (19.4 to 20.9) was expected; found by ar_season (score 93), 1 of 7 members."],
+    )
+
+
+class Member(BaseModel):
+    """What one detector says of the window."""
+
+    name: str = Field(examples=["ar_season"])
+    score: int = Field(description="0 to 100; 50 or more is anomalous.")
+    weight: float = Field(description="Its share in the decision, 0 to 1.")
+    fired: bool = Field(description="Whether it finds the window anomalous by itself.")
+
+
+class Pattern(BaseModel):
+    """The usual pattern that comes nearest to the window and those before it, as columns of the same length."""
+
+    found_by: str = Field(description="The detector that knows it.")
+    windows: int = Field(description="Windows that it spans.")
+    ts: list[int] = Field(description="Ends of the windows, seconds since 1970-01-01T00:00:00Z.")
+    value: list[float]
+
+
+class ExplainedWindow(AnomalousWindow):
+    """One anomalous window, and why it is; what nobody noted is null or empty."""
+
+    deviation: float | None = Field(description="Its value, less the expected one.")
+    detector: str | None = Field(description="What made the sensor's model.")
+    members: list[Member] = Field(description="Detectors that had a part in it, the highest score first.")
+    pattern: Pattern | None
 
 
 @router.get("/api/anomalies")
@@ -64,23 +112,58 @@ def anomalies(
     page = found[:limit]
     names = context.names({each.sensor_id for each in page})
     return Page(
-        items=[
-            AnomalousWindow(
-                sensor_id=each.sensor_id,
-                device=names.get(each.sensor_id, _GONE).device,
-                tag=names.get(each.sensor_id, _GONE).tag,
-                ts=time(each.end),
-                value=each.value,
-                expected_low=each.expected_low,
-                expected_high=each.expected_high,
-                score=each.score,
-                severity=each.severity,
-                model_version=each.model_version,
-                training_start=None if each.training_start is None else time(each.training_start),
-                training_end=None if each.training_end is None else time(each.training_end),
-                suppressed_by=each.suppressed or None,
-            )
-            for each in page
-        ],
+        items=[_item(each, names.get(each.sensor_id, _GONE)) for each in page],
         next=cursors.write([page[-1].end, page[-1].sensor_id]) if len(found) > limit else None,
+    )
+
+
+@router.get("/api/sensors/{sensor_id}/anomalies/{end}")
+def anomaly(
+    context: ReadContext,
+    sensor_id: SensorId,
+    end: Annotated[
+        int,
+        Path(ge=0, le=_LATEST, description="End of the window, seconds since 1970-01-01T00:00:00Z."),
+    ],
+) -> ExplainedWindow:
+    """Show one anomalous window with what explains it."""
+    found = context.wiring.store.anomaly(sensor_id, end)
+    why, expected = found.explanation, found.expected_value
+    item = _item(found, context.names({sensor_id}).get(sensor_id, _GONE))
+    deviation = None if expected is None else found.value - expected
+    return ExplainedWindow(
+        **dict(item),
+        deviation=deviation if deviation is not None and math.isfinite(deviation) else None,
+        detector=None if why is None else why.detector,
+        members=[
+            Member(name=each.name, score=each.score, weight=each.weight, fired=each.fired)
+            for each in (why.members if why else ())
+        ],
+        pattern=None if why is None else _pattern(why.pattern, end),
+    )
+
+
+def _pattern(pattern: NearestPattern | None, end: int) -> Pattern | None:
+    if pattern is None:
+        return None
+    return Pattern(found_by=pattern.found_by, windows=pattern.windows, ts=pattern.ends(end), value=pattern.values())
+
+
+def _item(found: Anomaly, name: SensorKey) -> AnomalousWindow:
+    return AnomalousWindow(
+        sensor_id=found.sensor_id,
+        device=name.device,
+        tag=name.tag,
+        ts=time(found.end),
+        value=found.value,
+        expected_value=found.expected_value,
+        expected_low=found.expected_low,
+        expected_high=found.expected_high,
+        score=found.score,
+        severity=found.severity,
+        model_version=found.model_version,
+        training_start=None if found.training_start is None else time(found.training_start),
+        training_end=None if found.training_end is None else time(found.training_end),
+        suppressed_by=found.suppressed or None,
+        explanation=explanation_text(found) or None,
     )

@@ -104,6 +104,7 @@ def _show(wiring: Wiring, handled: HandledAlert, *, as_json: bool) -> None:
         "peak_value": alert.peak_value,
         "expected_low": alert.expected_low,
         "expected_high": alert.expected_high,
+        "explanation": alert.explanation or None,
         "model_version": alert.model_version,
         "training_start": _time(alert.training_start),
         "training_end": _time(alert.training_end),

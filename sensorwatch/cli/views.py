@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table, utc_text
+from sensorwatch.explanations import explanation_text
 
 if TYPE_CHECKING:
     from sensorwatch.records import SensorKey
@@ -33,6 +34,7 @@ def anomalies(
     suppressed: Annotated[
         bool, typer.Option("--suppressed", help="Those that raise no alert, with the reason, in place of the others.")
     ] = False,
+    why: Annotated[bool, typer.Option("--why", help="Say of each why it is anomalous.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the newest anomalous windows."""
@@ -44,6 +46,7 @@ def anomalies(
             "window_end": utc_text(anomaly.end),
             **names[anomaly.sensor_id]._asdict(),
             "value": anomaly.value,
+            "expected_value": anomaly.expected_value,
             "expected_low": anomaly.expected_low,
             "expected_high": anomaly.expected_high,
             "score": anomaly.score,
@@ -52,6 +55,7 @@ def anomalies(
             "training_start": None if anomaly.training_start is None else utc_text(anomaly.training_start),
             "training_end": None if anomaly.training_end is None else utc_text(anomaly.training_end),
             **({"suppressed": anomaly.suppressed} if suppressed else {}),
+            **({"explanation": explanation_text(anomaly) or None} if why or as_json else {}),
         }
         for anomaly in found
     ]

@@ -2,6 +2,7 @@
 
 from sensorwatch.detectors.base import (
     Comparing,
+    Composed,
     Detector,
     Expected,
     Expecting,
@@ -19,6 +20,7 @@ from sensorwatch.detectors.registry import detector, detectors
 
 __all__ = [
     "Comparing",
+    "Composed",
     "Detector",
     "Expected",
     "Expecting",

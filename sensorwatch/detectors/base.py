@@ -22,12 +22,15 @@ import pyarrow.compute as pc
 from sensorwatch.calibration import Calibration, calibrate
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
 __all__ = [
     "MEMORY",
     "Calibrated",
     "Comparing",
+    "Composed",
     "Deciding",
     "Detector",
     "Expected",
@@ -247,7 +250,8 @@ class Expected:
     Attributes
     ----------
     value, low, high
-        Each of shape ``(n_values,)``, NaN where there is no score.
+        Each of shape ``(n_values,)``, NaN where there is no score. All values are NaN of a detector to which none is
+        likelier than another within the band.
     """
 
     value: npt.NDArray[np.float64]
@@ -257,7 +261,11 @@ class Expected:
 
 @runtime_checkable
 class Expecting(Protocol):
-    """A detector that expects a value, which may differ from window to window."""
+    """A detector that expects a value, which may differ from window to window.
+
+    One that is made of others (:class:`Composed`) has the band that follows from theirs: what it finds anomalous may
+    lie within.
+    """
 
     def expected(self, params: pa.StructArray, series: Series, threshold: npt.NDArray[np.float64]) -> Expected:
         """Return the expected values, and the band in which raw scores are at most ``threshold`` of each sensor.
@@ -279,11 +287,32 @@ class Comparing(Protocol):
 
     size: int
 
+    def steps(self, params: pa.StructArray) -> npt.NDArray[np.int64]:
+        """Return the seconds between windows of each sensor's patterns, shape ``(n_sensors,)``; 0 without a model."""
+        ...
+
     def nearest_patterns(self, params: pa.StructArray, series: Series) -> npt.NDArray[np.float64]:
         """Return the nearest usual pattern of each window, in the sensor's unit, oldest value first.
 
         Shape ``(n_values, size)``; NaN where there is no score.
         """
+        ...
+
+
+@runtime_checkable
+class Composed(Protocol):
+    """A detector that is made of others."""
+
+    def parts(self, params: pa.StructArray) -> Mapping[str, tuple[Detector, pa.StructArray]]:
+        """Return the members of any of the sensors by name, with their parameters; null where a sensor has it not."""
+        ...
+
+    def member_rarities(self, params: pa.StructArray, series: Series) -> Mapping[str, npt.NDArray[np.float64]]:
+        """Return how rare each member finds each window, shape ``(n_values,)``; NaN where it can't say."""
+        ...
+
+    def weights(self, params: pa.StructArray) -> Mapping[str, npt.NDArray[np.float64]]:
+        """Return the members' weights, shape ``(n_sensors,)``; NaN for what is no member."""
         ...
 
 

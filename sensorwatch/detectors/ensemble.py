@@ -30,7 +30,8 @@ import pyarrow.compute as pc
 
 from sensorwatch.calibration import ANOMALOUS_RARITY, Calibration, calibrate
 from sensorwatch.detectors.adaptation import Adaptation, Usual, adapt
-from sensorwatch.detectors.base import Fitted, Followed, Series, follow, memory_times
+from sensorwatch.detectors.base import Expecting, Fitted, Followed, Series, follow, memory_times
+from sensorwatch.detectors.ensemble_bands import mean_expected
 from sensorwatch.detectors.ensemble_params import EnsembleParams
 from sensorwatch.detectors.injection import average_precisions, inject
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from sensorwatch.detectors.base import Detector
+    from sensorwatch.detectors.base import Detector, Expected
 
     Floats = npt.NDArray[np.float64]
     Flags = npt.NDArray[np.bool_]
@@ -157,6 +158,23 @@ class Ensemble:
         members = self._params.members(params)
         raw = {name: self._candidates[name].score(each, series) for name, each in members.items()}
         return _rarities(raw, self._params.tails(params), series)
+
+    def parts(self, params: pa.StructArray) -> dict[str, tuple[Detector, pa.StructArray]]:
+        """Return the members; see :meth:`~sensorwatch.detectors.base.Composed.parts`."""
+        return {name: (self._candidates[name], each) for name, each in self._params.members(params).items()}
+
+    def expected(self, params: pa.StructArray, series: Series, threshold: Floats) -> Expected:
+        """Return the mean of what members expect, each within its own threshold.
+
+        See :func:`sensorwatch.detectors.ensemble_bands.mean_expected`; ``threshold`` does not count.
+        """
+        tails = self._params.tails(params)
+        expected = {
+            name: member.expected(own, series, tails[name].threshold)
+            for name, (member, own) in self.parts(params).items()
+            if isinstance(member, Expecting)
+        }
+        return mean_expected(expected, self.weights(params), series)
 
     def weights(self, params: pa.StructArray) -> dict[str, Floats]:
         """Return the members' weights, shape ``(n_sensors,)``; NaN for what is no member."""

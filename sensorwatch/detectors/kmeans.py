@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sensorwatch.detectors.lagged import Lagged, pasts
 
@@ -56,6 +57,11 @@ class KMeans(Lagged):
         nearest -= found
         distance: Floats = np.sqrt(np.einsum("ij,ij->i", nearest, nearest) / self.size)
         return distance
+
+    def steps(self, params: pa.StructArray) -> npt.NDArray[np.int64]:
+        """Return the steps; see :meth:`~sensorwatch.detectors.base.Comparing.steps`."""
+        known = pc.if_else(params.is_valid(), params.field("step"), 0)
+        return np.asarray(known.to_numpy(zero_copy_only=False), np.int64)
 
     def nearest_patterns(self, params: pa.StructArray, series: Series) -> Floats:
         """Return the nearest centres; see :meth:`~sensorwatch.detectors.base.Comparing.nearest_patterns`."""

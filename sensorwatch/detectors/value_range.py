@@ -64,15 +64,14 @@ class ValueRange:
         return distance
 
     def expected(self, params: pa.StructArray, series: Series, threshold: Floats) -> Expected:
-        """Return the middle and the band; see :meth:`~sensorwatch.detectors.base.Expecting.expected`."""
+        """Return the band, within which no value is likelier; see :meth:`~sensorwatch.detectors.base.Expecting`."""
         middle, half, scale = _shape(params)
         reach = scale * np.sqrt(np.maximum((half / scale) ** 2 + threshold, 0.0))
         missing = np.isnan(series.values)
-        value, low, high = (
-            np.where(missing, np.nan, np.repeat(column, series.lengths))
-            for column in (middle, middle - reach, middle + reach)
+        low, high = (
+            np.where(missing, np.nan, np.repeat(column, series.lengths)) for column in (middle - reach, middle + reach)
         )
-        return Expected(value, low, high)
+        return Expected(np.full(len(missing), np.nan), low, high)
 
     def expected_range(self, params: pa.StructArray) -> tuple[Floats, Floats]:
         """Return the training range; see :meth:`~sensorwatch.detectors.base.Detector.expected_range`."""

@@ -39,6 +39,16 @@ class AlertPages(Protocol):
         """Return anomalies by the end of their window, then by sensor."""
         ...
 
+    def anomaly(self, sensor_id: int, end: int) -> Anomaly:
+        """Return the anomaly of a window by its end, in seconds since 1970-01-01T00:00:00Z.
+
+        Raises
+        ------
+        NotFoundError
+            The window is not anomalous, or does not exist.
+        """
+        ...
+
     def alert_page(self, wanted: AlertFilter, limit: int, after: EndKey | None = None) -> list[HandledAlert]:
         """Return alerts by the window that opened them, with what people did."""
         ...

@@ -18,6 +18,7 @@ from sensorwatch.records.alerts import (
     PublishOutcome,
     SinkStatus,
 )
+from sensorwatch.records.explanations import Explanation, MemberScore, NearestPattern
 from sensorwatch.records.ingestion import (
     REPLAY_PREFIX,
     DeadLetter,
@@ -69,14 +70,17 @@ __all__ = [
     "Anomaly",
     "ClaimedNotification",
     "DeadLetter",
+    "Explanation",
     "Incident",
     "IngestCounts",
     "IngestMark",
     "JobStatus",
     "Kind",
+    "MemberScore",
     "ModelAnswer",
     "ModelRef",
     "ModelUse",
+    "NearestPattern",
     "Notification",
     "Partition",
     "PartitionStatus",

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from sensorwatch.records.explanations import Explanation
+
 __all__ = [
     "FAILING_AFTER",
     "Alert",
@@ -36,6 +38,8 @@ class Anomaly:
 
     ``training_start``/``training_end`` are the ends of the first and last window that its model was trained on
     (seconds since 1970-01-01T00:00:00Z; None: not known). ``suppressed`` says why it raises no alert, empty if it may.
+    ``expected_value`` is what was likeliest, None where nothing within the range was, or there is none. ``explanation``
+    says who found it; None: nobody noted it.
     """
 
     sensor_id: int
@@ -49,6 +53,8 @@ class Anomaly:
     training_start: int | None = None
     training_end: int | None = None
     suppressed: str = ""
+    expected_value: float | None = None
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,8 @@ class Alert:
     ``cleared_end`` the window at which the quiet period was over (None while open); seconds since
     1970-01-01T00:00:00Z. ``anomalies`` counts its anomalous windows, ``peak_score`` is their highest score (0-100).
     ``peak_value``, the expected range, the model's version and its training range are those of the window that opened
-    it, until one scores higher than all before; None or empty where they are not known.
+    it, until one scores higher than all before; None or empty where they are not known. So is ``explanation``, which
+    says in words why the window is anomalous (:func:`sensorwatch.explanations.explanation_text`).
     """
 
     alert_id: str
@@ -77,6 +84,7 @@ class Alert:
     model_version: str = ""
     training_start: int | None = None
     training_end: int | None = None
+    explanation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ def predictions_of(
     models: pa.Table,
     windows: WindowColumns,
     scored: RawScores,
+    explained: npt.NDArray[np.object_],
     rescored: npt.NDArray[np.bool_],
     sensors: Sequence[SensorStatus],
 ) -> pa.Table:
@@ -38,6 +39,8 @@ def predictions_of(
         Windows.
     scored
         Their raw scores; a window without one gets no prediction.
+    explained
+        Why each is anomalous, as :func:`~sensorwatch.steps.explain.explanations` returns it.
     rescored
         Whether each was scored before, shape ``(n_windows,)``.
     sensors
@@ -45,7 +48,7 @@ def predictions_of(
     """
     has = ~np.isnan(scored.raw)
     sensor_id, end, value = windows.sensor_id[has], windows.end[has], windows.value[has]
-    scored, rescored = scored.only(has), rescored[has]
+    scored, explained, rescored = scored.only(has), explained[has], rescored[has]
     model = np.searchsorted(models["sensor_id"].to_numpy(), sensor_id).astype(np.int64)
     calibration = Calibration.of(models)
     scores = calibration.scores(model, scored.raw)
@@ -60,14 +63,21 @@ def predictions_of(
         "prediction": pa.array(np.where(anomalous, ANOMALOUS, NORMAL).astype(np.int8)),
         "score": pa.array(scores),
         "severity": _repeated(SEVERITIES, severity_codes(scores)),
-        "expected_low": pa.array(scored.low, from_pandas=True),
-        "expected_high": pa.array(scored.high, from_pandas=True),
+        "expected_low": _numbers(scored.low),
+        "expected_high": _numbers(scored.high),
         "model_version": models["version"].combine_chunks().dictionary_encode().take(pa.array(model)),
         "rescored": pa.array(rescored),
         "training_start": models["training_start"].combine_chunks().take(pa.array(model)),
         "training_end": models["training_end"].combine_chunks().take(pa.array(model)),
+        "expected_value": _numbers(scored.value),
+        "explanation": pa.array(explained, pa.string()),
     }
     return pa.table([columns[name] for name in prediction_schema().names], names=prediction_schema().names)
+
+
+def _numbers(values: npt.NDArray[np.float64]) -> pa.DoubleArray:
+    """Return numbers with nulls in place of what is none, infinities too."""
+    return pa.array(values, mask=~np.isfinite(values))
 
 
 def _repeated(texts: Sequence[str], position: npt.NDArray[np.integer]) -> pa.DictionaryArray:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sensorwatch.alerting.feedback import suppress
 from sensorwatch.alerting.rules import ScoredWindow, advance
+from sensorwatch.explanations import explanation_text, parse_explanation
 from sensorwatch.ports import AlertStore, WatchStore
 from sensorwatch.prediction_columns import ANOMALOUS
 from sensorwatch.records import AlertChanges, Anomaly, SensorKey
@@ -66,7 +67,9 @@ def publish(
     normal_again = predictions.filter(pc.and_(predictions["rescored"], pc.invert(anomalous)))
     withdrawn = list(zip(normal_again["sensor_id"].to_pylist(), normal_again["ts"].to_pylist(), strict=True))
     withdrawn += _found_too_soon(predictions.filter(pc.invert(anomalous)), store)
-    alarming = {(anomaly.sensor_id, anomaly.end) for anomaly in anomalies if not anomaly.suppressed}
+    alarming = {
+        (anomaly.sensor_id, anomaly.end): explanation_text(anomaly) for anomaly in anomalies if not anomaly.suppressed
+    }
     alarming_sensors = {sensor_id for sensor_id, _ in alarming}
 
     def decide(states: Mapping[int, AlertState]) -> AlertChanges:
@@ -100,6 +103,11 @@ def _found_too_soon(normal: pa.Table, store: PublishingStore) -> list[tuple[int,
 def _anomalies(rows: pa.Table, policy: AlertPolicy) -> list[Anomaly]:
     columns = ("sensor_id", "ts", "value", "score", "severity", *_ABOUT)
     found = [Anomaly(*row) for row in zip(*(rows[column].to_pylist() for column in columns), strict=True)]
+    why = zip(rows["expected_value"].to_pylist(), rows["explanation"].to_pylist(), strict=True)
+    found = [
+        replace(anomaly, expected_value=expected, explanation=None if text is None else parse_explanation(text))
+        for anomaly, (expected, text) in zip(found, why, strict=True)
+    ]
     names = zip(*(rows[column].to_pylist() for column in ("sensor_id", "device", "tag")), strict=True)
     reasons = policy.suppressions(found, {sensor_id: SensorKey(device, tag) for sensor_id, device, tag in names})
     return [
@@ -109,9 +117,12 @@ def _anomalies(rows: pa.Table, policy: AlertPolicy) -> list[Anomaly]:
 
 
 def _windows_of(
-    predictions: pa.Table, sensor_ids: set[int], alarming: set[tuple[int, int]]
+    predictions: pa.Table, sensor_ids: set[int], alarming: Mapping[tuple[int, int], str]
 ) -> tuple[dict[int, list[ScoredWindow]], dict[int, SensorKey]]:
-    """Return the windows of these sensors, ascending in time; most sensors of a file have nothing to tell."""
+    """Return the windows of these sensors, ascending in time; most sensors of a file have nothing to tell.
+
+    ``alarming`` says why each window is anomalous that may raise an alert.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -124,8 +135,9 @@ def _windows_of(
         *(rows[column].to_pylist() for column in columns), strict=True
     ):
         keys.setdefault(sensor_id, SensorKey(device, tag))
-        alarms = (sensor_id, end) in alarming
-        windows.setdefault(sensor_id, []).append(ScoredWindow(end, score, severity, alarms, *about))
+        why = alarming.get((sensor_id, end))
+        window = ScoredWindow(end, score, severity, why is not None, *about)
+        windows.setdefault(sensor_id, []).append(window._replace(explanation=why or ""))
     return windows, keys
 
 

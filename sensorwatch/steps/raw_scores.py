@@ -33,21 +33,25 @@ class RawScores:
     ----------
     raw
         Raw scores; NaN where a window has no model, or too little is known of the windows before.
+    value
+        What was likeliest; NaN where the detector does not know.
     low, high
         From where to where a value would have been normal; NaN where the detector does not know.
     """
 
     raw: Floats
+    value: Floats
     low: Floats
     high: Floats
 
     def only(self, keep: Flags) -> RawScores:
         """Return those of some windows."""
-        return RawScores(self.raw[keep], self.low[keep], self.high[keep])
+        return RawScores(self.raw[keep], self.value[keep], self.low[keep], self.high[keep])
 
     def put(self, at: Flags | Integers, others: RawScores) -> None:
         """Write those of some windows in place of what is there."""
-        self.raw[at], self.low[at], self.high[at] = others.raw, others.low, others.high
+        self.raw[at], self.value[at] = others.raw, others.value
+        self.low[at], self.high[at] = others.low, others.high
 
 
 class MovedMemories(NamedTuple):
@@ -124,7 +128,7 @@ def raw_scores(
     The arguments are those of :meth:`ModelWindows.of`.
     """
     moved: dict[str, MovedMemories] = {}
-    found = RawScores(*np.full((3, len(model)), np.nan))
+    found = RawScores(*np.full((4, len(model)), np.nan))
     limits = np.asarray(models["threshold"].to_numpy(), np.float64)
     for column in ("expected_low", "expected_high"):
         known = np.append(np.asarray(models[column].to_numpy(), np.float64), np.nan)[model]
@@ -139,5 +143,5 @@ def raw_scores(
             found.raw[own.chosen] = own.detector.score(params, own.series)
         if isinstance(own.detector, Expecting):
             band = own.detector.expected(params, own.series, limits[own.rows])
-            found.low[own.chosen], found.high[own.chosen] = band.low, band.high
+            found.value[own.chosen], found.low[own.chosen], found.high[own.chosen] = band.value, band.low, band.high
     return found, moved

@@ -19,6 +19,7 @@ from sensorwatch.prediction_columns import ANOMALOUS
 from sensorwatch.records import WindowColumns
 from sensorwatch.shards import has_model
 from sensorwatch.steps.current_models import load_current
+from sensorwatch.steps.explain import explanations
 from sensorwatch.steps.predict import predictions_of
 from sensorwatch.steps.raw_scores import raw_scores
 from sensorwatch.steps.recall import CATCH_UP_SECONDS, memories_after, reading_start, recalled, remembered_until
@@ -164,16 +165,24 @@ def score(
     # What changed behind a memory is scored apart, with the windows that were before it.
     late = rescored & gone_past
     going_on = np.where(late | (gone_past & (until <= began)[position]), -1, position)
+    asked_for = rescored | (windows.end > began)
     raw, moved = raw_scores(models, going_on, windows, policy)
+    explained = explanations(models, going_on, windows, raw, asked_for, policy)
     if late.any():
         earliest = datetime.fromtimestamp(int(windows.end[late].min()) - CATCH_UP_SECONDS, UTC)
         earlier = store.read_windows(task.shard, earliest, datetime.fromtimestamp(int(windows.end[late].max()), UTC))
         again, changed = _together(_windows_of(windows.sensor_id[late], earlier), _only(windows, late))
-        raw.put(late, raw_scores(models, _positions(models, again), again, policy)[0].only(changed))
-    asked_for = rescored | (windows.end > began)
+        found, _ = raw_scores(models, _positions(models, again), again, policy)
+        raw.put(late, found.only(changed))
+        explained[late] = explanations(models, _positions(models, again), again, found, changed, policy)[changed]
     wanted = asked_for & (position >= 0) & (windows.end > models["first_training_end"].to_numpy()[position])
     table = predictions_of(
-        models, _only(windows, wanted), raw.only(wanted), rescored[wanted], store.sensors(task.shard)
+        models,
+        _only(windows, wanted),
+        raw.only(wanted),
+        explained[wanted],
+        rescored[wanted],
+        store.sensors(task.shard),
     )
     file = predictions.write(task, table) if table.num_rows else None
     if memories and start is not None:

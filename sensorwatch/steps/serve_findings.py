@@ -10,7 +10,8 @@ import numpy as np
 from sensorwatch.alerting.feedback import suppress
 from sensorwatch.alerting.rules import ScoredWindow
 from sensorwatch.calibration import SEVERITIES, severity_codes
-from sensorwatch.records import Anomaly, ModelAnswer, ServedWindow
+from sensorwatch.explanations import explanation_text
+from sensorwatch.records import Anomaly, Explanation, MemberScore, ModelAnswer, ServedWindow
 from sensorwatch.serving.models import NO_MODEL
 from sensorwatch.serving.windows import NO_WINDOW
 
@@ -192,6 +193,7 @@ def alarm(anomaly: Anomaly) -> ScoredWindow:
         anomaly.model_version,
         anomaly.training_start,
         anomaly.training_end,
+        explanation_text(anomaly),
     )
 
 
@@ -222,6 +224,8 @@ def _anomaly(batch: WindowBatch, scored: ScoredWindows, row: int, score: float, 
     winner = int(scored.winner[row])
     models = scored.models[scored.names[winner]]
     model = int(scored.rows[winner, row])
+    # What it is made of, and which pattern comes nearest, batch scoring says.
+    finder = models.detectors[models.code[model]].detector.name
     return Anomaly(
         sensor_id=int(batch.sensor_id[row]),
         end=int(batch.end[row]),
@@ -233,6 +237,7 @@ def _anomaly(batch: WindowBatch, scored: ScoredWindows, row: int, score: float, 
         model_version=models.versions[models.version[model]],
         training_start=int(models.training_start[model]),
         training_end=int(models.training_end[model]),
+        explanation=Explanation(finder, (MemberScore(finder, int(score), 1.0),)),
     )
 
 

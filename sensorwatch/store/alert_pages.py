@@ -57,6 +57,15 @@ class AlertPagesPart(LifecyclePart):
 
         return self._database.read(work)
 
+    def anomaly(self, sensor_id: int, end: int) -> Anomaly:
+        """Return one anomaly."""
+        table, window_end = anomalies.c, anomalies.c.TS
+        query = sa.select(anomalies).where(table.SensorId == sensor_id, window_end == end)
+        row = self._database.read(lambda connection: connection.execute(query).one_or_none())
+        if row is None:
+            raise NotFoundError(f"no anomaly of sensor {sensor_id} at {end}; /api/anomalies lists them")
+        return anomaly_of(row)
+
     def alert_page(self, wanted: AlertFilter, limit: int, after: EndKey | None = None) -> list[HandledAlert]:
         """Return alerts, newest first."""
         table = alerts.c

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sensorwatch.alert_records import HandledAlert, Handling, Silence, Tolerance
+from sensorwatch.explanations import explanation_json, parse_explanation
 from sensorwatch.records import Alert, Anomaly, Incident, Notification
 from sensorwatch.telemetry import current_traceparent
 
@@ -62,6 +63,7 @@ def alert_of(row: sa.Row[Any]) -> Alert:
         model_version=row.ModelVersion,
         training_start=row.TrainingStart,
         training_end=row.TrainingEnd,
+        explanation=row.Explanation,
     )
 
 
@@ -83,6 +85,7 @@ def alert_row(alert: Alert) -> dict[str, object]:
         "ModelVersion": alert.model_version,
         "TrainingStart": alert.training_start,
         "TrainingEnd": alert.training_end,
+        "Explanation": alert.explanation,
     }
 
 
@@ -199,6 +202,8 @@ def anomaly_of(row: sa.Row[Any]) -> Anomaly:
         training_start=row.TrainingStart,
         training_end=row.TrainingEnd,
         suppressed=row.Suppressed,
+        expected_value=row.ExpectedValue,
+        explanation=None if row.Explanation is None else parse_explanation(row.Explanation),
     )
 
 
@@ -216,6 +221,8 @@ def anomaly_row(anomaly: Anomaly) -> dict[str, object]:
         "TrainingStart": anomaly.training_start,
         "TrainingEnd": anomaly.training_end,
         "Suppressed": anomaly.suppressed,
+        "ExpectedValue": anomaly.expected_value,
+        "Explanation": None if anomaly.explanation is None else explanation_json(anomaly.explanation),
     }
 
 

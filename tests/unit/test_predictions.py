@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.prediction_columns import prediction_schema
+from sensorwatch.prediction_columns import OPTIONAL, prediction_schema
 from sensorwatch.predictions import parse_predictions, predictions_to_bytes
 
 Format = Literal["parquet", "csv"]
@@ -35,6 +35,8 @@ def row(**changes: Any) -> dict[str, Any]:
         "rescored": False,
         "training_start": None,
         "training_end": None,
+        "expected_value": None,
+        "explanation": None,
     }
     return values | changes
 
@@ -55,6 +57,8 @@ rows = st.builds(
     score=st.floats(0, 100),
     expected_low=st.none() | st.floats(allow_nan=False, allow_infinity=False),
     rescored=st.booleans(),
+    expected_value=st.none() | st.floats(allow_nan=False, allow_infinity=False),
+    explanation=st.none() | text.filter(bool),
     training_start=st.none() | st.integers(0, 4_000_000_000),
 )
 
@@ -67,29 +71,32 @@ def test_predictions_come_back_as_they_were_written(file_format: Format, written
 
 
 def test_the_csv_begins_as_the_original_systems_does() -> None:
-    first = row(device="3", tag="4", training_start=0, training_end=60)
+    first = row(device="3", tag="4", training_start=0, training_end=60, expected_value=20.5, explanation='{"a":1}')
     content = predictions_to_bytes(table(first, row(tag="heat", expected_low=None, rescored=True)), "csv")
     header, *lines = content.decode().splitlines()
     assert header == (
         "TS,Device,Tag,Val,Prediction,Score,Severity,ExpectedLow,ExpectedHigh,ModelVersion,SensorId,Rescored,"
-        "TrainingStart,TrainingEnd"
+        "TrainingStart,TrainingEnd,ExpectedValue,Explanation"
     )
     beginning = '"2026-11-20T12:00:00Z",{},21.25,-1,93.5,"high",{},,"20261120T100000Z-0123456789abcdef",7,{}'
     training = '"1970-01-01T00:00:00Z","1970-01-01T00:01:00Z"'
     assert lines == [
-        beginning.format('"3","4"', "18", f"false,{training}"),
-        beginning.format('"pump 1","heat"', "", "true,,"),
+        beginning.format('"3","4"', "18", f'false,{training},20.5,"{{""a"":1}}"'),
+        beginning.format('"pump 1","heat"', "", "true,,,,"),
     ]
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_an_older_file_without_training_ranges_is_read(file_format: Format) -> None:
+@pytest.mark.parametrize("lacking", [2, 4])
+def test_an_older_file_without_the_newer_columns_is_read(file_format: Format, lacking: int) -> None:
     content = predictions_to_bytes(table(row()), file_format)
     if file_format == "csv":
-        content = content.replace(b",TrainingStart,TrainingEnd", b"").replace(b"false,,", b"false")
+        names = ["", "TrainingStart", "TrainingEnd", "ExpectedValue", "Explanation"][-lacking:]
+        content = content.replace(("," + ",".join(names)).encode(), b"")
+        content = content.replace(b"false,,,,", b"false" + b"," * (4 - lacking))
     else:
         sink = pa.BufferOutputStream()
-        pq.write_table(table(row()).drop_columns(["training_start", "training_end"]), sink)
+        pq.write_table(table(row()).drop_columns(list(OPTIONAL)[-lacking:]), sink)
         content = bytes(sink.getvalue())
     assert parse_predictions(f"x.{file_format}", content).to_pylist() == [row()]
 

@@ -44,7 +44,14 @@ from sensorwatch.records import (
     WindowColumns,
 )
 from sensorwatch.sensor_states import Freshness, SensorQuery
-from sensorwatch.store.alert_rows import alert_row, handling_row, incident_row, notification_row, silence_row
+from sensorwatch.store.alert_rows import (
+    alert_row,
+    anomaly_row,
+    handling_row,
+    incident_row,
+    notification_row,
+    silence_row,
+)
 from sensorwatch.store.database import Database
 from sensorwatch.store.dialects.mssql import MERGE_WINDOWS, MssqlDialect
 from sensorwatch.store.migrate import RELEASE_LOCK, TAKE_LOCK
@@ -233,6 +240,7 @@ CALLS: dict[str, Callable[[SqlStore], object]] = {
     "sink_status": lambda store: store.sink_status(),
     "find_sensors by search": lambda store: store.find_sensors(SensorQuery(search="é"), Freshness(NOW, NOW)),
     "anomaly_page": lambda store: store.anomaly_page(AnomalyQuery(0, "d", "t", "high", 1, 9, True, (5, 0)), 7),
+    "anomaly": lambda store: store.anomaly(0, 5),
     "alert_page": lambda store: store.alert_page(AlertFilter("open", device="d", tag="t"), 7, EndKey(5, "0-5")),
     "incident_page": lambda store: store.incident_page(True, 7, EndKey(5, "i")),
     "incident_summary": lambda store: store.incident_summary("i"),
@@ -275,6 +283,7 @@ ANSWERS: dict[str, list[Any]] = {
     ],
     "SELECT [Sensors].[Device], [Sensors].[Tag] \nFROM": [("d", "t")],
     "SELECT [Sensors].[ModelVersion], [Sensors].[TrainFrom] \nFROM": [SimpleNamespace(ModelVersion="v1", TrainFrom=4)],
+    "WHERE [Anomalies].[SensorId] = ? AND [Anomalies].[TS] = ": [SimpleNamespace(**anomaly_row(ANOMALY))],
     "WHERE [Silences].[SilenceId] = ?": [SimpleNamespace(**silence_row(SILENCE))],
     "WHERE [HeldNotifications].[UntilTime] <= ?": [SimpleNamespace(**HELD)],
     "AS [Last]": [SimpleNamespace(**incident_row(INCIDENT), Last=10)],

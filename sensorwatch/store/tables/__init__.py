@@ -64,5 +64,5 @@ __all__ = [
     "tolerances",
 ]
 
-REVISION = "0008"
+REVISION = "0009"
 """The migration that these tables belong to."""

@@ -39,6 +39,8 @@ anomalies = sa.Table(
     sa.Column("TrainingStart", WindowEnd),
     sa.Column("TrainingEnd", WindowEnd),
     sa.Column("Suppressed", sa.Unicode(200), nullable=False, server_default=""),
+    sa.Column("ExpectedValue", ExactFloat()),
+    sa.Column("Explanation", LongText()),
     sa.Index("IX_Anomalies_TS", "TS"),
     sa.Index("IX_Anomalies_Severity", "Severity", "TS"),
     sa.Index(
@@ -81,6 +83,7 @@ alerts = sa.Table(
     sa.Column("Feedback", sa.String(16)),
     sa.Column("FeedbackBy", sa.Unicode(200)),
     sa.Column("FeedbackAt", UtcTime),
+    sa.Column("Explanation", sa.Unicode(400), nullable=False, server_default=""),
     sa.Index("IX_Alerts_OpenedEnd", "OpenedEnd", "AlertId"),
     sa.Index("IX_Alerts_Severity", "Severity", "OpenedEnd", "AlertId"),
     sa.Index("IX_Alerts_Kind", "Kind", "OpenedEnd", "AlertId"),

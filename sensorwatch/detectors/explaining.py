@@ -1,0 +1,103 @@
+"""Why windows are anomalous: which members find them so, and which usual pattern comes nearest.
+
+Everything here is asked of the detector again, about sensors that have an anomalous window: these are few.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sensorwatch.calibration import scores_of_rarity
+from sensorwatch.detectors.base import Comparing, Composed
+from sensorwatch.records import Explanation, MemberScore, NearestPattern
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from sensorwatch.detectors.base import Detector, Series
+
+    Floats = npt.NDArray[np.float64]
+    Integers = npt.NDArray[np.int64]
+
+__all__ = ["MOST_LEVELS", "explain"]
+
+MOST_LEVELS = 96
+"""Longer patterns are thinned out."""
+
+_LEVELS = 1000
+_SHARE_DIGITS = 3
+
+
+def explain(
+    detector: Detector, params: pa.StructArray, series: Series, scores: Floats, windows: Integers
+) -> list[Explanation]:
+    """Return why windows are anomalous.
+
+    Parameters
+    ----------
+    detector, params, series
+        What found them, as :meth:`~sensorwatch.detectors.base.Detector.score` takes them.
+    scores
+        Its scores of 0-100, shape ``(n_values,)``.
+    windows
+        Positions of the windows in the series, shape ``(n,)``.
+    """
+    sensor = np.repeat(np.arange(series.n_sensors), series.lengths)[windows]
+    patterns = _patterns(detector, params, series, windows, sensor)
+    if isinstance(detector, Composed):
+        members = _members(detector, params, series, windows, sensor)
+    else:
+        members = [(MemberScore(detector.name, score, 1.0),) for score in _whole(scores[windows])]
+    return [Explanation(detector.name, each, pattern) for each, pattern in zip(members, patterns, strict=True)]
+
+
+def _members(
+    detector: Composed, params: pa.StructArray, series: Series, windows: Integers, sensor: Integers
+) -> list[tuple[MemberScore, ...]]:
+    weights = {name: np.nan_to_num(weight)[sensor] for name, weight in detector.weights(params).items()}
+    rarities = {name: rarity[windows] for name, rarity in detector.member_rarities(params, series).items()}
+    # A member that can't say anything of a window has no part in its mean.
+    shares = {name: np.where(np.isnan(rarity), 0.0, weights[name]) for name, rarity in rarities.items()}
+    total = np.sum(list(shares.values()), axis=0)
+    found: list[list[MemberScore]] = [[] for _ in windows]
+    for name, rarity in rarities.items():
+        share = np.round(shares[name] / np.where(total > 0, total, 1.0), _SHARE_DIGITS).tolist()
+        for i in np.flatnonzero(shares[name] > 0).tolist():
+            found[i].append(MemberScore(name, _whole(scores_of_rarity(rarity[i : i + 1]))[0], share[i]))
+    return [tuple(sorted(each, key=lambda member: (-member.score, -member.weight, member.name))) for each in found]
+
+
+def _whole(scores: Floats) -> list[int]:
+    """Return scores rounded down, so that one below 50 stays there."""
+    whole: list[int] = np.floor(scores).astype(np.int64).tolist()
+    return whole
+
+
+def _patterns(
+    detector: Detector, params: pa.StructArray, series: Series, windows: Integers, sensor: Integers
+) -> list[NearestPattern | None]:
+    parts = detector.parts(params) if isinstance(detector, Composed) else {detector.name: (detector, params)}
+    comparing = [(name, each, own) for name, (each, own) in parts.items() if isinstance(each, Comparing)]
+    if not comparing:
+        return [None] * len(windows)
+    name, knows, own = comparing[0]
+    nearest = knows.nearest_patterns(own, series)[windows]
+    return [
+        _pattern(name, values, step) for values, step in zip(nearest, knows.steps(own)[sensor].tolist(), strict=True)
+    ]
+
+
+def _pattern(name: str, values: Floats, step_seconds: int) -> NearestPattern | None:
+    size = len(values)
+    if size < 2 or not np.isfinite(values).all():
+        return None
+    low, high = float(values.min()), float(values.max())
+    stride = -(-(size - 1) // (MOST_LEVELS - 1))
+    kept = values[(size - 1) % stride :: stride]
+    width = high / 2 - low / 2
+    share = (kept / 2 - low / 2) / width if width > 0 else np.zeros(len(kept))
+    levels = np.clip(np.round(share * _LEVELS), 0, _LEVELS).astype(np.int64)
+    return NearestPattern(name, size, step_seconds * stride, low, high, tuple(levels.tolist()))

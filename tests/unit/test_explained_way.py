@@ -1,0 +1,180 @@
+"""An explanation's whole way: from a fault in scored windows to what the API, the command line and sinks say."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from api_client import NOW, T0, Api
+from fakes_models import FakePredictionFiles, FakeStore, task
+
+from sensorwatch.alerting.payload import alert_message, facts
+from sensorwatch.alerting.policy import AlertDefaults, AlertPolicy
+from sensorwatch.alerting.rules import AlertRules
+from sensorwatch.errors import InvalidInputError
+from sensorwatch.explanations import parse_explanation
+from sensorwatch.prediction_columns import ANOMALOUS
+from sensorwatch.predictions import parse_predictions
+from sensorwatch.steps.publish import publish
+from sensorwatch.steps.score import score
+from sensorwatch.steps.train import train
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+pytest_plugins = ["api_fixtures"]
+
+POLICY = AlertPolicy(AlertDefaults(AlertRules(anomalous_windows=2, recent_windows=3, quiet_seconds=60)))
+QUIET, FAULTY = 0, 1
+TRAINED, NEW, FAULT = 600, 60, 3
+
+
+class Fleet:
+    """Two sensors, of which one has a fault in its last windows, with models of a detector."""
+
+    def __init__(self, api: Api, detector: str) -> None:
+        self.store, self.files, self.registry = FakeStore(), FakePredictionFiles(), api.registry
+        random = np.random.default_rng(4)
+        for sensor in (QUIET, FAULTY):
+            values = 20 + np.sin(np.arange(TRAINED + NEW) / 40) + random.normal(0, 0.2, TRAINED + NEW)
+            if sensor == FAULTY:
+                values[-FAULT:] += 9
+            self.store.add(sensor, values.tolist(), end=NOW)
+        self._start = NOW.fromtimestamp(T0 - 5 * NEW, NOW.tzinfo)
+        train(
+            task("train", self._start),
+            store=self.store,
+            registry=self.registry,
+            detector_name=detector,
+            training_seconds=5 * TRAINED,
+            minimum_windows=100,
+            now=self._start,
+        )
+
+    def score(self) -> pa.Table:
+        done = score(task("score", NOW, self._start), store=self.store, registry=self.registry, predictions=self.files)
+        assert done.file is not None
+        return self.files.read(done.file)
+
+
+def publish_all(api: Api, predictions: pa.Table) -> None:
+    api.add_sensors(("press-1", "quiet"), ("press-1", "faulty"))
+    publish("scored", predictions, store=api.wiring.store, policy=POLICY)
+
+
+def test_a_fault_is_explained_wherever_it_is_shown(api: Api) -> None:
+    fleet = Fleet(api, "auto")
+    predictions = fleet.score()
+    rows = predictions.to_pylist()
+    for row in rows:
+        assert (row["explanation"] is not None) == (row["prediction"] == ANOMALOUS)
+        assert row["expected_low"] <= row["expected_value"] <= row["expected_high"]
+    publish_all(api, predictions)
+    found = api.get("/api/anomalies", sensor_id=FAULTY)["items"]
+    newest = found[0]
+    assert newest["ts"] == "2026-11-20T10:15:00Z"
+    assert newest["expected_low"] < newest["expected_value"] < newest["expected_high"] < newest["value"]
+    told = newest["explanation"]
+    assert f"{newest['value']:.0f}"[:2] in told
+    assert " was expected; found by " in told
+    assert " of 7 members" in told
+
+    whole = api.get(f"/api/sensors/{FAULTY}/anomalies/{T0}")
+    assert {key: whole[key] for key in newest} == newest
+    assert whole["detector"] == "auto"
+    assert whole["deviation"] == pytest.approx(newest["value"] - newest["expected_value"])
+    fired = [member for member in whole["members"] if member["fired"]]
+    assert fired
+    assert all(member["score"] >= 50 for member in fired)
+    assert [member["score"] for member in whole["members"]] == sorted(
+        (member["score"] for member in whole["members"]), reverse=True
+    )
+    pattern = whole["pattern"]
+    assert (pattern["found_by"], pattern["windows"], pattern["ts"][-1]) == ("kmeans", 96, T0)
+    assert all(17 < value < 23 for value in pattern["value"])
+    assert len(pattern["ts"]) == len(pattern["value"]) <= 96
+
+    (alert,) = api.get("/api/alerts")["items"]
+    assert alert["explanation"] in {each["explanation"] for each in found}
+    (told_outside,) = api.wiring.store.pending_notifications()
+    message = alert_message(told_outside, None)
+    assert message.payload["explanation"] == alert["explanation"]
+    assert ("Why", alert["explanation"]) in facts(message.payload)
+
+
+def test_publishing_and_scoring_again_changes_nothing(api: Api) -> None:
+    fleet = Fleet(api, "auto")
+    predictions = fleet.score()
+    assert fleet.score().equals(predictions)
+    publish_all(api, predictions)
+    before = api.get("/api/anomalies")["items"]
+    publish("again", predictions, store=api.wiring.store, policy=POLICY)
+    assert api.get("/api/anomalies")["items"] == before
+
+
+@pytest.mark.parametrize("detector", ["ocsvm", "range", "ewma", "shift", "kmeans"])
+def test_a_detector_alone_says_what_it_can(api: Api, detector: str) -> None:
+    publish_all(api, Fleet(api, detector).score())
+    newest = api.get("/api/anomalies", sensor_id=FAULTY)["items"][0]
+    whole = api.get(f"/api/sensors/{FAULTY}/anomalies/{T0}")
+    (member,) = whole["members"]
+    assert (member["name"], member["fired"], member["score"]) == (detector, True, math.floor(newest["score"]))
+    assert f"found by {detector} (score {member['score']})" in newest["explanation"]
+    assert (whole["expected_value"] is None) == (detector != "ewma")
+    assert (whole["deviation"] is None) == (detector != "ewma")
+    assert (whole["expected_low"] is None) == (detector in {"shift", "kmeans"})
+    assert (whole["pattern"] is None) == (detector != "kmeans")
+
+
+def test_a_file_without_the_columns_is_published_like_before(api: Api) -> None:
+    fleet = Fleet(api, "ewma")
+    fleet.score()
+    (name, content) = next(iter(fleet.files.files.items()))
+    table = fleet.files.parse(name, content)
+    nothing = table.drop_columns(["expected_value", "explanation"])
+    publish_all(api, _read_back(nothing))
+    newest = api.get("/api/anomalies", sensor_id=FAULTY)["items"][0]
+    assert newest["expected_value"] is None
+    assert newest["explanation"].endswith("was expected.")
+    whole = api.get(f"/api/sensors/{FAULTY}/anomalies/{T0}")
+    assert (whole["detector"], whole["members"], whole["pattern"]) == (None, [], None)
+
+
+def _read_back(table: pa.Table) -> pa.Table:
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    return parse_predictions("old.parquet", sink.getvalue())
+
+
+def test_a_damaged_explanation_is_refused_with_what_it_says(api: Api) -> None:
+    fleet = Fleet(api, "ewma")
+    table = fleet.score()
+    place = table.schema.get_field_index("explanation")
+    broken = table.set_column(place, "explanation", [["{"] * table.num_rows])
+    with pytest.raises(InvalidInputError, match="expected an explanation as JSON, got"):
+        publish_all(api, broken)
+
+
+def test_a_window_that_is_not_anomalous_has_nothing_to_explain(api: Api) -> None:
+    publish_all(api, Fleet(api, "ewma").score())
+    problem = api.problem(f"/api/sensors/{FAULTY}/anomalies/{T0 + 5}", 404)
+    assert "no anomaly of sensor 1" in problem["detail"]
+
+
+def test_a_changed_window_is_explained_anew(api: Api) -> None:
+    fleet = Fleet(api, "auto")
+    first = {row["ts"]: row for row in fleet.score().to_pylist() if row["sensor_id"] == QUIET}
+    end = T0 - 5 * 20
+    assert first[end]["explanation"] is None
+    fleet.store.change(QUIET, NOW.fromtimestamp(end, NOW.tzinfo), 60.0)
+    later = task("score", NOW.fromtimestamp(T0 + 60, NOW.tzinfo), NOW)
+    done = score(later, store=fleet.store, registry=fleet.registry, predictions=fleet.files)
+    assert done.file is not None
+    (again,) = [row for row in fleet.files.read(done.file).to_pylist() if row["ts"] == end]
+    assert again["rescored"]
+    why = parse_explanation(again["explanation"])
+    assert any(member.fired for member in why.members)
