@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sensorwatch.records import Incident, SensorKey
 
 __all__ = [
+    "MOST_WINDOWS",
     "AlertCounts",
     "AnomalyQuery",
     "EndKey",
@@ -26,6 +27,10 @@ __all__ = [
     "TopAlert",
     "WindowRange",
 ]
+
+
+MOST_WINDOWS = 4_000_000
+"""Windows of one sensor that are looked at for one answer."""
 
 
 class EndKey(NamedTuple):

@@ -41,8 +41,8 @@ class IngestNumbers(BaseModel):
     duplicate: int
     invalid: int
     readings_per_second: float | None = Field(description="Over the last minutes; null until this was asked twice.")
-    watermark_lag_seconds: float | None = Field(
-        description="Age of the newest event of the partition that is furthest behind; null before the first event."
+    watermark: datetime | None = Field(
+        description="Time of the newest event of the partition that is furthest behind; null before the first event."
     )
 
 
@@ -53,13 +53,12 @@ class RunNumbers(BaseModel):
 
 
 class Overview(BaseModel):
-    """The fleet at a glance."""
+    """The fleet at a glance; while nothing happens nothing in it changes, not even an age."""
 
     sensors: SensorCounts
     alerts: AlertNumbers
     ingest: IngestNumbers
     runs: RunNumbers
-    now: datetime
 
 
 @router.get("/api/overview")
@@ -75,12 +74,10 @@ def overview(context: ReadContext) -> Overview:
         ),
         ingest=_ingest(context),
         runs=RunNumbers(active=wiring.store.active_runs()),
-        now=wiring.clock(),
     )
 
 
 def _ingest(context: Context) -> IngestNumbers:
-    now = context.wiring.clock()
     partitions = context.wiring.store.ingest_status()
     counts = [status.counts for status in partitions]
     received = sum(each.received for each in counts)
@@ -90,8 +87,6 @@ def _ingest(context: Context) -> IngestNumbers:
         late=sum(each.late for each in counts),
         duplicate=sum(each.duplicate for each in counts),
         invalid=sum(each.invalid for each in counts),
-        readings_per_second=context.rates.rate(now, received),
-        watermark_lag_seconds=max(
-            (max(0.0, (now - status.mark.enqueued_time).total_seconds()) for status in partitions), default=None
-        ),
+        readings_per_second=context.rates.rate(context.wiring.clock(), received),
+        watermark=min((status.mark.enqueued_time for status in partitions), default=None),
     )

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from sensorwatch.api.requests import Context, From, ReadContext, SensorId, To, seconds, time
 from sensorwatch.api.sensors import sensor_of
-from sensorwatch.page_records import WindowRange
+from sensorwatch.page_records import MOST_WINDOWS, WindowRange
 
 if TYPE_CHECKING:
     from sensorwatch.records import WindowColumns
@@ -50,16 +50,15 @@ def windows(
 ) -> Windows:
     """Show a sensor's windows: all of them where there are few, else those that a chart needs.
 
-    Without `from` and `to`, the whole history.
+    Without `from`, the whole history up to `to`, or as much of its end as four million windows take in time.
     """
     store, window_seconds = context.wiring.store, context.wiring.settings.window_seconds
     sensor = sensor_of(context, sensor_id)
     whole = store.history_range(sensor_id)
     bounds = whole or WindowRange(0, 0)
-    wanted = WindowRange(
-        bounds.start if start is None else max(seconds(start) or 0, bounds.start),
-        bounds.end if end is None else min(seconds(end) or 0, bounds.end),
-    )
+    last = bounds.end if end is None else min(seconds(end) or 0, bounds.end)
+    first = last - MOST_WINDOWS * window_seconds if start is None else seconds(start) or 0
+    wanted = WindowRange(max(first, bounds.start), last)
     found = store.sensor_windows(sensor_id, wanted, window_seconds)
     low, high = _expected(context, sensor.shard, sensor_id)
     columns = _thinned(found, points, method)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.page_records import WindowRange
+from sensorwatch.page_records import MOST_WINDOWS, WindowRange
 from sensorwatch.records import WindowColumns
 from sensorwatch.store.tables import sensor_windows, sensors
 from sensorwatch.store.windows import WindowPart
@@ -27,7 +27,6 @@ _DIGITS = 5
 _LOOKED_UP = 10**_DIGITS
 """Ends that one statement looks up."""
 
-_MOST_ENDS = 4_000_000
 _SMALL_SHARD = 12
 """Up to so many sensors, reading all of a shard's windows takes less than looking up one sensor's."""
 
@@ -70,9 +69,9 @@ class SensorHistoryPart(WindowPart):
             if count <= 0:
                 return
             looked_up += count
-            if looked_up > _MOST_ENDS:
+            if looked_up > MOST_WINDOWS:
                 raise InvalidInputError(
-                    f"expected a range of at most {_MOST_ENDS} windows of {window_seconds} s, got one of more; "
+                    f"expected a range of at most {MOST_WINDOWS:,} windows of {window_seconds} s, got one of more; "
                     "ask for a shorter one"
                 )
             yield first, count

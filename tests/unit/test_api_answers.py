@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from api_client import Api, as_problem, client_of
+from api_client import NOW, T0, Api, as_problem, client_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sensorwatch.api.app import create_app
 from sensorwatch.api.cursors import Cursors, Key
 from sensorwatch.errors import InvalidInputError
+from sensorwatch.records import IngestCounts, IngestMark, Partition, Window
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +31,29 @@ def test_an_etag_stands_for_its_content(api: Api) -> None:
     changed = api.client.get("/api/sensors", headers={"If-None-Match": tag})
     assert changed.status_code == 200
     assert changed.headers["etag"] != tag
+
+
+@pytest.mark.parametrize("path", ["/api/overview", "/api/fleet-map", "/api/sensors", "/api/sensors/0", "/api/serving"])
+def test_what_is_polled_stays_the_same_while_nothing_happens(api: Api, path: str) -> None:
+    api.add_sensors(("a", "t"))
+    partition, counts = Partition("readings", "$Default", "0"), IngestCounts(1, 1, 0, 0, 0)
+    api.wiring.store.commit_ingest(partition, None, IngestMark(1, NOW), [Window(0, T0, 1, 1.0, 1.0, 1.0, 1.0)], counts)
+    tags = []
+    for _ in range(3):
+        tags.append(api.client.get(path).headers["etag"])
+        api.clock.turn(30)
+    assert tags[1] == tags[2]
+    same = api.client.get(path, headers={"If-None-Match": tags[2]})
+    assert (same.status_code, same.content) == (304, b"")
+
+
+def test_the_overview_tells_the_time_of_the_partition_that_is_furthest_behind(api: Api) -> None:
+    assert api.get("/api/overview")["ingest"]["watermark"] is None
+    for partition, seconds in (("0", 40), ("1", 90)):
+        mark = IngestMark(1, NOW - timedelta(seconds=seconds))
+        counts = IngestCounts(0, 0, 0, 0, 0)
+        api.wiring.store.commit_ingest(Partition("readings", "$Default", partition), None, mark, [], counts)
+    assert api.get("/api/overview")["ingest"]["watermark"] == "2026-11-20T10:13:30Z"
 
 
 def test_problems_have_no_etag_and_are_not_kept(api: Api) -> None:

@@ -2,6 +2,10 @@
 
 const KEPT_ANSWERS = 60;
 const answers = new Map();
+let serverAhead = 0;
+
+/** The server's time in seconds since 1970, to a second or so: ages are told by its clock, not by the viewer's. */
+export const serverNow = () => (Date.now() + serverAhead) / 1000;
 
 /** What the API refused or could not do; the message is for people. */
 export class ProblemError extends Error {
@@ -63,6 +67,8 @@ async function request(address, options) {
     if (error.name === "AbortError") throw error;
     throw new ProblemError(0, { detail: "The server does not answer." });
   }
+  const date = Date.parse(response.headers.get("Date"));
+  if (date) serverAhead = date - Date.now();
   if (response.ok || response.status === 304) return response;
   throw new ProblemError(response.status, await response.json().catch(() => ({})));
 }

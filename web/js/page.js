@@ -10,8 +10,9 @@ import { poll } from "./live.js";
  * @param {(data: object) => unknown} page.template
  * @param {() => void} [page.drawn] called after each drawing of data
  * @param {number} [page.seconds] between two loads
+ * @param {boolean} [page.ages] whether it shows ages, which go on while nothing else changes
  */
-export function livePage({ root, load, template, drawn = () => {}, seconds = 5 }) {
+export function livePage({ root, load, template, drawn = () => {}, seconds = 5, ages = false }) {
   let data = null;
   let error = null;
   let before = null;
@@ -35,7 +36,7 @@ export function livePage({ root, load, template, drawn = () => {}, seconds = 5 }
       const values = Object.values(loaded);
       const same = !error && before && values.every((value, i) => value === before[i]);
       [data, error, before] = [loaded, null, values];
-      if (!same) draw();
+      if (!same || ages) draw();
       if (!performance.getEntriesByName("first-content").length) performance.mark("first-content");
     },
     failed(problem) {

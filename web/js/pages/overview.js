@@ -1,5 +1,5 @@
 /** The fleet at a glance. */
-import { get, url } from "../api.js";
+import { get, serverNow, url } from "../api.js";
 import { count, counted, duration, number, time } from "../format.js";
 import { html, nothing } from "../html.js";
 import { empty, livePage } from "../page.js";
@@ -22,6 +22,7 @@ export function open({ root, query }) {
   let map = null;
   const page = livePage({
     root,
+    ages: true,
     async load(signal) {
       const [overview, alerts] = await Promise.all([
         get("/api/overview", { signal }),
@@ -30,7 +31,7 @@ export function open({ root, query }) {
       return { overview, alerts };
     },
     template: ({ overview, alerts }) => html`
-      <div class="page-head"><h1>Overview</h1><p class="soft">As of ${time(overview.now)}</p></div>
+      <div class="page-head"><h1>Overview</h1><p class="soft">As of ${time(serverNow())}</p></div>
       ${tiles(overview)}
       <div class="columns">${sensorStates(overview.sensors)}${alertCounts(overview.alerts)}</div>
       <section class="section" aria-labelledby="newest">
@@ -63,10 +64,14 @@ function tiles({ sensors, alerts, ingest, runs }) {
     ${tile("Sensors", count(sensors.total), html`${count(sensors.states.ready ?? 0)} ready`)}
     ${tile("Open alerts", count(alerts.states.open ?? 0), html`${count(severe)} unresolved are high or critical`)}
     ${tile("Readings a second", number(ingest.readings_per_second), html`${count(ingest.accepted)} accepted in all`)}
-    ${tile("Ingest lag", duration(ingest.watermark_lag_seconds), "behind the newest reading's time")}
+    ${tile("Ingest lag", duration(lag(ingest.watermark)), "behind the newest reading's time")}
     ${tile("Not accepted", count(ingest.late + ingest.invalid), html`${count(ingest.late)} late, ${count(ingest.invalid)} invalid`)}
     ${tile("Jobs running", count(runs.active), html`<a href="#/jobs">Jobs</a>`)}
   </dl>`;
+}
+
+function lag(watermark) {
+  return watermark === null ? null : Math.max(0, serverNow() - Date.parse(watermark) / 1000);
 }
 
 function tile(name, value, note) {

@@ -2,12 +2,13 @@
 import { get, url } from "../api.js";
 import { onTheme } from "../theme.js";
 import { fit, makePlot } from "./plot.js";
-import { columns, within } from "./series.js";
+import { columns, joined, within } from "./series.js";
 
 const WAIT_MS = 120;
 const SMALLEST_WINDOWS = 20;
 const MARGIN = 0.5;
 const MOST_ANOMALIES = 1000;
+const MOST_JOINED = 60;
 const iso = (seconds) => new Date(seconds * 1000).toISOString();
 
 /**
@@ -23,9 +24,11 @@ const iso = (seconds) => new Date(seconds * 1000).toISOString();
  * @param {(shown: {windows: object, data: unknown[][], count: number}) => void} options.loaded
  */
 export function sensorChart(root, { sensor, from, to, moved, pointed, failed, loaded }) {
+  const path = `/api/sensors/${sensor}/windows`;
   let range = from === null || to === null ? null : [from, to];
   let bounds = null;
   let have = null;
+  let kept = null;
   let marks = { alerts: [], models: [] };
   let timer = 0;
   let running = new AbortController();
@@ -41,16 +44,15 @@ export function sensorChart(root, { sensor, from, to, moved, pointed, failed, lo
     plot.over.addEventListener("dblclick", () => showAll());
   }
 
-  async function load() {
+  async function load(again = false) {
     running.abort();
     running = new AbortController();
     const { signal } = running;
-    const points = Math.max(400, Math.round(root.clientWidth * 2));
     try {
       const wanted = range && widened();
       const bound = wanted ? { from: iso(wanted[0]), to: iso(wanted[1]) } : {};
       const [windows, anomalies] = await Promise.all([
-        get(url(`/api/sensors/${sensor}/windows`, { ...bound, points: wanted ? points * (1 + 2 * MARGIN) : points }), { signal }),
+        again ? newestWindows(bound, signal) : allWindows(bound, signal),
         get(url("/api/anomalies", { sensor_id: sensor, ...bound, limit: MOST_ANOMALIES }), { signal }),
       ]);
       if (signal.aborted) return;
@@ -65,6 +67,22 @@ export function sensorChart(root, { sensor, from, to, moved, pointed, failed, lo
     } catch (error) {
       if (!signal.aborted) failed(error);
     }
+  }
+
+  async function allWindows(bound, signal) {
+    const points = Math.max(400, Math.round(root.clientWidth * 2));
+    const windows = await get(url(path, { ...bound, points: bound.from ? points * (1 + 2 * MARGIN) : points }), { signal });
+    kept = { windows, place: JSON.stringify(bound), times: 0 };
+    return windows;
+  }
+
+  // Reading a long history takes seconds: only what is newer is asked for, and everything now and then, as late readings change what is older.
+  async function newestWindows(bound, signal) {
+    const last = kept?.windows.ts.at(-1);
+    if (!last || kept.place !== JSON.stringify(bound) || kept.times >= MOST_JOINED) return allWindows(bound, signal);
+    const newer = await get(url(path, { ...bound, from: iso(last) }), { signal });
+    kept = { ...kept, windows: joined(kept.windows, newer), times: kept.times + 1 };
+    return kept.windows;
   }
 
   function widened() {
@@ -88,7 +106,7 @@ export function sensorChart(root, { sensor, from, to, moved, pointed, failed, lo
     plot.setScale("x", { min: low, max: high });
     moved(range && Math.round(range[0]), range && Math.round(range[1]));
     clearTimeout(timer);
-    timer = setTimeout(load, WAIT_MS);
+    timer = setTimeout(() => load(), WAIT_MS);
   }
 
   function showAll() {
@@ -151,7 +169,7 @@ export function sensorChart(root, { sensor, from, to, moved, pointed, failed, lo
   load();
   return {
     zoom, pan, showAll,
-    refresh: load,
+    refresh: () => load(true),
     mark(changed) {
       marks = changed;
       plot.redraw(false);

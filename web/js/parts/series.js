@@ -29,6 +29,18 @@ export function columns(windows, anomalies) {
   return data;
 }
 
+/**
+ * Put windows behind others of the same sensor that end before them; what is expected is what the newer ones say.
+ * @param {object} windows answer of `/api/sensors/{id}/windows`
+ * @param {object} newer answer of the same from the last window of the other on
+ */
+export function joined(windows, newer) {
+  const both = { ...newer, windows_in_range: windows.windows_in_range + newer.windows_in_range };
+  for (const name of ["ts", "value", "readings"]) both[name] = [...windows[name], ...newer[name]];
+  for (const name of ["expected_low", "expected_high"]) both[name] = both.ts.map(() => (newer.ts.length ? newer : windows)[name][0]);
+  return both;
+}
+
 /** The longest step, in seconds, that is no hole: thinned-out data have wide steps of their own. */
 export function gap(windows) {
   const { ts } = windows;
