@@ -33,7 +33,9 @@ class Windows(BaseModel):
     readings: list[int] = Field(description="How many readings they hold.")
     expected_low: list[float | None] = Field(description="What the model in use expects; null where it has no range.")
     expected_high: list[float | None]
-    first_ts: datetime | None = Field(description="No window of the sensor ends before this.")
+    first_ts: datetime | None = Field(
+        description="No window of the sensor ends before this; its first one does at this, if the range begins there."
+    )
     last_ts: datetime | None = Field(description="End of the sensor's newest window.")
 
 
@@ -63,6 +65,7 @@ def windows(
     low, high = _expected(context, sensor.shard, sensor_id)
     columns = _thinned(found, points, method)
     count = len(columns["ts"])
+    earliest = columns["ts"][0] if count and wanted.start == bounds.start else bounds.start + 1
     return Windows(
         window_seconds=window_seconds,
         windows_in_range=len(found.end),
@@ -70,7 +73,7 @@ def windows(
         **columns,
         expected_low=[low] * count,
         expected_high=[high] * count,
-        first_ts=None if whole is None else time(whole.start + 1),
+        first_ts=None if whole is None else time(earliest),
         last_ts=None if whole is None else time(whole.end),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import sqlalchemy as sa
@@ -125,6 +126,41 @@ def test_a_million_windows_are_drawn_and_zoomed_without_sending_them(large_page:
     assert statistics.median(times) < 16
     expect(page.locator(".readout")).not_to_contain_text("1,000,000 windows", timeout=60_000)
     assert max(sizes) < 400_000
+
+
+@contextmanager
+def one_window_more(url: str) -> Iterator[None]:
+    """Give the first sensor a window after its newest, and take it away again."""
+    newest = int(END.timestamp())
+    move = f"UPDATE {tables.sensors.name} SET LastWindow = ? WHERE SensorId = 0"
+    engine = sa.create_engine(url, connect_args={"timeout": 60})
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            f"INSERT INTO {tables.sensor_windows.name} (Shard, TS, SensorId, Readings, Total, Minimum, Maximum, "
+            "SumOfSquares) VALUES (0, ?, 0, 1, 77, 77, 77, 5929)",
+            (newest + 5,),
+        )
+        connection.exec_driver_sql(move, (newest + 5,))
+    try:
+        yield
+    finally:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"DELETE FROM {tables.sensor_windows.name} WHERE TS > ?", (newest,))
+            connection.exec_driver_sql(move, (newest,))
+        engine.dispose()
+
+
+def test_only_newer_windows_are_read_when_they_come(large_page: Page, large: Stack) -> None:
+    page = large_page
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/windows" in request.url else None)
+    page.goto("/#/sensors/0")
+    expect(page.locator(".readout")).to_contain_text("1,000,000 windows", timeout=60_000)
+    points = int(str(page.locator(".chart").get_attribute("data-points")))
+    with one_window_more(large.settings.values["DATABASE_URL"]):
+        expect(page.locator(".readout")).to_contain_text("1,000,001 windows", timeout=60_000)
+        expect(page.locator(".chart")).to_have_attribute("data-points", str(points + 1))
+    assert ["from=" in url for url in asked] == [False, True]
 
 
 def test_every_sensor_can_be_reached_by_pages_and_by_search(large_page: Page) -> None:

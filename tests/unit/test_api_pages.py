@@ -171,6 +171,33 @@ def test_windows_of_one_of_many_sensors_are_looked_up_in_every_stretch(api: Api)
     assert api.get("/api/sensors/0/windows")["ts"] == sorted(ends)
 
 
+def test_a_sensor_that_came_later_begins_with_its_own_first_window(api: Api) -> None:
+    api.add_sensors(("a", "t"), ("b", "t"))
+    ends = [(0, T0 - 600), (0, T0), (1, T0 - 60), (1, T0)]
+    windows = [Window(each, end, 1, 1.0, 1.0, 1.0, 1.0) for each, end in sorted(ends, key=lambda one: one[::-1])]
+    mark, counts = IngestMark(1, NOW), IngestCounts(4, 4, 0, 0, 0)
+    api.wiring.store.commit_ingest(Partition("readings", "$Default", "0"), None, mark, windows, counts)
+    assert api.get("/api/sensors/1/windows")["first_ts"] == "2026-11-20T10:14:00Z"
+    assert api.get("/api/sensors/0/windows")["first_ts"] == "2026-11-20T10:05:00Z"
+    newest = api.get("/api/sensors/1/windows", **{"from": (NOW - timedelta(seconds=30)).isoformat()})
+    assert (newest["ts"], newest["first_ts"]) == ([T0], "2026-11-20T10:05:00Z")
+
+
+def test_a_history_beyond_all_looking_is_shown_from_its_end(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("sensorwatch.api.windows", "sensorwatch.store.sensor_history"):
+        monkeypatch.setattr(f"{module}.MOST_WINDOWS", 100)
+    api.add_sensors(*((f"d{i}", "t") for i in range(14)))
+    store_windows(api, 300, float)
+    found = api.get("/api/sensors/0/windows")
+    assert found["ts"] == [T0 - 5 * i for i in reversed(range(100))]
+    assert found["first_ts"] == (NOW - timedelta(seconds=5 * 299)).isoformat().replace("+00:00", "Z")
+    before = (NOW - timedelta(seconds=500)).isoformat()
+    assert api.get("/api/sensors/0/windows", to=before)["ts"][-1] == T0 - 500
+    start = (NOW - timedelta(seconds=1200)).isoformat()
+    detail = api.problem("/api/sensors/0/windows", 400, **{"from": start})["detail"]
+    assert detail == "expected a range of at most 100 windows of 5 s, got one of more; ask for a shorter one"
+
+
 def test_health_tells_lag_failed_sensors_and_ages(api: Api) -> None:
     api.add_sensors(("a", "t"))
     store_windows(api, 3, float)

@@ -56,7 +56,9 @@ export function sensorChart(root, { sensor, from, to, moved, pointed, failed, lo
         get(url("/api/anomalies", { sensor_id: sensor, ...bound, limit: MOST_ANOMALIES }), { signal }),
       ]);
       if (signal.aborted) return;
-      bounds = windows.first_ts ? [Date.parse(windows.first_ts) / 1000, Date.parse(windows.last_ts) / 1000] : null;
+      // Where the history begins is certain only in an answer that begins there.
+      const first = Math.max(Date.parse(windows.first_ts) / 1000, bounds?.[0] ?? 0);
+      bounds = windows.first_ts ? [first, Date.parse(windows.last_ts) / 1000] : null;
       have = wanted;
       if (range && bounds) range = [Math.max(range[0], bounds[0]), Math.min(range[1], bounds[1])];
       if (range && range[1] <= range[0]) range = null;
