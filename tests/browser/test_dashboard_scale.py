@@ -160,7 +160,7 @@ def test_only_newer_windows_are_read_when_they_come(large_page: Page, large: Sta
     with one_window_more(large.settings.values["DATABASE_URL"]):
         expect(page.locator(".readout")).to_contain_text("1,000,001 windows", timeout=60_000)
         expect(page.locator(".chart")).to_have_attribute("data-points", str(points + 1))
-    assert ["from=" in url for url in asked] == [False, True]
+        assert ["from=" in url for url in asked] == [False, True]
 
 
 def test_every_sensor_can_be_reached_by_pages_and_by_search(large_page: Page) -> None:
