@@ -32,7 +32,7 @@ def score(timer: func.TimerRequest) -> None:
 @blueprint.timer_trigger(arg_name="timer", schedule="%MAINTENANCE_SCHEDULE%", run_on_startup=False)
 def maintenance(timer: func.TimerRequest) -> None:
     """Submit the training and scoring of machines that are due."""
-    due = "; ".join(str(submission) for submission in wiring().machines.submit_due())
+    due = "; ".join(str(submission) for submission in wiring().machines.submit_due(past_due=timer.past_due))
     _log.info("maintenance%s: %s", _late(timer), due)
 
 

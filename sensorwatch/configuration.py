@@ -33,7 +33,8 @@
       trusted_types: []              # what stored estimators may hold beside what skops knows itself
 
 A file that is missing or empty means these defaults: no rules, so every sensor gets the detector of the setting
-``DETECTOR``. The sections ``alerts`` and ``maintenance`` are described in :mod:`sensorwatch.alerting.sections`.
+``DETECTOR``. The sections ``alerts`` and ``maintenance`` are described in :mod:`sensorwatch.alerting.sections`, the
+section ``machines`` in :mod:`sensorwatch.component_rules`.
 Whatever else the file may hold one day has a section, and so a field here, of its own.
 
 A Batch task reads the very file that its run was planned with: :func:`configuration_name` names its content, which is
@@ -51,6 +52,7 @@ import yaml
 from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
 
 from sensorwatch.alerting.sections import AlertSection, Maintenance
+from sensorwatch.component_rules import MachineSection
 from sensorwatch.errors import SettingsError
 from sensorwatch.sensor_patterns import Section, SensorPattern
 
@@ -336,6 +338,7 @@ class Configuration(Section):
     serving: ServingSection = ServingSection()
     alerts: AlertSection = AlertSection()
     maintenance: tuple[Maintenance, ...] = ()
+    machines: MachineSection = MachineSection()
 
     @model_validator(mode="after")
     def _allowed_modules(self) -> Configuration:
@@ -477,7 +480,9 @@ def _describe(place: str, error: ErrorDetails) -> str:
         problem = f"unknown key `{error['loc'][-1]}`; correct or remove it"
         return f"{where}: {problem}"
     if not path and error["type"] == "model_type":
-        problem = "expected a mapping with the sections detectors, estimators, serving, alerts and maintenance"
+        problem = (
+            "expected a mapping with the sections detectors, estimators, serving, alerts, maintenance and machines"
+        )
     if error["type"] == "tuple_type":
         problem = "expected a list"
     if error["type"] == "value_error" and not path:

@@ -18,12 +18,23 @@ if TYPE_CHECKING:
     from sensorwatch.records import SensorKey
     from sensorwatch.records.machines import MachineRisk
 
-__all__ = ["QUIET_SECONDS", "RiskEpisode", "risk_changes", "risk_episodes", "risk_key", "warnings_needed"]
+__all__ = [
+    "QUIET_SECONDS",
+    "RiskEpisode",
+    "risk_changes",
+    "risk_component",
+    "risk_episodes",
+    "risk_key",
+    "warnings_needed",
+]
 
 QUIET_SECONDS = 86_400
 """Warnings further apart than this belong to two episodes, where no rule says otherwise."""
 
 _SEVERITIES = ((0.8, "critical"), (0.5, "high"), (0.0, "medium"))
+
+
+_TAG = "failure risk of "
 
 
 class RiskEpisode(NamedTuple):
@@ -42,7 +53,18 @@ def risk_key(machine_id: int, component: str) -> tuple[str, str]:
     >>> risk_key(12, "comp2")
     ('12', 'failure risk of comp2')
     """
-    return str(machine_id), f"failure risk of {component}"
+    return str(machine_id), f"{_TAG}{component}"
+
+
+def risk_component(tag: str) -> str:
+    """Return the component that a tag of :func:`risk_key` names.
+
+    Examples
+    --------
+    >>> risk_component("failure risk of comp2")
+    'comp2'
+    """
+    return tag.removeprefix(_TAG)
 
 
 def risk_episodes(warnings: Sequence[MachineRisk], quiet_seconds: int = QUIET_SECONDS) -> list[RiskEpisode]:

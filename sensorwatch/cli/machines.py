@@ -13,6 +13,7 @@ from sensorwatch.cli.context import TIME_FORMATS, CommandContext, JsonOption, pr
 from sensorwatch.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from sensorwatch.maintenance.confirmed import ConfirmedOutcome
     from sensorwatch.records.machines import MachineRisk
     from sensorwatch.steps.machine_score import MachineScoring
     from sensorwatch.steps.machine_train import MachineTraining
@@ -36,6 +37,19 @@ _Model: TypeAlias = Annotated[
     Literal["boosted", "forest", "tree"] | None,
     typer.Option("--model", help="The classifier (default: MAINTENANCE_MODEL)."),
 ]
+
+_NO_LABELS = (
+    "No alert of a machine was confirmed, or MAINTENANCE_FEEDBACK_LABELS is off; "
+    "`sensorwatch alerts feedback ALERT confirmed` confirms one whose sensor has a machine's id as its device."
+)
+_OUTCOMES: dict[ConfirmedOutcome | None, str] = {
+    "joined": "counts as a failure",
+    "recorded": "the data have the failure",
+    "repeated": "another alert told of it",
+    "no component": "none: machines.components in sensorwatch.yaml has no rule for its sensor",
+    "unknown machine": "none: there is no such machine",
+    None: "none: confirmed later than the samples go; --to a later time takes it in",
+}
 
 
 def _steps(context: typer.Context) -> MachineSteps:
@@ -132,6 +146,26 @@ def train(
     """Train a model now, measure it on the newest part of the data, and use it from now on."""
     trained = _steps(context).train(_utc(start), _utc(end), model)
     _print_training(trained, as_json=as_json)
+
+
+@app.command()
+def labels(context: typer.Context, end: _To = None, as_json: JsonOption = False) -> None:
+    """List the alerts of machines that people confirmed, with what a training makes of them."""
+    rows = [
+        {
+            "alert": fault.alert_id,
+            "machine": fault.machine_id,
+            "component": fault.component,
+            "failed": utc_text(fault.time),
+            "confirmed": utc_text(fault.known_at),
+            "training": _OUTCOMES[outcome],
+        }
+        for fault, outcome in _steps(context).confirmed_outcomes(_utc(end))
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table("Confirmed alerts of machines", rows, empty=_NO_LABELS)
 
 
 @app.command()
@@ -236,7 +270,14 @@ def _risk_row(risk: MachineRisk) -> dict[str, object]:
 
 def _print_training(trained: MachineTraining, *, as_json: bool) -> None:
     if as_json:
-        print_json({"version": trained.ref.version, "rows": trained.rows, "metrics": trained.metrics.as_json()})
+        print_json(
+            {
+                "version": trained.ref.version,
+                "rows": trained.rows,
+                "confirmed_alerts": trained.confirmed_alerts,
+                "metrics": trained.metrics.as_json(),
+            }
+        )
     else:
         typer.echo(trained)
 

@@ -83,7 +83,8 @@ def assemble(rows: Mapping[DataSet, pa.Table]) -> tuple[Fleet, FleetCounts]:
         events.append(found)
         repeated_events += twice
         unknown += strangers
-    fleet = Fleet(machines, telemetry, *events)
+    errors, replacements, failures = events
+    fleet = Fleet(machines, telemetry, errors, replacements, failures)
     counts = FleetCounts(
         machines=len(machines.machine_id),
         readings=len(telemetry.hour),

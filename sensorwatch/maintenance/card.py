@@ -42,6 +42,13 @@ _RECIPES = {
     "forest": "a random forest of 200 trees of depth 15; the likeliest class (the original system's recipe)",
     "tree": "a decision tree of depth 15; the likeliest class (the original system's recipe)",
 }
+_OUTCOMES = {
+    "joined": "count as failures",
+    "recorded": "are failures of the data",
+    "repeated": "repeat another one",
+    "no component": "name no component",
+    "unknown machine": "are of no known machine",
+}
 
 
 def model_card(manifest: Mapping[str, Any]) -> str:
@@ -98,13 +105,21 @@ healthy.</p>
 
 def _facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     parts = manifest["parts"]
+    # Cards of versions from before alerts counted say nothing of them.
+    confirmed = any(manifest.get("confirmed_alerts", {}).values())
     counts = [f"{manifest[name]:,} {what}" for name, what in _COUNTS.items()]
     return [
         ("Classifier", _RECIPES[manifest["recipe"]]),
         ("Data", f"{', '.join(counts)}, up to {escape(str(manifest['window_end']))}"),
+        *([("Confirmed alerts of machines", _alerts(manifest["confirmed_alerts"]))] if confirmed else []),
         ("The model in use", f"fitted on all {manifest['rows']:,} samples with labels"),
         *((f"Measured: {name}", " to ".join(map(_day, parts[name]))) for name in parts),
     ]
+
+
+def _alerts(counts: Mapping[str, int]) -> str:
+    """Return what became of confirmed alerts, those that train first."""
+    return ", ".join(f"{count:,} {_OUTCOMES[outcome]}" for outcome, count in counts.items() if count)
 
 
 def _components(manifest: Mapping[str, Any]) -> list[tuple[str, ...]]:

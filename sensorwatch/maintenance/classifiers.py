@@ -26,6 +26,7 @@ from sensorwatch.maintenance.labels import HEALTHY
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    from threadpoolctl import threadpool_limits
 
     from sensorwatch.maintenance.features import FeatureSet
     from sensorwatch.maintenance.fleet import Floats, Ints
@@ -58,6 +59,9 @@ BOOTSTRAP_ROWS = 60_000
 _HEALTHY_ROWS = 100_000
 """Healthy samples that boosting looks at, at most; those it does look at weigh as much as all."""
 
+_LEVELS = 200
+"""Different values of a column that boosting sees, at most; it can tell 255 apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
@@ -78,18 +82,22 @@ class Classifier:
         found = np.zeros((len(values), len(COMPONENTS)))
         if not len(values):
             return found
+        with _one_thread():
+            self._fill(found, values)
+        return found
+
+    def _fill(self, found: Floats, values: Floats) -> None:
         if not self.odds:
             (estimator,) = self.estimators
             given = estimator.predict_proba(values)
             for column, each in enumerate(estimator.classes_.tolist()):
                 if each != HEALTHY:
                     found[:, each - 1] = given[:, column]
-            return found
+            return
         for component, (estimator, odds) in enumerate(zip(self.estimators, self.odds, strict=True)):
             if estimator is not None:
                 raised = estimator.predict_proba(values)[:, 1]
                 found[:, component] = raised / (raised + odds * (1 - raised))
-        return found
 
 
 class Decisions(NamedTuple):
@@ -179,6 +187,7 @@ def _fit_boosted(values: Floats, fails: Bools, seed: int, rounds: int) -> Classi
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     rows, weight = _thinned(np.asarray(fails.any(axis=1)), seed)
+    coarse = _to_levels(values[rows])
     estimators: list[Any] = []
     odds: list[float] = []
     for component in range(len(COMPONENTS)):
@@ -199,9 +208,37 @@ def _fit_boosted(values: Floats, fails: Bools, seed: int, rounds: int) -> Classi
             random_state=seed,
         )
         balanced = weight * np.where(target, healthy / failing, 1.0)
-        estimators.append(estimator.fit(values[rows], target, sample_weight=balanced))
+        with _one_thread():
+            estimators.append(estimator.fit(coarse, target, sample_weight=balanced))
         odds.append(healthy / failing)
     return Classifier("boosted", tuple(estimators), tuple(odds))
+
+
+def _to_levels(values: Floats) -> Floats:
+    """Return values with those of each column moved to the nearest of its quantiles, where it has more values.
+
+    Boosting puts columns into bins anyway. It finds the bins of weighted rows by sorting all of them anew for each one,
+    which takes minutes, but takes the values of a column that has few as they are.
+    """
+    quantiles = np.quantile(values, np.linspace(0.0, 1.0, _LEVELS), axis=0)
+    found = np.empty_like(values)
+    for column in range(values.shape[1]):
+        given = values[:, column]
+        levels = np.unique(given)
+        if len(levels) > _LEVELS:
+            levels = np.unique(quantiles[:, column])
+        found[:, column] = levels[np.searchsorted((levels[1:] + levels[:-1]) / 2, given)]
+    return found
+
+
+def _one_thread() -> threadpool_limits:
+    """Return a context in which boosting takes one thread.
+
+    Several wait for each other at every node of a tree, which costs more than it brings wherever a core is shared.
+    """
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, user_api="openmp")
 
 
 def _thinned(failing: Bools, seed: int) -> tuple[Ints, Floats]:

@@ -22,6 +22,7 @@ __all__ = [
     "HALF_DAY_SECONDS",
     "HOUR_SECONDS",
     "SIGNALS",
+    "ConfirmedFault",
     "Events",
     "Fleet",
     "Machines",
@@ -85,24 +86,40 @@ class Events(NamedTuple):
         return Events(self.machine[wanted], self.time[wanted], self.kind[wanted])
 
 
+class ConfirmedFault(NamedTuple):
+    """An alert of a machine that a person confirmed.
+
+    ``component`` is None where nothing says which one the alert speaks of. The fault is a failure at ``time``, and is
+    known from ``known_at`` on.
+    """
+
+    alert_id: str
+    machine_id: int
+    component: str | None
+    time: int
+    known_at: int
+
+
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """All five data sets of the same machines."""
+    """All five data sets of the same machines, and the alerts of them that people confirmed."""
 
     machines: Machines
     telemetry: Telemetry
     errors: Events
     replacements: Events
     failures: Events
+    confirmed: tuple[ConfirmedFault, ...] = ()
 
     def until(self, time: int) -> Fleet:
-        """Return what was known at a time: all that happened at or before it (seconds since 1970)."""
+        """Return what was known at a time: all that happened, or was confirmed, by then (seconds since 1970)."""
         return replace(
             self,
             telemetry=self.telemetry.rows(self.telemetry.hour * HOUR_SECONDS <= time),
             errors=self.errors.rows(self.errors.time <= time),
             replacements=self.replacements.rows(self.replacements.time <= time),
             failures=self.failures.rows(self.failures.time <= time),
+            confirmed=tuple(fault for fault in self.confirmed if fault.known_at <= time),
         )
 
 

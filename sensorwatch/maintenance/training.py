@@ -16,6 +16,7 @@ import numpy as np
 
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.maintenance.classifiers import feature_set_of, fit_classifier
+from sensorwatch.maintenance.confirmed import join_confirmed
 from sensorwatch.maintenance.features import make_features
 from sensorwatch.maintenance.fleet import COMPONENTS, HALF_DAY_SECONDS, HOUR_SECONDS
 from sensorwatch.maintenance.labels import first_failure, last_labelled_sample, seconds_to_failure
@@ -82,11 +83,24 @@ class TrainingPlan:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Samples with features and labels; ``to_failure`` (seconds) has shape ``(n_rows, 4)``."""
+    """Samples with features and labels.
+
+    Attributes
+    ----------
+    table
+        The features.
+    to_failure
+        Seconds to each component's next failure, shape ``(n_rows, 4)``.
+    horizon_seconds
+        How far ahead a failure counts.
+    confirmed
+        How many confirmed alerts had each of :data:`~sensorwatch.maintenance.confirmed.CONFIRMED_OUTCOMES`.
+    """
 
     table: FeatureTable
     to_failure: Ints
     horizon_seconds: int
+    confirmed: dict[str, int]
 
     @property
     def fails(self) -> Bools:
@@ -158,8 +172,9 @@ def labelled_samples(fleet: Fleet, plan: TrainingPlan, start: int | None, end: i
             f"telemetry covers {(known - first * HALF_DAY_SECONDS) / _DAY_SECONDS:.1f}"
         )
     table = make_features(fleet, sorted(set(fleet.machines.model)), feature_set_of(plan.recipe), first, last)
-    ahead = seconds_to_failure(fleet.failures, len(fleet.machines.machine_id), first, last)
-    return Samples(table, ahead[table.machine, table.sample - first], plan.horizon_seconds)
+    joined = join_confirmed(fleet, plan.horizon_seconds)
+    ahead = seconds_to_failure(joined.failures, len(fleet.machines.machine_id), first, last)
+    return Samples(table, ahead[table.machine, table.sample - first], plan.horizon_seconds, joined.counts)
 
 
 def train_model(fleet: Fleet, plan: TrainingPlan, start: int | None, end: int) -> Trained:
@@ -305,6 +320,7 @@ def summary_of(trained: Trained) -> dict[str, Any]:
         "recipe": model.classifier.recipe,
         "rows": model.rows,
         "horizon_days": model.horizon_seconds / _DAY_SECONDS,
+        "confirmed_alerts": measured.samples.confirmed,
         "thresholds": None
         if model.thresholds is None
         else dict(zip(COMPONENTS, model.thresholds.tolist(), strict=True)),

@@ -77,6 +77,11 @@ class Settings(DataSettings):
     maintenance_model: Literal["boosted", "forest", "tree"] = Field(
         "boosted", alias="MAINTENANCE_MODEL", description="Which classifier is trained."
     )
+    maintenance_feedback_labels: bool = Field(
+        True,
+        alias="MAINTENANCE_FEEDBACK_LABELS",
+        description="Whether alerts of machines that people confirmed train as failures.",
+    )
     maintenance_horizon_days: float = Field(
         3.5,
         alias="MAINTENANCE_HORIZON_DAYS",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from sensorwatch.maintenance.training import summary_of, train_model
 from sensorwatch.steps.machine_fleet import read_fleet
 
 if TYPE_CHECKING:
+    from sensorwatch.maintenance.fleet import ConfirmedFault
     from sensorwatch.maintenance.metrics import Metrics
     from sensorwatch.maintenance.training import TrainingPlan
     from sensorwatch.ports import MachineData, MachineStore, ModelRegistry
@@ -25,19 +26,25 @@ MACHINES_SHARD = 0
 
 @dataclass(frozen=True, slots=True)
 class MachineTraining:
-    """What a training gave: the version that is current now, on how many samples, and its figures."""
+    """What a training gave: the version that is current now, on how many samples, and its figures.
+
+    ``confirmed_alerts`` counts the confirmed alerts by what became of them.
+    """
 
     ref: ModelRef
     rows: int
     metrics: Metrics
+    confirmed_alerts: dict[str, int]
 
     def __str__(self) -> str:
         """Return it in one line."""
         pooled = self.metrics.pooled
+        found = {outcome: count for outcome, count in self.confirmed_alerts.items() if count}
+        alerts = f"; confirmed alerts: {', '.join(f'{n} {outcome}' for outcome, n in found.items())}" if found else ""
         return (
             f"version {self.ref.version} of {self.rows} samples; on later ones precision {pooled.precision:.3f}, "
             f"recall {pooled.recall:.3f}, F1 {pooled.f1:.3f}, {self.metrics.warned} of {self.metrics.failures} "
-            "failures warned of"
+            f"failures warned of{alerts}"
         )
 
 
@@ -46,12 +53,15 @@ def train_machines(
     start: int | None,
     end: int,
     *,
+    confirmed: tuple[ConfirmedFault, ...],
     shard_machines: int,
     store: MachineStore,
     data: MachineData,
     registry: ModelRegistry,
 ) -> MachineTraining:
     """Train on the samples with ``start < time <= end`` (seconds since 1970; None: no lower bound) and publish.
+
+    Alerts that were confirmed by ``end`` count as failures.
 
     Raises
     ------
@@ -63,7 +73,7 @@ def train_machines(
     end -= end % HALF_DAY_SECONDS
     previous = registry.current(MACHINES_SHARD)
     fleet, counts = read_fleet(data.shards(), shard_machines, None, end, store=store, data=data)
-    trained = train_model(fleet, plan, start, end)
+    trained = train_model(replace(fleet, confirmed=confirmed), plan, start, end)
     manifest: dict[str, Any] = {
         "window_end": datetime.fromtimestamp(end, UTC).isoformat(),
         "machines": counts.machines,
@@ -72,4 +82,5 @@ def train_machines(
         **summary_of(trained),
     }
     ref = registry.publish(MACHINES_SHARD, model_to_table(trained.model), manifest, previous)
-    return MachineTraining(ref, trained.model.rows, trained.measured.metrics)
+    measured = trained.measured
+    return MachineTraining(ref, trained.model.rows, measured.metrics, measured.samples.confirmed)

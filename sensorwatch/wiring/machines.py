@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 
     from sensorwatch.machine_data import BlobMachineData
     from sensorwatch.maintenance.classifiers import Recipe
+    from sensorwatch.maintenance.confirmed import ConfirmedOutcome
     from sensorwatch.maintenance.features import FeatureSet, FeatureTable
-    from sensorwatch.maintenance.fleet import Fleet
+    from sensorwatch.maintenance.fleet import ConfirmedFault, Fleet
     from sensorwatch.maintenance.metrics import Metrics
     from sensorwatch.maintenance.training import TrainingPlan
+    from sensorwatch.records import Kind
     from sensorwatch.registry import BlobModelRegistry
     from sensorwatch.steps.machine_ingest import IngestedDataSet
     from sensorwatch.steps.machine_score import MachineScoring
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
     from sensorwatch.steps.submit import Submission
     from sensorwatch.wiring.adapters import Adapters
 
-__all__ = ["MachineSteps"]
+__all__ = ["MACHINE_KINDS", "MachineSteps"]
+
+MACHINE_KINDS: tuple[Kind, ...] = ("machines-train", "machines-score")
+"""The runs of machines."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,29 @@ class MachineSteps:
         first, last = sample_at(_seconds(start)) + 1, sample_at(_seconds(end))
         return fleet, make_features(fleet, sorted(set(fleet.machines.model)), feature_set, first, last)
 
+    def confirmed(self) -> tuple[ConfirmedFault, ...]:
+        """Return the alerts of machines that people confirmed, if the settings let them train as failures."""
+        from sensorwatch.steps.machine_feedback import confirmed_faults
+
+        if not self.adapters.settings.maintenance_feedback_labels:
+            return ()
+        store = self.adapters.store
+        return confirmed_faults(self.adapters.configuration.machines, machines=store, alerts=store)
+
+    def confirmed_outcomes(self, end: datetime | None) -> list[tuple[ConfirmedFault, ConfirmedOutcome | None]]:
+        """Return the confirmed alerts with what a training up to ``end`` makes of them.
+
+        None stands for those that are not known by then; ``end`` None: the newest reading.
+        """
+        from sensorwatch.maintenance.confirmed import join_confirmed
+
+        until = self._newest() if end is None else _seconds(end)
+        faults = self.confirmed()
+        fleet = replace(self.fleet(datetime.fromtimestamp(until, UTC)), confirmed=faults).until(until)
+        outcomes = join_confirmed(fleet, self.plan().horizon_seconds).outcomes
+        known = dict(zip(fleet.confirmed, outcomes, strict=True))
+        return [(fault, known.get(fault)) for fault in faults]
+
     def train(self, start: datetime | None, end: datetime | None, recipe: Recipe | None = None) -> MachineTraining:
         """Train, measure and publish a model; ``end`` None: up to the newest reading."""
         from sensorwatch.steps.machine_train import train_machines
@@ -92,6 +120,7 @@ class MachineSteps:
             self.plan(recipe),
             None if start is None else _seconds(start),
             self._newest() if end is None else _seconds(end),
+            confirmed=self.confirmed(),
             shard_machines=self.adapters.settings.machines_per_shard,
             store=self.adapters.store,
             data=self.data,
@@ -104,7 +133,7 @@ class MachineSteps:
         from sensorwatch.maintenance.training import measure_model
 
         until = datetime.fromtimestamp(self._newest(), UTC) if end is None else end
-        fleet = self.fleet(until)
+        fleet = replace(self.fleet(until), confirmed=self.confirmed())
         since = None if start is None else _seconds(start)
         return {recipe: measure_model(fleet, self.plan(recipe), since, _seconds(until)).metrics for recipe in RECIPES}
 
@@ -161,19 +190,32 @@ class MachineSteps:
 
     def submit_due(self) -> list[Submission]:
         """Submit the training and the scoring that are due now."""
+        return [self.submit(kind) for kind in MACHINE_KINDS]
+
+    def submit(self, kind: Kind) -> Submission:
+        """Submit the training, or the scoring, that is due now.
+
+        Raises
+        ------
+        SettingsError
+            The configuration has mistakes: nothing is submitted.
+        """
         from sensorwatch.local_times import parse_times, parse_zone
         from sensorwatch.steps.machine_runs import submit_machine_scoring, submit_machine_training
 
         adapters, settings = self.adapters, self.adapters.settings
-        training = submit_machine_training(
-            train_days=settings.maintenance_train_days,
-            store=adapters.store,
-            pool=adapters.pool,
-            data=self.data,
-            registry=self.models,
-            clock=adapters.clock,
-        )
-        scoring = submit_machine_scoring(
+        # Before there is a run whose every task would fail of it.
+        _checked = adapters.configuration
+        if kind == "machines-train":
+            return submit_machine_training(
+                train_days=settings.maintenance_train_days,
+                store=adapters.store,
+                pool=adapters.pool,
+                data=self.data,
+                registry=self.models,
+                clock=adapters.clock,
+            )
+        return submit_machine_scoring(
             times=parse_times(settings.maintenance_times),
             zone=parse_zone(settings.maintenance_time_zone),
             rescore_days=settings.maintenance_rescore_days,
@@ -183,7 +225,6 @@ class MachineSteps:
             registry=self.models,
             clock=adapters.clock,
         )
-        return [training, scoring]
 
     def _newest(self) -> int:
         from sensorwatch.errors import NotFoundError

@@ -6,14 +6,16 @@ import logging
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sensorwatch.errors import SensorwatchError
 from sensorwatch.telemetry import metrics, note_published, span
+from sensorwatch.wiring.machines import MACHINE_KINDS, MachineSteps
 from sensorwatch.wiring.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from opentelemetry.trace import Span
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from sensorwatch.steps.sweep import Sweep
     from sensorwatch.steps.train import TrainingStore, TrainSummary
 
-__all__ = ["Wiring", "observed"]
+__all__ = ["ObservedMachines", "Wiring", "observed"]
 
 _log = logging.getLogger(__name__)
 
@@ -51,18 +53,16 @@ class Wiring(Steps):
             _note(current, counts)
             return counts
 
+    @cached_property
+    def machines(self) -> ObservedMachines:
+        """The steps of predictive maintenance."""
+        return ObservedMachines(self)
+
     def submit_due(self, kind: Kind, *, past_due: bool = False) -> Submission:
         """Submit the training or scoring that is due now; ``past_due`` says that its timer comes too late."""
         if past_due:
             metrics.CYCLES_MISSED.record(1, kind=kind)
-        with span(f"submit {kind}", kind="producer") as current:
-            try:
-                submission = super().submit_due(kind)
-            except Exception:
-                metrics.CYCLES_MISSED.record(1, kind=kind)
-                raise
-            current.set_attributes({"sensorwatch.run": submission.run_id or "", "sensorwatch.tasks": submission.tasks})
-            return submission
+        return _submitted(kind, super().submit_due)
 
     def train(
         self,
@@ -129,6 +129,32 @@ class Wiring(Steps):
         except SensorwatchError as exc:
             _log.warning("the pool can't be looked at: %s", exc)
             return 1
+
+
+class ObservedMachines(MachineSteps):
+    """The steps of predictive maintenance, observed."""
+
+    def submit_due(self, *, past_due: bool = False) -> list[Submission]:
+        """Submit the training and the scoring that are due now; ``past_due`` says that their timer comes too late."""
+        if past_due:
+            for kind in MACHINE_KINDS:
+                metrics.CYCLES_MISSED.record(1, kind=kind)
+        return super().submit_due()
+
+    def submit(self, kind: Kind) -> Submission:
+        """Submit the training, or the scoring, that is due now."""
+        return _submitted(kind, super().submit)
+
+
+def _submitted(kind: Kind, submit: Callable[[Kind], Submission]) -> Submission:
+    with span(f"submit {kind}", kind="producer") as current:
+        try:
+            submission = submit(kind)
+        except Exception:
+            metrics.CYCLES_MISSED.record(1, kind=kind)
+            raise
+        current.set_attributes({"sensorwatch.run": submission.run_id or "", "sensorwatch.tasks": submission.tasks})
+        return submission
 
 
 def _about(partition: Partition, events: Sequence[RawEvent]) -> dict[str, str | int]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
+from sensorwatch.records import Kind
 from sensorwatch.telemetry.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +43,8 @@ def test_the_alert_rules_and_the_workbook_ask_for_metrics_that_there_are() -> No
 def test_the_page_names_every_span() -> None:
     sources = ("wiring/observed.py", "steps/notify.py", "sender.py")
     text = "\n".join((ROOT / "sensorwatch" / name).read_text(encoding="utf-8") for name in sources)
-    names = set(re.findall(r'span\(\s*"([a-z ]+)"', text)) | {"train", "score", "submit train", "submit score"}
+    kinds = {step for kind in get_args(Kind) for step in (kind, f"submit {kind}")}
+    names = set(re.findall(r'span\(\s*"([a-z ]+)"', text)) | kinds
     page = (ROOT / "docs/observability.md").read_text(encoding="utf-8")
     assert names >= {"send", "ingest", "serve", "publish", "deliver"}
     assert [name for name in names if f"`{name}`" not in page] == []

@@ -80,4 +80,5 @@ def shuffled_after(given: Fleet, sample: int, seed: int) -> Fleet:
         kind = each.kind.copy()
         kind[after] = random.permutation(kind[after])
         events.append(each._replace(kind=kind))
-    return Fleet(given.machines, telemetry._replace(values=values), *events)
+    errors, replacements, failures = events
+    return Fleet(given.machines, telemetry._replace(values=values), errors, replacements, failures)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,10 @@ from machine_files import small_files
 from typer.testing import CliRunner
 
 from batch_tasks.maintenance import main as run_batch_task
+from sensorwatch.alert_records import AlertAction
 from sensorwatch.cli.app import app
+from sensorwatch.records import Alert, AlertChanges, SensorKey
+from sensorwatch.settings import load_settings
 from sensorwatch.wiring import Wiring, wiring
 
 pytestmark = [pytest.mark.wire, pytest.mark.timeout(600)]
@@ -80,6 +85,52 @@ def test_files_become_risks_and_everything_may_be_done_twice(environment: dict[s
     assert "comp" in typed("machines", "3")
     assert trained["version"] in (tmp_path / typed("card", "card.html").strip()).read_text(encoding="utf-8")
     assert "silent" not in typed("features", "f.parquet", "--from", "2015-02-01", "--to", "2015-03-01")
+
+
+def test_confirmed_alerts_train_in_place_of_failures_that_nobody_wrote_down(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    folder = small_files(tmp_path / "data")
+    lines = (folder / "failures.csv").read_text(encoding="utf-8").splitlines()
+    (folder / "failures.csv").write_text(lines[0] + "\n", encoding="utf-8")
+    (tmp_path / "sensorwatch.yaml").write_text(
+        "machines: {components: ["
+        + ", ".join(f"{{tag: motor {number}, component: comp{number}}}" for number in range(1, 5))
+        + "]}",
+        encoding="utf-8",
+    )
+    typed("ingest", str(folder))
+    refused = CliRunner().invoke(app, ["maintenance", "train"])
+    assert "samples before a failure" in str(refused.exception)
+
+    failures = [row for row in csv.reader(lines[1:]) if row[2] != "comp7"]
+    for number, (at, machine, component) in enumerate(failures):
+        moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
+        sensor = SensorKey(machine, f"motor {component[-1]}")
+        store = Wiring(load_settings(environment), lambda moment=moment: moment).store
+        sensor_id = store.sensor_ids([sensor])[sensor]
+        end = int(moment.timestamp())
+        alert = Alert(f"alert-{number}", sensor_id, end - 600, end, None, 3, 90.0, "high")
+        store.settle_alerts({alert.alert_id}, lambda _, alert=alert: AlertChanges((), [alert], ()))
+        store.act(alert.alert_id, AlertAction("feedback", "Ada", verdict="confirmed"))
+        store.dispose()
+    sensor = SensorKey("3", "noise")
+    store = Wiring.from_environment(environment).store
+    late = Alert("late", store.sensor_ids([sensor])[sensor], end - 600, end, None, 3, 90.0, "high")
+    store.settle_alerts({"late"}, lambda _: AlertChanges((), [late], ()))
+    assert CliRunner().invoke(app, ["alerts", "feedback", "late", "confirmed", "--by", "Ada"]).exit_code == 0
+
+    said = {row["alert"]: row["training"] for row in json.loads(typed("labels", "--json"))}
+    assert len(said) == len(failures) + 1
+    assert said.pop("late") == "none: confirmed later than the samples go; --to a later time takes it in"
+    assert set(said.values()) <= {"counts as a failure", "another alert told of it"}
+    assert "machines.components in sensorwatch.yaml has no rule" in typed("labels", "--to", "2100-01-01")
+    trained = json.loads(typed("train", "--json"))
+    assert trained["confirmed_alerts"]["joined"] == list(said.values()).count("counts as a failure") > 20
+    assert trained["metrics"]["failures"] > 0
+    assert json.loads(typed("train", "--json"))["version"] == trained["version"]
+    typed("card", "card.html")
+    assert f"{trained['confirmed_alerts']['joined']} count as failures" in (tmp_path / "card.html").read_text("utf-8")
 
 
 def test_what_is_missing_is_said(environment: dict[str, str], tmp_path: Path) -> None:
