@@ -87,6 +87,19 @@ def test_files_become_risks_and_everything_may_be_done_twice(environment: dict[s
     assert "silent" not in typed("features", "f.parquet", "--from", "2015-02-01", "--to", "2015-03-01")
 
 
+def alert_of(
+    environment: dict[str, str], alert_id: str, sensor: SensorKey, moment: datetime, *, confirmed: bool
+) -> None:
+    """Store an alert whose newest window ends at a moment; a person may confirm it then."""
+    store = Wiring(load_settings(environment), lambda: moment).store
+    end = int(moment.timestamp())
+    alert = Alert(alert_id, store.sensor_ids([sensor])[sensor], end - 600, end, None, 3, 90.0, "high")
+    store.settle_alerts({alert_id}, lambda _: AlertChanges((), [alert], ()))
+    if confirmed:
+        store.act(alert_id, AlertAction("feedback", "Ada", verdict="confirmed"))
+    store.dispose()
+
+
 def test_confirmed_alerts_train_in_place_of_failures_that_nobody_wrote_down(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -106,18 +119,8 @@ def test_confirmed_alerts_train_in_place_of_failures_that_nobody_wrote_down(
     failures = [row for row in csv.reader(lines[1:]) if row[2] != "comp7"]
     for number, (at, machine, component) in enumerate(failures):
         moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
-        sensor = SensorKey(machine, f"motor {component[-1]}")
-        store = Wiring(load_settings(environment), lambda moment=moment: moment).store
-        sensor_id = store.sensor_ids([sensor])[sensor]
-        end = int(moment.timestamp())
-        alert = Alert(f"alert-{number}", sensor_id, end - 600, end, None, 3, 90.0, "high")
-        store.settle_alerts({alert.alert_id}, lambda _, alert=alert: AlertChanges((), [alert], ()))
-        store.act(alert.alert_id, AlertAction("feedback", "Ada", verdict="confirmed"))
-        store.dispose()
-    sensor = SensorKey("3", "noise")
-    store = Wiring.from_environment(environment).store
-    late = Alert("late", store.sensor_ids([sensor])[sensor], end - 600, end, None, 3, 90.0, "high")
-    store.settle_alerts({"late"}, lambda _: AlertChanges((), [late], ()))
+        alert_of(environment, f"alert-{number}", SensorKey(machine, f"motor {component[-1]}"), moment, confirmed=True)
+    alert_of(environment, "late", SensorKey("3", "noise"), moment, confirmed=False)
     assert CliRunner().invoke(app, ["alerts", "feedback", "late", "confirmed", "--by", "Ada"]).exit_code == 0
 
     said = {row["alert"]: row["training"] for row in json.loads(typed("labels", "--json"))}
