@@ -74,6 +74,8 @@ def table_rows(text: str) -> list[list[str]]:
 def shown(default: object) -> str:
     if isinstance(default, datetime):
         return f"`{default.isoformat().replace('+00:00', 'Z')}`"
+    if isinstance(default, bool):
+        return f"`{default}`".lower()
     return "none" if default is None else f"`{default}`"
 
 
