@@ -35,6 +35,7 @@ from sensorwatch.detectors.kernel_decision import KernelDecision
 from sensorwatch.predictions import predictions_to_bytes
 from sensorwatch.records import Kind, ModelRef, TaskSpec
 from sensorwatch.shards import models_from_bytes, models_to_bytes, with_version
+from sensorwatch.steps.chosen_detectors import TrainingWindows
 from sensorwatch.steps.score import score
 from sensorwatch.steps.train import train
 from sensorwatch.store import open_store
@@ -322,7 +323,7 @@ def _tasks(rounds: int) -> dict[str, object]:
                 registry=registry,  # type: ignore[arg-type]
                 detector_name="ocsvm",
                 training_seconds=WINDOWS * WINDOW_SECONDS,
-                minimum_windows=100,
+                needed=TrainingWindows(100),
                 now=trained_until,
             )
 

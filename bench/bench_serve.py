@@ -31,6 +31,7 @@ from sensorwatch.records import (
     Window,
 )
 from sensorwatch.serving.latencies import Latencies
+from sensorwatch.steps.chosen_detectors import TrainingWindows
 from sensorwatch.steps.memory import MemoryModels
 from sensorwatch.steps.serve import Serve, ServeRules
 from sensorwatch.steps.serve_models import ModelsInUse
@@ -99,7 +100,7 @@ class _Fleet:
                 registry=self.registries[name],
                 detector_name=detector,
                 training_seconds=86_400,
-                minimum_windows=10,
+                needed=TrainingWindows(10),
                 now=_END,
             )
 

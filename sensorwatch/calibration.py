@@ -145,6 +145,17 @@ class Calibration:
         """The arrays, in the order of ``columns``."""
         return tuple(getattr(self, name) for name in self.columns)
 
+    def only(self, sensors: npt.NDArray[np.bool_] | Integers) -> Calibration:
+        """Return the calibration of some sensors."""
+        return Calibration(*(each[sensors] for each in self.arrays))
+
+    def replaced(self, sensors: Integers, others: Calibration) -> Calibration:
+        """Return it with that of others in the places ``sensors``."""
+        arrays = [each.copy() for each in self.arrays]
+        for each, other in zip(arrays, others.arrays, strict=True):
+            each[sensors] = other
+        return Calibration(*arrays)
+
     def anomalous(self, sensor: Integers, raw: Floats) -> npt.NDArray[np.bool_]:
         """Return whether each raw score, of the sensor at that position, is anomalous; False for NaN."""
         return np.asarray(raw > self.threshold[sensor])

@@ -20,6 +20,7 @@
         parameters: {time_zone: Europe/Zurich}
       - device: "*"
         detector: ocsvm
+        warming: none                # what stands in until there are windows enough; left out: WARMING_DETECTOR
     serving:                         # scoring in real time
       models:                        # further models, trained beside the sensors' own ones
         forest: {estimator: sklearn.ensemble.IsolationForest}
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from sensorwatch.records import SensorKey
 
 __all__ = [
+    "NO_DETECTOR",
     "NO_PARAMETERS",
     "OWN_MODEL",
     "STORED_PREFIX",
@@ -85,6 +87,7 @@ __all__ = [
 STORED_PREFIX = "stored:"
 """What the setting ``CONFIGURATION_FILE`` begins with where it names a stored configuration instead of a file."""
 
+NO_DETECTOR = "none"
 NO_PARAMETERS = "{}"
 """The specification of a detector that takes no parameters, or is given none."""
 
@@ -192,9 +195,14 @@ _PARAMETERS: dict[str, type[DetectorParameters]] = {
 
 
 class DetectorRule(SensorPattern):
-    """A rule: sensors whose device and tag match the patterns get this detector with these parameters."""
+    """A rule: sensors whose device and tag match the patterns get this detector with these parameters.
+
+    ``warming`` is the one that they have until there are windows enough for it: a detector without parameters, or
+    ``none``; left out, what the settings say.
+    """
 
     detector: str = ""
+    warming: str | None = None
     estimator: _ImportPath | None = None
     steps: tuple[Step, ...] = ()
     parameters: _Parameters = Field(default_factory=dict)
@@ -211,6 +219,8 @@ class DetectorRule(SensorPattern):
             raise ValueError(f"`estimator` and `steps` belong to `{_ESTIMATOR_DETECTOR}`, got `{self.detector}`")
         if self.detector and self.detector not in _TRAINABLE:
             raise ValueError(f"unknown detector `{self.detector}`; expected one of {', '.join(_TRAINABLE)}")
+        if self.warming not in (None, *(stand_ins := (NO_DETECTOR, *_MEMBERS))):
+            raise ValueError(f"unknown `warming` detector `{self.warming}`; expected one of {', '.join(stand_ins)}")
         if self.members and self.detector != _ENSEMBLE:
             raise ValueError(f"`members` belong to the detector `{_ENSEMBLE}`, got `{self.detector}`")
         if self.members:
@@ -230,12 +240,11 @@ class DetectorRule(SensorPattern):
         steps = self.steps
         if self.estimator is not None:
             steps = (Step(estimator=self.estimator, parameters=self.parameters),)
-        if self.members:
-            return DetectorChoice(self.detector, canonical_json({"members": sorted(self.members)}), ruled=True)
+        parameters = {"members": sorted(self.members)} if self.members else self.parameters
         if not steps:
-            return DetectorChoice(self.detector, canonical_json(self.parameters), ruled=True)
+            return DetectorChoice(self.detector, canonical_json(parameters), ruled=True, warming=self.warming)
         specification = canonical_json({"steps": [step.model_dump() for step in steps]})
-        return DetectorChoice(_ESTIMATOR_DETECTOR, specification, ruled=True)
+        return DetectorChoice(_ESTIMATOR_DETECTOR, specification, ruled=True, warming=self.warming)
 
 
 class EstimatorPolicy(Section):
@@ -323,11 +332,15 @@ _DEFAULT_SERVING = ServingRule()
 
 
 class DetectorChoice(NamedTuple):
-    """The detector of a sensor: its name, its parameters as canonical JSON, and whether a rule says so."""
+    """The detector of a sensor: its name, its parameters as canonical JSON, and whether a rule says so.
+
+    ``warming`` is the one until there are windows enough for it, ``none`` for none, None for that of the settings.
+    """
 
     detector: str
     specification: str
     ruled: bool
+    warming: str | None = None
 
 
 class Configuration(Section):

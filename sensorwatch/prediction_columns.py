@@ -20,6 +20,8 @@ training_end   int64    ``ts``; null, and left out of older files, where that is
 expected_value double   The likeliest value; null where the detector has none, and left out of older files.
 explanation    string   Why an anomalous window is: :class:`~sensorwatch.records.Explanation` as JSON
                         (:mod:`sensorwatch.explanations`); null for a normal one, and left out of older files.
+warming        bool     The model stands in until the sensor has windows enough for its own: nothing of it alerts. Null,
+                        and left out of older files, means no.
 ============== ======== ================================================================================================
 
 Strings may be dictionary-encoded in memory: a table repeats few of them often.
@@ -37,7 +39,7 @@ __all__ = ["ANOMALOUS", "NORMAL", "OPTIONAL", "prediction_schema"]
 NORMAL = 1
 ANOMALOUS = -1
 
-OPTIONAL = ("training_start", "training_end", "expected_value", "explanation")
+OPTIONAL = ("training_start", "training_end", "expected_value", "explanation", "warming")
 """Columns that a file may lack: they are null then."""
 
 
@@ -63,5 +65,6 @@ def prediction_schema() -> pa.Schema:
             pa.field("training_end", pa.int64()),
             pa.field("expected_value", pa.float64()),
             pa.field("explanation", pa.string()),
+            pa.field("warming", pa.bool_()),
         ]
     )

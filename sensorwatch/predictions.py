@@ -46,6 +46,7 @@ _CSV_NAMES = {
     "TrainingEnd": "training_end",
     "ExpectedValue": "expected_value",
     "Explanation": "explanation",
+    "Warming": "warming",
 }
 _CSV_TIMES = ("TS", "TrainingStart", "TrainingEnd")
 _CSV_TIME = "%Y-%m-%dT%H:%M:%SZ"

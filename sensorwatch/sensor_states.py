@@ -4,7 +4,8 @@
 State            Meaning
 ================ =====================================================================================================
 ``no-data``      It has no windows.
-``warming``      It has windows, but no model yet: too few (``63 of 100 windows``), or no training has looked yet.
+``warming``      It has windows, but no model of its own yet: too few (``63 of 100 windows``), or no training has
+                 looked yet. A stand-in may score it, and never alerts.
 ``ready``        It has a model, windows keep coming, and training keeps up with them.
 ``stale``        It has a model, but training kept an older one, or there are no new windows, or no new training.
 ``failed``       It has no model, and training says why.

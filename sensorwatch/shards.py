@@ -7,8 +7,8 @@ Column             Type    Meaning
 ================== ======= =============================================================================================
 sensor_id          int64
 detector           string  Detector that made the model; what training asked for where there is none.
-state              string  ``ready``; ``stale``: an older model is kept, as ``reason`` says; without a model ``warming``
-                           or ``failed``.
+state              string  ``ready``; ``stale``: an older model is kept, as ``reason`` says; ``warming``: the model
+                           stands in, or there is none; ``failed``: there is none.
 reason             string  Why the state is not ``ready``; empty when it is.
 windows            int64   Windows with a finite value that the model was trained on, or that there were.
 training_start     int64   The model was trained on windows with ``training_start < end <= training_end``, in seconds
@@ -56,6 +56,7 @@ __all__ = [
     "params_column",
     "replace_models",
     "specifications",
+    "stands_in",
     "with_version",
 ]
 
@@ -104,6 +105,11 @@ def has_model(models: pa.Table) -> pa.ChunkedArray:
     return pc.is_valid(models["training_end"])
 
 
+def stands_in(models: pa.Table) -> pa.ChunkedArray:
+    """Return of each row whether its model stands in while the sensor is warming: it never alerts."""
+    return pc.and_(has_model(models), pc.equal(models["state"], "warming"))
+
+
 def specifications(models: pa.Table) -> list[str]:
     """Return of each row the parameters that its detector was given, as JSON; ``{}`` for those that take none."""
     found = [NO_PARAMETERS] * models.num_rows
@@ -122,7 +128,8 @@ def merge(current: pa.Table | None, trained: pa.Table) -> pa.Table:
 
     - Sensors that were not trained now keep their row.
     - A model replaces the current one unless that was trained on newer windows (an old task that runs again late).
-    - Where training gave no model, the current one is kept as ``stale`` with training's reason.
+    - Where training gave no model, or a stand-in, the current one is kept as ``stale`` with training's reason; a
+      stand-in is not kept.
     - A row that says the same as the current one keeps the version it has, so training the same again changes nothing.
     - ``first_training_end`` is carried along.
 
@@ -144,8 +151,11 @@ def _merge_row(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any
     if old is None:
         return new
     if old["training_end"] is not None:
-        if new["training_end"] is None:
+        stood_in, stands_in_now = old["state"] == "warming", new["state"] == "warming"
+        if not stood_in and (new["training_end"] is None or stands_in_now):
             return old | {"state": "stale", "reason": new["reason"]}
+        if new["training_end"] is None:
+            return new
         if old["training_end"] > new["training_end"]:
             return old
         new = new | {"first_training_end": old["first_training_end"]}

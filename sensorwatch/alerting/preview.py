@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SensorPreview", "preview"]
 
-_FEEDBACK = "feedback "
-"""How reasons begin that no rule gives: what people said of an alert holds whatever the rules are."""
+_WHATEVER_THE_RULES = ("feedback ", "warming")
+"""How reasons begin that no rule gives: what people said of an alert, and that a model was a stand-in."""
 
 
 class SensorPreview(NamedTuple):
@@ -84,7 +84,7 @@ def preview(
 
 def _reasons(anomalies: Sequence[Anomaly], keys: Mapping[int, SensorKey], policy: AlertPolicy) -> list[str]:
     return [
-        anomaly.suppressed if anomaly.suppressed.startswith(_FEEDBACK) else reason
+        anomaly.suppressed if anomaly.suppressed.startswith(_WHATEVER_THE_RULES) else reason
         for anomaly, reason in zip(anomalies, policy.suppressions(anomalies, keys), strict=True)
     ]
 

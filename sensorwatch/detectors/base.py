@@ -37,7 +37,9 @@ __all__ = [
     "Expecting",
     "Fitted",
     "Followed",
+    "Quick",
     "Remembering",
+    "Represented",
     "Series",
     "Supervised",
     "anomalous",
@@ -321,6 +323,33 @@ class Calibrated(Protocol):
     """A detector whose raw scores are rarities (:mod:`sensorwatch.calibration`) already."""
 
     rarities: bool
+
+
+class Quick(NamedTuple):
+    """A detector that answers in real time for another one.
+
+    Attributes
+    ----------
+    detector
+        It looks at a window alone.
+    params
+        Its parameters, null where it can't stand in, shape ``(n_sensors,)``.
+    calibration
+        How its raw scores are read.
+    """
+
+    detector: Detector
+    params: pa.StructArray
+    calibration: Calibration
+
+
+@runtime_checkable
+class Represented(Protocol):
+    """A detector that looks back farther, and takes longer, than real time allows."""
+
+    def quick(self, params: pa.StructArray) -> Quick | None:
+        """Return what stands in for it in real time; None where nothing in it can."""
+        ...
 
 
 def calibration_of(detector: Detector, raw: npt.NDArray[np.float64], offsets: npt.NDArray[np.int64]) -> Calibration:

@@ -30,7 +30,7 @@ import pyarrow.compute as pc
 
 from sensorwatch.calibration import ANOMALOUS_RARITY, Calibration, calibrate
 from sensorwatch.detectors.adaptation import Adaptation, Usual, adapt
-from sensorwatch.detectors.base import Expecting, Fitted, Followed, Series, follow, memory_times
+from sensorwatch.detectors.base import Expecting, Fitted, Followed, Quick, Remembering, Series, follow, memory_times
 from sensorwatch.detectors.ensemble_bands import mean_expected
 from sensorwatch.detectors.ensemble_params import EnsembleParams
 from sensorwatch.detectors.injection import average_precisions, inject
@@ -179,6 +179,17 @@ class Ensemble:
     def weights(self, params: pa.StructArray) -> dict[str, Floats]:
         """Return the members' weights, shape ``(n_sensors,)``; NaN for what is no member."""
         return self._params.weights(params)
+
+    def quick(self, params: pa.StructArray) -> Quick | None:
+        """Return the first member that needs no windows before; see :class:`~sensorwatch.detectors.base.Represented`.
+
+        What it finds far out of the ordinary, the ensemble does; what only the others see waits for batch scoring.
+        """
+        members = self._params.members(params)
+        for name, candidate in self._candidates.items():
+            if name in members and not isinstance(candidate, Remembering):
+                return Quick(candidate, members[name], self._params.tails(params)[name])
+        return None
 
     def expected_range(self, params: pa.StructArray) -> tuple[Floats, Floats]:
         """Return NaN: more than the value counts; see :meth:`~sensorwatch.detectors.base.Detector.expected_range`."""

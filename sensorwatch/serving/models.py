@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sensorwatch.calibration import Calibration
-from sensorwatch.detectors import Remembering, Series, detector
+from sensorwatch.detectors import Remembering, Represented, Series, detector
 from sensorwatch.errors import CorruptModelError
-from sensorwatch.shards import detectors_in, has_model, params_column
+from sensorwatch.shards import detectors_in, has_model, params_column, stands_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -50,7 +51,8 @@ class ServedModels:
     Attributes
     ----------
     detectors
-        Those that have models, in alphabetical order; ``code`` is the position in it of each row's.
+        Those that score; ``code`` is the position in it of each row's. An ensemble's quick member scores in its place,
+        with the calibration that it has there.
     calibration
         Turns raw scores into scores of 0-100.
     first_training_end
@@ -91,7 +93,7 @@ class ServedModels:
         InvalidInputError
             A model was made by a detector that this version of the code does not know.
         """
-        tables = [table.filter(has_model(table)) for table in shards]
+        tables = [_usable(table) for table in shards]
         models = pa.concat_tables(tables, promote_options="default") if tables else None
         if models is None or not models.num_rows:
             return _NOTHING
@@ -100,17 +102,32 @@ class ServedModels:
         row_of_sensor[sensor_id] = np.arange(len(sensor_id))
         versions = models["version"].combine_chunks().dictionary_encode()
         code = np.full(len(sensor_id), -1, np.int8)
-        found = []
-        for number, name in enumerate(detectors_in(models)):
-            params = models[params_column(name)].combine_chunks()
-            rows = np.flatnonzero(params.is_valid().to_numpy(zero_copy_only=False))
+        found: list[_OfDetector] = []
+
+        def add(chosen: Detector, params: pa.StructArray, rows: Integers) -> None:
             place = np.full(len(sensor_id), -1, np.int32)
             place[rows] = np.arange(len(rows))
-            code[rows] = number
-            found.append(_OfDetector(detector(name, policy=policy), params.take(pa.array(rows)), place))
+            code[rows] = len(found)
+            found.append(_OfDetector(chosen, params, place))
 
         def floats(name: str) -> Floats:
-            return np.asarray(models[name].to_numpy(), np.float64)
+            return np.array(models[name].to_numpy(), np.float64)
+
+        calibration = Calibration.of(models)
+        low, high = floats("expected_low"), floats("expected_high")
+        for name in detectors_in(models):
+            params = models[params_column(name)].combine_chunks()
+            rows = np.flatnonzero(params.is_valid().to_numpy(zero_copy_only=False))
+            params, chosen = params.take(pa.array(rows)), detector(name, policy=policy)
+            if isinstance(chosen, Represented) and (quick := chosen.quick(params)):
+                has = quick.params.is_valid().to_numpy(zero_copy_only=False)
+                own, stand_ins = rows[has], quick.params.filter(pa.array(has))
+                calibration = calibration.replaced(own, quick.calibration.only(has))
+                low[own], high[own] = quick.detector.expected_range(stand_ins)
+                add(quick.detector, stand_ins, own)
+                rows, params = rows[~has], params.filter(pa.array(~has))
+            if len(rows):
+                add(chosen, params, rows)
 
         def integers(name: str) -> Integers:
             return np.asarray(models[name].to_numpy(), np.int64)
@@ -118,10 +135,10 @@ class ServedModels:
         return cls(
             detectors=tuple(found),
             code=code,
-            calibration=Calibration.of(models),
+            calibration=calibration,
             first_training_end=integers("first_training_end"),
-            expected_low=floats("expected_low"),
-            expected_high=floats("expected_high"),
+            expected_low=low,
+            expected_high=high,
             training_start=integers("training_start"),
             training_end=integers("training_end"),
             versions=tuple(versions.dictionary.to_pylist()),
@@ -190,7 +207,7 @@ def validate(models: pa.Table, policy: EstimatorPolicy | None = None) -> None:
     served = ServedModels.of([models], policy)
     without = np.flatnonzero((served.code < 0) | ~np.isfinite(served.calibration.threshold))
     if len(without):
-        ids = models.filter(has_model(models))["sensor_id"].to_numpy()[without[:5]]
+        ids = _usable(models)["sensor_id"].to_numpy()[without[:5]]
         raise CorruptModelError(
             f"{len(without)} models without parameters or calibration, among them those of the sensors "
             f"{', '.join(map(str, ids.tolist()))}; train them anew, or go back to another version"
@@ -202,6 +219,11 @@ def validate(models: pa.Table, policy: EstimatorPolicy | None = None) -> None:
             raise CorruptModelError(
                 f"none of {len(rows)} models of the detector {of_detector.detector.name} that were tried gives a score"
             )
+
+
+def _usable(models: pa.Table) -> pa.Table:
+    """Return the models that may alert: what stands in while a sensor is warming may not."""
+    return models.filter(pc.and_(has_model(models), pc.invert(stands_in(models))))
 
 
 def history_windows(of: Detector, kept: int) -> int:

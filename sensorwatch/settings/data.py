@@ -113,7 +113,15 @@ class DataSettings(BaseModel):
         le=100_000,
         description="Sensors in a shard: consecutive ids, one task each run. Fixed once there are windows.",
     )
-    detector: str = Field("ocsvm", alias="DETECTOR", description="Detector of sensors that no rule gives another.")
+    detector: str = Field("auto", alias="DETECTOR", description="Detector of sensors that no rule gives another.")
+    warming_detector: str = Field(
+        "range",
+        alias="WARMING_DETECTOR",
+        description="Detector that stands in while a sensor is warming; `none`: a warming sensor is not scored.",
+    )
+    warming_windows: int = Field(
+        20, alias="WARMING_WINDOWS", ge=2, description="Windows that a warming sensor needs for that."
+    )
     configuration_file: str = Field(
         "sensorwatch.yaml", alias="CONFIGURATION_FILE", description="File with the rules: which sensor gets what."
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sensorwatch.configuration import NO_PARAMETERS
+from sensorwatch.configuration import NO_DETECTOR, NO_PARAMETERS
 from sensorwatch.detectors import Series, detector
 from sensorwatch.shards import IMPORTED, specifications
 
@@ -20,7 +21,35 @@ if TYPE_CHECKING:
     from sensorwatch.detectors import Detector
     from sensorwatch.records import SensorStatus
 
-__all__ = ["ChosenDetectors"]
+__all__ = ["ChosenDetectors", "DetectorGroup", "TrainingWindows"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingWindows:
+    """How many windows with a finite value sensors need.
+
+    Attributes
+    ----------
+    minimum
+        For a model; a sensor with fewer is warming.
+    warming
+        For one that stands in until then.
+    stand_in
+        The detector of the latter, where no rule names one; ``none``: there is none.
+    """
+
+    minimum: int
+    warming: int = 20
+    stand_in: str = NO_DETECTOR
+
+
+class DetectorGroup(NamedTuple):
+    """Sensors that one detector is fitted for; ``provisional`` where it stands in for theirs."""
+
+    detector: Detector
+    provisional: bool
+    sensor_ids: npt.NDArray[np.int64]
+    series: Series
 
 
 class ChosenDetectors:
@@ -57,13 +86,18 @@ class ChosenDetectors:
         ]
 
     def groups(
-        self, sensor_ids: npt.NDArray[np.int64], series: Series
-    ) -> Iterator[tuple[Detector, npt.NDArray[np.int64], Series]]:
+        self, sensor_ids: npt.NDArray[np.int64], series: Series, needed: TrainingWindows
+    ) -> Iterator[DetectorGroup]:
         """Yield each detector with its sensors and their series, all sensors once, in the order of the detectors."""
-        keys = [self._choices[sensor_id][:2] for sensor_id in sensor_ids.tolist()]
+        lengths = series.finite().lengths
+        few = ((lengths >= needed.warming) & (lengths < needed.minimum)).tolist()
+        keys = [
+            _key(self._choices[sensor_id], needed.stand_in if short else None)
+            for sensor_id, short in zip(sensor_ids.tolist(), few, strict=True)
+        ]
         names = sorted(set(keys))
         if len(names) == 1:
-            yield self._detector(names[0]), sensor_ids, series
+            yield DetectorGroup(self._detector(names[0]), names[0].provisional, sensor_ids, series)
             return
         position = {name: i for i, name in enumerate(names)}
         group = np.array([position[key] for key in keys])
@@ -71,9 +105,25 @@ class ChosenDetectors:
             keep = group == i
             values = np.repeat(keep, series.lengths)
             offsets = np.concatenate(([0], np.cumsum(series.lengths[keep]))).astype(np.int64)
-            yield self._detector(name), sensor_ids[keep], Series(offsets, series.times[values], series.values[values])
+            own = Series(offsets, series.times[values], series.values[values])
+            yield DetectorGroup(self._detector(name), name.provisional, sensor_ids[keep], own)
 
-    def _detector(self, key: tuple[str, str]) -> Detector:
-        if key not in self._made:
-            self._made[key] = detector(*key, policy=self._configuration.estimators)
-        return self._made[key]
+    def _detector(self, key: _Key) -> Detector:
+        if key[:2] not in self._made:
+            self._made[key[:2]] = detector(*key[:2], policy=self._configuration.estimators)
+        return self._made[key[:2]]
+
+
+class _Key(NamedTuple):
+    detector: str
+    specification: str
+    provisional: bool
+
+
+def _key(choice: DetectorChoice, stand_in: str | None) -> _Key:
+    """Return what a sensor gets; ``stand_in`` is None for one that needs no stand-in."""
+    if stand_in is not None:
+        stand_in = choice.warming or stand_in
+    if stand_in in (None, NO_DETECTOR):
+        return _Key(choice.detector, choice.specification, provisional=False)
+    return _Key(stand_in, NO_PARAMETERS, provisional=True)

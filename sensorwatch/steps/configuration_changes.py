@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
+import pyarrow.compute as pc
+
 from sensorwatch.configuration import NO_PARAMETERS
-from sensorwatch.shards import IMPORTED, has_model, specifications
+from sensorwatch.shards import IMPORTED, has_model, specifications, stands_in
 from sensorwatch.steps.current_models import load_current
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def configuration_changes(
         models = load_current(registry, shard).models
         if models is None:
             continue
-        models = models.filter(has_model(models))
+        models = models.filter(pc.and_(has_model(models), pc.invert(stands_in(models))))
         rows = zip(models["detector"].to_pylist(), specifications(models), strict=True)
         now = dict(zip(models["sensor_id"].to_pylist(), rows, strict=True))
         for sensor in sensors:

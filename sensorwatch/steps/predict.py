@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from sensorwatch.calibration import SEVERITIES, Calibration, severity_codes
 from sensorwatch.prediction_columns import ANOMALOUS, NORMAL, prediction_schema
+from sensorwatch.shards import stands_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +72,7 @@ def predictions_of(
         "training_end": models["training_end"].combine_chunks().take(pa.array(model)),
         "expected_value": _numbers(scored.value),
         "explanation": pa.array(explained, pa.string()),
+        "warming": stands_in(models).combine_chunks().take(pa.array(model)),
     }
     return pa.table([columns[name] for name in prediction_schema().names], names=prediction_schema().names)
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PublishingStore", "advance_by_policy", "publish"]
 
+_WARMING = "warming"
+"""Why the anomalies of a stand-in raise no alert."""
+
 _ABOUT = ("expected_low", "expected_high", "model_version", "training_start", "training_end")
 
 
@@ -62,7 +65,12 @@ def publish(
     import pyarrow.compute as pc
 
     anomalous = pc.equal(predictions["prediction"], ANOMALOUS)
-    anomalies = _anomalies(predictions.filter(anomalous), policy)
+    warming = pc.fill_null(predictions["warming"], False)
+    of_stand_ins = predictions.filter(pc.and_(anomalous, warming))
+    anomalies = [
+        *_anomalies(predictions.filter(pc.and_(anomalous, pc.invert(warming))), policy),
+        *(replace(each, suppressed=_WARMING) for each in _anomalies(of_stand_ins, policy)),
+    ]
     anomalies = suppress(anomalies, store.tolerances({each.sensor_id for each in anomalies if not each.suppressed}))
     normal_again = predictions.filter(pc.and_(predictions["rescored"], pc.invert(anomalous)))
     withdrawn = list(zip(normal_again["sensor_id"].to_pylist(), normal_again["ts"].to_pylist(), strict=True))
@@ -77,7 +85,8 @@ def publish(
         return advance_by_policy(states, windows, keys, policy)
 
     outcome = store.publish(anomalies, withdrawn, pc.unique(predictions["sensor_id"]).to_pylist(), decide)
-    opened, cleared = watch_flatlines(predictions, store=store, policy=policy)
+    own = predictions.filter(pc.invert(warming))
+    opened, cleared = watch_flatlines(own, store=store, policy=policy)
     store.mark_published(name)
     return replace(
         outcome, alerts_opened=outcome.alerts_opened + opened, alerts_cleared=outcome.alerts_cleared + cleared

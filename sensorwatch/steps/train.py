@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from sensorwatch.detectors import Detector
     from sensorwatch.label_records import ShardLabels
     from sensorwatch.ports import ModelRegistry
     from sensorwatch.records import ModelRef, SensorStatus, TaskSpec
+    from sensorwatch.steps.chosen_detectors import DetectorGroup, TrainingWindows
     from sensorwatch.watch_records import SensorRhythm
 
 __all__ = ["TrainSummary", "TrainingStore", "train"]
@@ -120,7 +120,7 @@ def train(
     registry: ModelRegistry,
     detector_name: str,
     training_seconds: int,
-    minimum_windows: int,
+    needed: TrainingWindows,
     now: datetime,
     promotion: PromotionRules = _DEFAULT_PROMOTION,
     configuration: Configuration = _NO_RULES,
@@ -138,8 +138,9 @@ def train(
         Detector of the new models of sensors that the configuration has no rule for.
     training_seconds
         A sensor's training range goes back this far from its newest window.
-    minimum_windows
-        Windows with a finite value that a sensor needs there; with fewer it is ``warming``.
+    needed
+        How many windows with a finite value a sensor needs there. With fewer it is ``warming``, and may have the model
+        of a stand-in, which never alerts.
     now
         Current time (UTC), for the manifest.
     promotion
@@ -176,16 +177,14 @@ def train(
         for part in _parts(_training_windows(columns, wanted.sensor_ids, training_seconds)):
             for array in (part.sensor_ids, part.series.offsets, part.series.times, part.series.values):
                 digest.update(array.tobytes())
-            for detector, sensor_ids, unlabelled in chosen.groups(part.sensor_ids, part.series):
-                series = unlabelled
-                if isinstance(detector, Supervised):
+            for unlabelled in chosen.groups(part.sensor_ids, part.series, needed):
+                group = unlabelled
+                if isinstance(group.detector, Supervised):
                     known = store.shard_labels(task.shard, start, wanted.end)
-                    labels = label_windows(sensor_ids, series.offsets, series.times, known)
+                    labels = label_windows(group.sensor_ids, group.series.offsets, group.series.times, known)
                     digest.update(labels.tobytes())
-                    series = replace(series, labels=labels)
-                fitted, refused_here = _fit(
-                    detector, _Part(sensor_ids, series), training_seconds, minimum_windows, promotion
-                )
+                    group = group._replace(series=replace(group.series, labels=labels))
+                fitted, refused_here = _fit(group, training_seconds, needed, promotion)
                 rows.append(fitted)
                 refused.extend(refused_here)
             windows += len(part.series.values)
@@ -198,7 +197,7 @@ def train(
         "task_id": task.task_id,
         "detector": detector_name,
         "training_seconds": training_seconds,
-        "minimum_training_windows": minimum_windows,
+        "minimum_training_windows": needed.minimum,
         "promotion": asdict(promotion),
         "data_sha256": digest.hexdigest(),
         "versions": {"python": platform.python_version(), **{name: installed_version(name) for name in _LIBRARIES}},
@@ -290,12 +289,12 @@ def _parts(whole: _Part) -> Iterator[_Part]:
 
 
 def _fit(
-    chosen: Detector, part: _Part, training_seconds: int, minimum_windows: int, promotion: PromotionRules
+    group: DetectorGroup, training_seconds: int, needed: TrainingWindows, promotion: PromotionRules
 ) -> tuple[pa.Table, list[dict[str, object]]]:
     """Return the rows of a shard for some sensors, and the models that were refused."""
-    series = part.series.finite()
+    chosen, series = group.detector, group.series.finite()
     fitted = chosen.fit(series)
-    enough = series.lengths >= minimum_windows
+    enough = (series.lengths >= needed.minimum) | group.provisional
     candidate = np.array([reason is None for reason in fitted.reasons], dtype=np.bool_) & enough
     raw = training_scores(chosen, fitted, series)
     candidates = pc.if_else(pa.array(candidate), fitted.params, pa.scalar(None, fitted.params.type))
@@ -304,9 +303,11 @@ def _fit(
     ready = candidate.copy()
     ready[list(refused)] = False
     low, high = chosen.expected_range(fitted.params)
-    newest = part.series.times[part.series.offsets[1:] - 1]
+    newest = group.series.times[group.series.offsets[1:] - 1]
+    warming = ~enough | group.provisional
+    states = np.where(warming, "warming", np.where(ready, "ready", "failed"))
     reasons = [
-        refused.get(i, fitted.reasons[i] or "") if enough[i] else f"{length} of {minimum_windows} windows"
+        f"{length} of {needed.minimum} windows" if warming[i] else refused.get(i, fitted.reasons[i] or "")
         for i, length in enumerate(series.lengths)
     ]
 
@@ -314,9 +315,9 @@ def _fit(
         return pa.array(values, mask=~ready, from_pandas=True)
 
     columns = {
-        "sensor_id": pa.array(part.sensor_ids),
+        "sensor_id": pa.array(group.sensor_ids),
         "detector": pa.repeat(chosen.name, len(ready)),
-        "state": pa.array(np.where(ready, "ready", np.where(enough, "failed", "warming")).tolist(), pa.string()),
+        "state": pa.array(states.tolist(), pa.string()),
         "reason": pa.array(reasons, pa.string()),
         "windows": pa.array(series.lengths),
         "training_start": of_ready(newest - training_seconds),
@@ -331,7 +332,7 @@ def _fit(
     schema = MODEL_SCHEMA.append(pa.field(params_column(chosen.name), params.type))
     kept = [
         describe_refused(
-            sensor_id=part.sensor_ids[i],
+            sensor_id=group.sensor_ids[i],
             detector=chosen.name,
             reason=reason,
             windows=series.lengths[i],

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sensorwatch.ports import ModelRegistry
     from sensorwatch.promotion import PromotionRules
     from sensorwatch.records import SensorStatus, TaskSpec
+    from sensorwatch.steps.chosen_detectors import TrainingWindows
     from sensorwatch.steps.memory import PastSource
     from sensorwatch.steps.train import TrainSummary
 
@@ -42,7 +43,7 @@ def train_further(
     registry: Callable[[str], ModelRegistry],
     configuration: Configuration,
     training_seconds: int,
-    minimum_windows: int,
+    needed: TrainingWindows,
     now: datetime,
     promotion: PromotionRules,
     maintenance: MaintenancePlan,
@@ -69,7 +70,7 @@ def train_further(
                 registry=registry(name),
                 detector_name=rule.choice.detector,
                 training_seconds=training_seconds,
-                minimum_windows=minimum_windows,
+                needed=needed,
                 now=now,
                 promotion=promotion,
                 configuration=Configuration(detectors=(rule,), estimators=configuration.estimators),

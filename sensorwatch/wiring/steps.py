@@ -252,6 +252,7 @@ class Steps(Adapters):
         """
         from sensorwatch.configuration import Configuration
         from sensorwatch.promotion import PromotionRules
+        from sensorwatch.steps.chosen_detectors import TrainingWindows
         from sensorwatch.steps.train import train
         from sensorwatch.steps.train_further import train_further
 
@@ -262,7 +263,9 @@ class Steps(Adapters):
             registry=registry or self.models,
             detector_name=detector or settings.detector,
             training_seconds=training_seconds or settings.training_seconds,
-            minimum_windows=settings.minimum_training_windows,
+            needed=TrainingWindows(
+                settings.minimum_training_windows, settings.warming_windows, settings.warming_detector
+            ),
             now=self.clock(),
             promotion=PromotionRules(settings.promotion_holdout_share, settings.promotion_max_flagged_share),
             configuration=Configuration() if detector else self.configuration,
@@ -276,7 +279,7 @@ class Steps(Adapters):
             registry=self.model_set,
             configuration=self.configuration,
             training_seconds=training_seconds or settings.training_seconds,
-            minimum_windows=settings.minimum_training_windows,
+            needed=TrainingWindows(settings.minimum_training_windows),
             now=self.clock(),
             promotion=PromotionRules(settings.promotion_holdout_share, settings.promotion_max_flagged_share),
             maintenance=self.maintenance,

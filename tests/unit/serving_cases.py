@@ -30,6 +30,7 @@ from sensorwatch.records import (
     TaskSpec,
     Window,
 )
+from sensorwatch.steps.chosen_detectors import TrainingWindows
 from sensorwatch.steps.ingest import Ingest, IngestRules
 from sensorwatch.steps.publish import publish
 from sensorwatch.steps.score import score
@@ -108,7 +109,13 @@ class Fleet:
         self._deadline_seconds = deadline_seconds
         self._numbers = 0
 
-    def train(self, name: str = "own", detector: str = "ocsvm", end: datetime = END) -> None:
+    def train(
+        self,
+        name: str = "own",
+        detector: str = "ocsvm",
+        end: datetime = END,
+        needed: TrainingWindows = TrainingWindows(10),  # noqa: B008 - it is frozen
+    ) -> None:
         """Train models, and make them the current ones."""
         train(
             TaskSpec("run", "task", "train", 0, None, end),
@@ -116,7 +123,7 @@ class Fleet:
             registry=self.registries[name],
             detector_name=detector,
             training_seconds=86_400,
-            minimum_windows=10,
+            needed=needed,
             now=self.now,
         )
 

@@ -10,6 +10,7 @@ from api_client import NOW, Api, as_problem
 
 from sensorwatch.errors import ConflictError
 from sensorwatch.records import IngestCounts, IngestMark, Partition, Run, TaskSpec, Window
+from sensorwatch.steps.chosen_detectors import TrainingWindows
 from sensorwatch.steps.train import train
 
 pytest_plugins = ["api_fixtures"]
@@ -44,7 +45,7 @@ def train_at(api: Api, end: datetime) -> str:
         registry=api.registry,
         detector_name="range",
         training_seconds=3600,
-        minimum_windows=100,
+        needed=TrainingWindows(100),
         now=end,
     )
     return str(summary.version)

@@ -30,6 +30,7 @@ KEYS = [SensorKey("pump", "flow"), SensorKey("oven", "temperature"), SensorKey("
 def wiring(tmp_path: Path) -> Iterator[Wiring]:
     """Three sensors with windows from two hours before noon to an hour after; the third begins at noon."""
     settings = {"DATABASE_URL": f"sqlite:///{tmp_path}/store.db", "TRAINING_SECONDS": "3600", "SHARD_SIZE": "2"}
+    settings["DETECTOR"] = "ocsvm"
     wired = Wiring(load_settings(settings), lambda: NOON + HOUR + timedelta(minutes=1))
     wired.__dict__.update(models=FakeRegistry(), prediction_files=FakePredictionFiles(), memories=FakeMemories())
     rng = np.random.default_rng(5)

@@ -84,6 +84,10 @@ def test_the_order_of_parameters_makes_no_difference() -> None:
         ("serving: {rules: [{decider: best}]}", "'majority', 'weighted', 'first' or 'confidence'"),
         ("serving: {rules: [{deadline_ms: 0}]}", "greater than 0"),
         ("detectors: [{detector: nonsense}]", "detectors.0: unknown detector `nonsense`; expected one of "),
+        (
+            "detectors: [{detector: auto, warming: auto}]",
+            "unknown `warming` detector `auto`; expected one of none,",
+        ),
         ("detectors: [{tag: x}]", "detectors.0: expected `detector` (one of "),
         ("detectors: [{detector: ocsvm, tga: x}]", "detectors.0.tga: unknown key `tga`"),
         ("detectors: [{detector: ocsvm, device: '[a'}]", "detectors.0.device: expected a shell-style pattern"),

@@ -19,6 +19,7 @@ from sensorwatch.errors import InvalidInputError
 from sensorwatch.explanations import parse_explanation
 from sensorwatch.prediction_columns import ANOMALOUS
 from sensorwatch.predictions import parse_predictions
+from sensorwatch.steps.chosen_detectors import TrainingWindows
 from sensorwatch.steps.publish import publish
 from sensorwatch.steps.score import score
 from sensorwatch.steps.train import train
@@ -51,7 +52,7 @@ class Fleet:
             registry=self.registry,
             detector_name=detector,
             training_seconds=5 * TRAINED,
-            minimum_windows=100,
+            needed=TrainingWindows(100),
             now=self._start,
         )
 

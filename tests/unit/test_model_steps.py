@@ -15,6 +15,7 @@ from sensorwatch.configuration import Configuration, EstimatorPolicy, parse_conf
 from sensorwatch.detectors.stored import estimator_to_bytes
 from sensorwatch.errors import CorruptModelError, InvalidInputError, NotFoundError
 from sensorwatch.records import SensorKey
+from sensorwatch.steps.chosen_detectors import TrainingWindows
 from sensorwatch.steps.configuration_changes import configuration_changes
 from sensorwatch.steps.export_model import export_model, model_row
 from sensorwatch.steps.import_models import ImportedModels, ModelFile, import_models, sensor_of
@@ -53,7 +54,7 @@ class Scene:
             registry=self.registry,
             detector_name="ocsvm",
             training_seconds=3600,
-            minimum_windows=100,
+            needed=TrainingWindows(100),
             now=end,
             configuration=configuration,
         )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fakes_models import NOON, FakeRegistry, FakeStore, task
 
+from sensorwatch.steps.chosen_detectors import TrainingWindows
 from sensorwatch.steps.train import train
 
 
@@ -30,7 +31,7 @@ def test_windows_before_the_trend_are_not_trained_on(windows_since: int, state: 
         registry=registry,
         detector_name="ocsvm",
         training_seconds=3600,
-        minimum_windows=100,
+        needed=TrainingWindows(100),
         now=NOON,
     )
     own, other = registry.load(registry.pointers[0]).to_pylist()

@@ -37,6 +37,7 @@ def row(**changes: Any) -> dict[str, Any]:
         "training_end": None,
         "expected_value": None,
         "explanation": None,
+        "warming": None,
     }
     return values | changes
 
@@ -60,6 +61,7 @@ rows = st.builds(
     expected_value=st.none() | st.floats(allow_nan=False, allow_infinity=False),
     explanation=st.none() | text.filter(bool),
     training_start=st.none() | st.integers(0, 4_000_000_000),
+    warming=st.none() | st.booleans(),
 )
 
 
@@ -76,24 +78,24 @@ def test_the_csv_begins_as_the_original_systems_does() -> None:
     header, *lines = content.decode().splitlines()
     assert header == (
         "TS,Device,Tag,Val,Prediction,Score,Severity,ExpectedLow,ExpectedHigh,ModelVersion,SensorId,Rescored,"
-        "TrainingStart,TrainingEnd,ExpectedValue,Explanation"
+        "TrainingStart,TrainingEnd,ExpectedValue,Explanation,Warming"
     )
     beginning = '"2026-11-20T12:00:00Z",{},21.25,-1,93.5,"high",{},,"20261120T100000Z-0123456789abcdef",7,{}'
     training = '"1970-01-01T00:00:00Z","1970-01-01T00:01:00Z"'
     assert lines == [
-        beginning.format('"3","4"', "18", f'false,{training},20.5,"{{""a"":1}}"'),
-        beginning.format('"pump 1","heat"', "", "true,,,,"),
+        beginning.format('"3","4"', "18", f'false,{training},20.5,"{{""a"":1}}",'),
+        beginning.format('"pump 1","heat"', "", "true,,,,,"),
     ]
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
-@pytest.mark.parametrize("lacking", [2, 4])
+@pytest.mark.parametrize("lacking", [1, 3, 5])
 def test_an_older_file_without_the_newer_columns_is_read(file_format: Format, lacking: int) -> None:
     content = predictions_to_bytes(table(row()), file_format)
     if file_format == "csv":
-        names = ["", "TrainingStart", "TrainingEnd", "ExpectedValue", "Explanation"][-lacking:]
+        names = ["TrainingStart", "TrainingEnd", "ExpectedValue", "Explanation", "Warming"][-lacking:]
         content = content.replace(("," + ",".join(names)).encode(), b"")
-        content = content.replace(b"false,,,,", b"false" + b"," * (4 - lacking))
+        content = content.replace(b"false,,,,,", b"false" + b"," * (5 - lacking))
     else:
         sink = pa.BufferOutputStream()
         pq.write_table(table(row()).drop_columns(list(OPTIONAL)[-lacking:]), sink)

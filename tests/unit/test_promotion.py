@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sensorwatch.detectors import Fitted, Series, detector
 from sensorwatch.promotion import PromotionRules, refusals
 from sensorwatch.shards import has_model
+from sensorwatch.steps.chosen_detectors import TrainingWindows
 from sensorwatch.steps.refused_models import refused_models
 from sensorwatch.steps.train import TrainSummary, train
 
@@ -148,7 +149,7 @@ def run(store: FakeStore, registry: FakeRegistry, end: object = NOON) -> TrainSu
         registry=registry,
         detector_name="ocsvm",
         training_seconds=3600,
-        minimum_windows=100,
+        needed=TrainingWindows(100),
         now=NOON,
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from fakes_models import NOON, WINDOW_SECONDS, FakeMemories, FakePredictionFiles, FakeRegistry, FakeStore, task
 
+from sensorwatch.steps.chosen_detectors import TrainingWindows
 from sensorwatch.steps.recall import CATCH_UP_SECONDS
 from sensorwatch.steps.score import score
 from sensorwatch.steps.train import train
@@ -38,7 +39,7 @@ class Scene:
             registry=self.registry,
             detector_name=self.detector,
             training_seconds=7200,
-            minimum_windows=100,
+            needed=TrainingWindows(100),
             now=end,
         )
 

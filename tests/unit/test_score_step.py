@@ -9,6 +9,7 @@ from fakes_models import NOON, FakePredictionFiles, FakeRegistry, FakeStore, tas
 
 from sensorwatch.configuration import EstimatorPolicy, parse_configuration
 from sensorwatch.errors import CorruptModelError
+from sensorwatch.steps.chosen_detectors import TrainingWindows
 from sensorwatch.steps.score import ScoreSummary, score
 from sensorwatch.steps.train import train
 
@@ -34,7 +35,7 @@ class Scene:
             registry=self.registry,
             detector_name=detector,
             training_seconds=3600,
-            minimum_windows=100,
+            needed=TrainingWindows(100),
             now=end,
         )
 
@@ -235,7 +236,7 @@ def test_a_stored_estimator_that_may_not_be_loaded_leaves_its_sensor_out(scene: 
         registry=scene.registry,
         detector_name="ocsvm",
         training_seconds=3600,
-        minimum_windows=100,
+        needed=TrainingWindows(100),
         now=later,
         configuration=forest,
     )

@@ -14,6 +14,7 @@ from serving_cases import END, GROUP, LEVEL, SENSORS, Fleet, seconds
 from sensorwatch.detectors.one_class_svm import OneClassSvm
 from sensorwatch.errors import TransientError
 from sensorwatch.records import IngestCounts, IngestMark, Partition, ServingCounts, Window
+from sensorwatch.steps.chosen_detectors import TrainingWindows
 from sensorwatch.steps.serve_background import store_statistics
 
 ALL = dict.fromkeys(range(SENSORS), LEVEL)
@@ -84,6 +85,29 @@ def test_an_anomaly_is_stored_with_its_first_reading_and_names_the_version(fleet
     assert found.model_version == fleet.registries["own"].pointers[0].version
     assert found.expected_low is not None
     assert found.expected_low < LEVEL < (found.expected_high or 0)
+
+
+def test_the_quick_member_of_an_ensemble_answers_for_it(make_fleet: Callable[..., Fleet]) -> None:
+    fleet = make_fleet()
+    fleet.train(detector="auto")
+    serve, models = fleet.serving()
+    assert [each.detector.name for each in models.current["own"].detectors] == ["range"]
+    events = fleet.events(ALL | {1: FAR}, after=2)
+    serve(GROUP, events)
+    fleet.ingest([*events, *fleet.events(ALL, after=6)])
+    ((key, live),) = fleet.anomalies().items()
+    assert key == (1, 5)
+    assert (live.severity, live.expected_low is None) == ("critical", False)
+    fleet.score_in_batch(after=5)
+    ((key, batch),) = fleet.anomalies().items()
+    assert (key, batch.model_version) == ((1, 5), live.model_version)
+
+
+def test_a_stand_in_does_not_score_in_real_time(make_fleet: Callable[..., Fleet]) -> None:
+    fleet = make_fleet()
+    fleet.train(needed=TrainingWindows(1000, 20, "range"))
+    serve, _ = fleet.serving()
+    assert serve(GROUP, fleet.events(ALL, after=2)) == ServingCounts(received=SENSORS, without_model=SENSORS)
 
 
 def test_more_readings_withdraw_what_the_first_ones_said_and_both_stay_in_history(fleet: Fleet) -> None:

@@ -121,8 +121,8 @@ def test_a_bad_sensor_fails_alone(plant: Plant) -> None:
 
 
 def test_nothing_alerts_while_a_sensor_is_warming(plant: Plant) -> None:
-    """Its values are wild, and its neighbour is scored all along."""
-    wild = [1000.0 * (-1) ** i for i in range(90)]
+    """Its values run away, and its neighbour is scored all along."""
+    wild = [float(i) ** 2 * (-1) ** i for i in range(90)]
     plant.ingest({0: noise(720)}, NOON)
     plant.run("train", NOON)
     for minute in (2, 4, 6):
@@ -130,8 +130,9 @@ def test_nothing_alerts_while_a_sensor_is_warming(plant: Plant) -> None:
         plant.run("score", after(minute))
         plant.run("train", after(minute))
         assert plant.states()[1] == ("warming", f"{12 * minute} of 100 windows")
-        assert {row[0] for row in plant.rows(after(minute))} == {0}
-    assert all(anomaly.sensor_id == 0 for anomaly in plant.store.anomalies())
+    anomalies = [anomaly for anomaly in plant.store.anomalies() if anomaly.sensor_id == 1]
+    assert len(anomalies) > 30
+    assert {anomaly.suppressed for anomaly in anomalies} == {"warming"}
     assert all(alert.sensor_id == 0 for alert in plant.store.alerts())
 
 

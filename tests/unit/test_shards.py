@@ -87,6 +87,18 @@ def test_a_model_is_kept_as_stale_where_training_gave_none() -> None:
     assert kept["params_ocsvm"] == row(1)["params_ocsvm"]
 
 
+def test_a_stand_in_gives_way_and_never_takes_the_place_of_a_sensors_own_model() -> None:
+    stands_in = row(1, 500, state="warming", reason="63 of 100 windows")
+    assert merge(table(stands_in), table(row(1)))["state"].to_pylist() == ["ready"]
+    assert merge(table(stands_in), table(row(1)))["first_training_end"].to_pylist() == [500]
+    refused = row(1, None, state="failed", reason="it flags everything")
+    (merged,) = merge(table(stands_in), table(refused)).to_pylist()
+    assert (merged["state"], merged["reason"], merged["training_end"]) == ("failed", "it flags everything", None)
+    newer = row(1, 2000, state="warming", reason="63 of 100 windows")
+    kept = merge(table(row(1)), table(newer)).to_pylist()[0]
+    assert (kept["state"], kept["reason"], kept["training_end"]) == ("stale", "63 of 100 windows", 1000)
+
+
 def test_a_stale_model_is_ready_again_when_trained_anew() -> None:
     stale = merge(with_version(table(row(1)), "v1"), table(row(1, None)))
     (fresh,) = merge(stale, table(row(1, 2000))).to_pylist()

@@ -12,6 +12,7 @@ from sensorwatch.configuration import parse_configuration
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.label_records import LabelSpan, ShardLabels
 from sensorwatch.simulation.markov import MarkovSignal
+from sensorwatch.steps.chosen_detectors import TrainingWindows
 from sensorwatch.steps.export_model import export_model, model_row
 from sensorwatch.steps.model_changes import describe_model
 from sensorwatch.steps.score import score
@@ -49,7 +50,7 @@ def run(store: FakeStore, registry: FakeRegistry) -> TrainSummary:
         registry=registry,
         detector_name="ocsvm",
         training_seconds=3600,
-        minimum_windows=100,
+        needed=TrainingWindows(100),
         now=NOON,
         configuration=RULES,
     )
@@ -87,7 +88,7 @@ def test_labels_that_are_gone_leave_the_former_model_in_use(store: FakeStore, re
         registry=registry,
         detector_name="ocsvm",
         training_seconds=3600,
-        minimum_windows=100,
+        needed=TrainingWindows(100),
         now=later,
         configuration=RULES,
     )

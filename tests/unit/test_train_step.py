@@ -13,6 +13,7 @@ from sensorwatch.configuration import parse_configuration
 from sensorwatch.errors import ConflictError, InvalidInputError
 from sensorwatch.records import ModelRef
 from sensorwatch.shards import specifications
+from sensorwatch.steps.chosen_detectors import TrainingWindows
 from sensorwatch.steps.train import TrainSummary, train
 from sensorwatch.watch_records import SensorRhythm
 
@@ -36,7 +37,7 @@ def noise(n: int, level: float = 20.0, seed: int = 1) -> list[float]:
 
 
 def run(store: FakeStore, registry: FakeRegistry, end: datetime = NOON, **options: object) -> TrainSummary:
-    arguments: dict[str, object] = {"detector_name": "ocsvm", "training_seconds": 3600, "minimum_windows": 100}
+    arguments: dict[str, object] = {"detector_name": "ocsvm", "training_seconds": 3600, "needed": TrainingWindows(100)}
     return train(
         task("train", end),
         store=store,
@@ -68,6 +69,25 @@ def test_a_sensor_with_too_few_windows_is_warming(store: FakeStore, registry: Fa
     run(store, registry)
     status = store.statuses[1]
     assert (status.state, status.reason, status.trained_until) == ("warming", "63 of 100 windows", None)
+
+
+def test_a_stand_in_scores_while_a_sensor_is_warming(store: FakeStore, registry: FakeRegistry) -> None:
+    store.add(1, noise(63))
+    store.add(2, noise(19))
+    store.add(3, noise(63))
+    rule = "detectors: [{device: device-3, detector: ocsvm, warming: none}]"
+    needed = TrainingWindows(100, 20, "range")
+    run(store, registry, needed=needed, configuration=parse_configuration(rule, "test"))
+    rows = current_rows(registry)
+    assert [(rows[i]["state"], rows[i]["reason"]) for i in (1, 2, 3)] == [
+        ("warming", f"{n} of 100 windows") for n in (63, 19, 63)
+    ]
+    assert [rows[i]["training_end"] is None for i in (1, 2, 3)] == [False, True, True]
+    assert (rows[1]["detector"], rows[1]["expected_high"]) == ("range", pytest.approx(max(noise(63))))
+    later = NOON + timedelta(minutes=30)
+    store.add(1, noise(300), end=later)
+    run(store, registry, later, needed=needed)
+    assert (store.statuses[1].state, current_rows(registry)[1]["detector"]) == ("ready", "ocsvm")
 
 
 def test_a_bad_sensor_fails_alone_with_its_reason(store: FakeStore, registry: FakeRegistry) -> None:

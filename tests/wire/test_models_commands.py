@@ -19,6 +19,7 @@ from sensorwatch.detectors.stored import estimator_from_bytes
 from sensorwatch.errors import SensorwatchError
 from sensorwatch.plans import task_id
 from sensorwatch.records import IngestCounts, IngestMark, Partition, SensorKey, TaskSpec, Window
+from sensorwatch.steps.chosen_detectors import TrainingWindows
 from sensorwatch.steps.train import train
 from sensorwatch.wiring import Wiring
 
@@ -65,7 +66,7 @@ class Scene:
             registry=self.wiring.models,
             detector_name="ocsvm",
             training_seconds=3600,
-            minimum_windows=100,
+            needed=TrainingWindows(100),
             now=end,
             configuration=parse_configuration(rules, "test"),
         )
