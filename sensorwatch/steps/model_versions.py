@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelVersions", "ShardVersions"]
 
 _KEPT_VERSIONS = 64
+_KEPT_MODELS = 256
 _AT_ONCE = 8
 
 
@@ -39,6 +40,7 @@ class ModelVersions:
     def __init__(self, registry: ModelRegistry) -> None:
         self._registry = registry
         self._kept: OrderedDict[ModelRef, pa.Table] = OrderedDict()
+        self._models: OrderedDict[tuple[ModelRef, int], pa.Table | None] = OrderedDict()
         self._lock = Lock()
 
     def of_shard(self, shard: int) -> ShardVersions:
@@ -61,6 +63,30 @@ class ModelVersions:
         The columns are those of :data:`sensorwatch.shards.MODEL_SCHEMA`.
         """
         return [self._row(ref, sensor_id) for ref in refs]
+
+    def sensor_model(self, ref: ModelRef, sensor_id: int) -> pa.Table | None:
+        """Return one sensor's model, a row as :mod:`sensorwatch.shards` documents it; None without one."""
+        import pyarrow.compute as pc
+
+        from sensorwatch.shards import has_model
+
+        with self._lock:
+            if (ref, sensor_id) in self._models:
+                self._models.move_to_end((ref, sensor_id))
+                return self._models[ref, sensor_id]
+        try:
+            table = self._registry.load(ref)
+        except (CorruptModelError, NotFoundError):
+            return None
+        # Taken out rather than sliced: a slice would keep the whole shard in memory.
+        table = table.take(pc.indices_nonzero(pc.equal(table["sensor_id"], sensor_id)))
+        table = table.filter(has_model(table))
+        model = table if table.num_rows else None
+        with self._lock:
+            self._models[ref, sensor_id] = model
+            while len(self._models) > _KEPT_MODELS:
+                self._models.popitem(last=False)
+        return model
 
     def _row(self, ref: ModelRef, sensor_id: int) -> Mapping[str, Any] | None:
         import pyarrow.compute as pc

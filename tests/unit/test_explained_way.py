@@ -19,6 +19,7 @@ from sensorwatch.errors import InvalidInputError
 from sensorwatch.explanations import parse_explanation
 from sensorwatch.prediction_columns import ANOMALOUS
 from sensorwatch.predictions import parse_predictions
+from sensorwatch.records import IngestCounts, IngestMark, Partition, Window
 from sensorwatch.steps.chosen_detectors import TrainingWindows
 from sensorwatch.steps.publish import publish
 from sensorwatch.steps.score import score
@@ -179,3 +180,57 @@ def test_a_changed_window_is_explained_anew(api: Api) -> None:
     assert again["rescored"]
     why = parse_explanation(again["explanation"])
     assert any(member.fired for member in why.members)
+
+
+def stored_windows(api: Api, fleet: Fleet) -> None:
+    """Put the fleet's windows into the database."""
+    windows = [
+        Window(sensor_id, end, 1, value, value, value, value * value)
+        for sensor_id, series in fleet.store.windows.items()
+        for end, (value, _) in series.items()
+    ]
+    counts = IngestCounts(len(windows), len(windows), 0, 0, 0)
+    partition = Partition("readings", "$Default", "0")
+    api.add_sensors(("press-1", "quiet"), ("press-1", "faulty"))
+    api.wiring.store.commit_ingest(partition, None, IngestMark(len(windows), NOW), windows, counts)
+
+
+def since(windows: int) -> dict[str, str]:
+    return {"from": NOW.fromtimestamp(T0 - 5 * windows, NOW.tzinfo).isoformat()}
+
+
+def test_a_chart_is_told_what_was_expected_window_by_window(api: Api) -> None:
+    fleet = Fleet(api, "auto")
+    stored_windows(api, fleet)
+    answer = api.get(f"/api/sensors/{FAULTY}/windows", **since(NEW))
+    assert len(answer["ts"]) == NEW
+    columns = [answer[name] for name in ("expected_low", "expected_value", "expected_high")]
+    assert all(low <= value <= high for low, value, high in zip(*columns, strict=True))
+    scored = {row["ts"]: row for row in fleet.score().to_pylist() if row["sensor_id"] == FAULTY}
+    # The chart begins to follow the sensor two hours before what it shows; by then it knows what scoring knew.
+    for ts, value in zip(answer["ts"][:-FAULT], answer["expected_value"], strict=False):
+        assert value == pytest.approx(scored[ts]["expected_value"], abs=0.05)
+    thin = api.get(f"/api/sensors/{FAULTY}/windows", points=40)
+    assert len(thin["ts"]) <= 40
+    assert len(thin["expected_value"]) == len(thin["ts"])
+    assert thin["expected_value"][-1] == pytest.approx(answer["expected_value"][-1], abs=0.05)
+
+
+def test_a_range_of_training_is_a_band_without_a_line(api: Api) -> None:
+    stored_windows(api, Fleet(api, "range"))
+    answer = api.get(f"/api/sensors/{QUIET}/windows")
+    assert set(answer["expected_value"]) == {None}
+    assert len(set(answer["expected_low"])) == 1
+    assert None not in answer["expected_low"]
+
+
+def test_too_many_windows_are_shown_without_what_was_expected(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sensorwatch.api.windows._MOST_EXPECTED", 100)
+    stored_windows(api, Fleet(api, "ewma"))
+    whole = api.get(f"/api/sensors/{QUIET}/windows")
+    assert whole["windows_in_range"] > 100
+    assert set(whole["expected_value"]) == set(whole["expected_low"]) == {None}
+    assert whole["expected_left_out"]
+    fewer = api.get(f"/api/sensors/{QUIET}/windows", **since(100))
+    assert None not in fewer["expected_value"]
+    assert not fewer["expected_left_out"]

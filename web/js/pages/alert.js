@@ -67,6 +67,7 @@ export function open({ root, id }) {
     ["s", "Silence", () => run(actions.silence)],
     ["f", "Give feedback", () => run(actions.feedback)],
     ["r", "Resolve", () => run(actions.resolve)],
+    ["n p", "Explain the next anomaly, or the one before, when the chart has the focus", null],
     ["c", "Write a comment", () => root.querySelector("textarea")?.focus()],
   ]);
   return {
@@ -88,7 +89,7 @@ function template(alert, run, note) {
     </div>
     <section class="card" aria-label="Values around the alert"><div data-chart></div></section>
     <div class="columns">
-      <section class="card section" aria-labelledby="facts"><h2 id="facts">What happened</h2>${facts(alert)}</section>
+      <section class="card section" aria-labelledby="facts"><h2 id="facts">What happened</h2>${alert.explanation ? html`<p data-why>${alert.explanation}</p>` : nothing}${facts(alert)}</section>
       <section class="card section" aria-labelledby="history"><h2 id="history">History</h2>${history(alert.history)}
         ${mayAct() ? html`<form class="section" @submit=${note}>
           <label>Comment <textarea name="comment" required maxlength="1000" rows="2"></textarea></label>

@@ -1,6 +1,6 @@
 /** One sensor: its values, what was found in them, and its models. */
 import { get, url } from "../api.js";
-import { count, number, range, time } from "../format.js";
+import { count, moment, number, range, time } from "../format.js";
 import { html, nothing } from "../html.js";
 import { setKeys } from "../keys.js";
 import { empty, livePage } from "../page.js";
@@ -30,9 +30,16 @@ export function open({ root, id, query }) {
       ]);
       return { sensor, alerts, anomalies, models };
     },
-    template,
+    template: (data) => template(data, explain),
     drawn,
   });
+
+  function explain(anomaly) {
+    chart.showAround(seconds(anomaly.ts));
+    chart.ask(seconds(anomaly.ts));
+    root.querySelector(".chart").focus();
+    root.querySelector("[data-chart]").scrollIntoView({ block: "nearest" });
+  }
 
   function drawn() {
     const place = root.querySelector("[data-chart]");
@@ -41,8 +48,9 @@ export function open({ root, id, query }) {
     const name = `${sensor.device} / ${sensor.tag}`;
     document.title = `${name} – Sensorwatch`;
     if (!chart) {
-      const [from, to] = ["from", "to"].map((end) => Number(query.get(end)) || null);
-      chart = chartBox(place, { sensor: id, name, from, to, moved: (a, b) => replaceQuery({ from: a, to: b }) });
+      const [from, to, why] = ["from", "to", "why"].map((end) => Number(query.get(end)) || null);
+      const [moved, asked] = [(a, b) => replaceQuery({ from: a, to: b }), (end) => replaceQuery({ why: end })];
+      chart = chartBox(place, { sensor: id, name, from, to, why, moved, asked });
     } else if (newest !== sensor.last_window) {
       chart.refresh();
     }
@@ -56,6 +64,7 @@ export function open({ root, id, query }) {
   setKeys([
     ["← →", "Move the chart, when it has the focus", null],
     ["+ - 0", "Zoom the chart, when it has the focus", null],
+    ["n p", "Explain the next anomaly, or the one before, when the chart has the focus", null],
   ]);
   return {
     close() {
@@ -65,7 +74,7 @@ export function open({ root, id, query }) {
   };
 }
 
-function template({ sensor, alerts, anomalies, models }) {
+function template({ sensor, alerts, anomalies, models }, explain) {
   return html`
     <div class="page-head"><div>
       <p class="crumbs"><a href="#/sensors">Sensors</a> / <a href=${link("/sensors", { device: sensor.device })}>${sensor.device}</a></p>
@@ -85,17 +94,17 @@ function template({ sensor, alerts, anomalies, models }) {
       ${alerts.items.length ? alertTable(alerts.items, { caption: "Alerts of this sensor" }) : empty("No alerts", "This sensor never raised one.")}
     </section>
     <section class="section" aria-labelledby="anomalies"><h2 id="anomalies">Newest anomalous windows</h2>
-      ${anomalies.items.length ? anomalyTable(anomalies.items) : empty("No anomalous windows")}
+      ${anomalies.items.length ? anomalyTable(anomalies.items, explain) : empty("No anomalous windows")}
     </section>
     <section class="section" aria-labelledby="models"><h2 id="models">Models</h2>
       ${models.items.length ? modelTable(models.items) : empty("No model yet", "It comes with the first training that has enough windows.")}
     </section>`;
 }
 
-function anomalyTable(anomalies) {
+function anomalyTable(anomalies, explain) {
   return html`<div class="table-box"><table>
     <caption class="hidden-visually">Newest anomalous windows</caption>
-    <thead><tr><th scope="col">End of window</th><th scope="col" class="number">Value</th><th scope="col" class="wide number">Expected</th><th scope="col">Severity</th><th scope="col" class="wide number">Score</th><th scope="col" class="wide">Raises no alert because</th></tr></thead>
+    <thead><tr><th scope="col">End of window</th><th scope="col" class="number">Value</th><th scope="col" class="wide number">Expected</th><th scope="col">Severity</th><th scope="col" class="wide number">Score</th><th scope="col" class="wide">Raises no alert because</th><th scope="col"><span class="hidden-visually">Explanation</span></th></tr></thead>
     <tbody>${anomalies.map((anomaly) => html`<tr>
       <td>${time(anomaly.ts)}</td>
       <td class="number">${number(anomaly.value)}</td>
@@ -103,6 +112,7 @@ function anomalyTable(anomalies) {
       <td>${severity(anomaly.severity)}</td>
       <td class="wide number">${number(Math.round(anomaly.score))}</td>
       <td class="wide soft">${anomaly.suppressed_by ?? nothing}</td>
+      <td class="number"><button type="button" class="small" title=${anomaly.explanation ?? nothing} aria-label=${`Why ${moment(anomaly.ts)} is anomalous`} @click=${() => explain(anomaly)}>Why?</button></td>
     </tr>`)}</tbody>
   </table></div>`;
 }

@@ -27,6 +27,11 @@ export function timeAxes(root, format) {
   ];
 }
 
+/** Bounds that take in more values, too. */
+export function including(low, high, values = []) {
+  return [low, high].map((bound, i) => (bound === null ? null : [Math.min, Math.max][i](bound, ...values)));
+}
+
 /** Bounds of values with some space above and below. */
 export function padded(low, high) {
   if (low === null || high === null) return [0, 1];

@@ -2,21 +2,22 @@
 import uPlot from "../../node_modules/uplot/dist/uPlot.esm.js";
 import { number, utc } from "../format.js";
 import { colour } from "../theme.js";
-import { padded, timeAxes } from "./axes.js";
+import { including, padded, timeAxes } from "./axes.js";
 
 const HEIGHT = 340;
 
 /**
- * Make a chart; its data are `[ts, value, low, high, anomaly]`, each an array, with null where there is nothing.
+ * Make a chart; its data are `[ts, value, low, high, expected, anomaly]`, each an array, with null where there is nothing.
  * @param {HTMLElement} root
  * @param {object} options
- * @param {() => {alerts: [number, number][], models: number[]}} options.marks spans of alerts, moments of models
+ * @param {() => {alerts: [number, number][], models: number[], why: object | null}} options.marks spans of alerts, moments
+ *   of models, and the anomaly that is explained
  * @param {(from: number, to: number) => void} options.chosen a range was drawn with the pointer
  * @param {(text: string) => void} options.pointed what lies under the pointer
  */
 export function makePlot(root, { marks, chosen, pointed }) {
   const ink = Object.fromEntries(
-    ["value", "band", "anomaly", "alert", "model"].map((name) => [name, colour(`--chart-${name}`)]),
+    ["value", "band", "expected", "anomaly", "alert", "model", "pattern"].map((name) => [name, colour(`--chart-${name}`)]),
   );
   const plot = new uPlot(
     {
@@ -24,19 +25,23 @@ export function makePlot(root, { marks, chosen, pointed }) {
       height: HEIGHT,
       legend: { show: false },
       cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
-      scales: { x: { time: true }, y: { range: (_, low, high) => padded(low, high) } },
+      scales: { x: { time: true }, y: { range: (_, low, high) => padded(...including(low, high, marks().why?.pattern?.value)) } },
       axes: timeAxes(root, number),
       series: [
         {},
         { label: "Value", stroke: ink.value, width: 1.4, points: { show: false }, spanGaps: false },
         { label: "Expected at least", stroke: "transparent", points: { show: false } },
         { label: "Expected at most", stroke: "transparent", points: { show: false } },
+        { label: "Expected", stroke: ink.expected, width: 1.2, dash: [6, 4], points: { show: false }, spanGaps: false },
         { label: "Anomaly", stroke: ink.anomaly, paths: () => null, points: { show: true, size: 6, fill: ink.anomaly, stroke: ink.anomaly } },
       ],
       bands: [{ series: [3, 2], fill: ink.band }],
       hooks: {
         drawClear: [(chart) => drawAlerts(chart, marks().alerts, ink.alert)],
-        draw: [(chart) => drawModels(chart, marks().models, ink.model)],
+        draw: [
+          (chart) => drawModels(chart, marks().models, ink.model),
+          (chart) => drawWhy(chart, marks().why, ink),
+        ],
         setSelect: [(chart) => {
           if (chart.select.width < 4) return;
           const { left, width } = chart.select;
@@ -46,7 +51,7 @@ export function makePlot(root, { marks, chosen, pointed }) {
         setCursor: [(chart) => pointed(describe(chart))],
       },
     },
-    [[], [], [], [], []],
+    [[], [], [], [], [], []],
     root,
   );
   return plot;
@@ -86,9 +91,35 @@ function drawModels(chart, moments, stroke) {
   ctx.restore();
 }
 
+/** The nearest usual pattern over the values, and a ring around the anomaly that it explains. */
+function drawWhy(chart, why, ink) {
+  if (!why) return;
+  const { ctx, bbox } = chart;
+  const [x, y] = [(ts) => chart.valToPos(ts, "x", true), (value) => chart.valToPos(value, "y", true)];
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  ctx.lineWidth = 2 * devicePixelRatio;
+  if (why.pattern) {
+    ctx.strokeStyle = ink.pattern;
+    ctx.beginPath();
+    why.pattern.ts.forEach((ts, i) => ctx.lineTo(x(ts), y(why.pattern.value[i])));
+    ctx.stroke();
+  }
+  if (why.value !== null) {
+    ctx.strokeStyle = ink.anomaly;
+    ctx.beginPath();
+    ctx.arc(x(why.at), y(why.value), 8 * devicePixelRatio, 0, 2 * Math.PI);
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
 function describe(chart) {
   const i = chart.cursor.idx;
   if (i === null || i === undefined || chart.data[1][i] === null || chart.data[1][i] === undefined) return "";
-  const anomaly = chart.data[4][i] === null ? "" : ", anomalous";
-  return `${utc(chart.data[0][i])}: ${number(chart.data[1][i])}${anomaly}`;
+  const expected = chart.data[4][i] === null ? "" : `, expected ${number(chart.data[4][i])}`;
+  const anomaly = chart.data[5][i] === null ? "" : ", anomalous; click to see why";
+  return `${utc(chart.data[0][i])}: ${number(chart.data[1][i])}${expected}${anomaly}`;
 }

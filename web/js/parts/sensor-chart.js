@@ -9,27 +9,31 @@ const SMALLEST_WINDOWS = 20;
 const MARGIN = 0.5;
 const MOST_ANOMALIES = 1000;
 const MOST_JOINED = 60;
+const REACH_PX = 16;
 const iso = (seconds) => new Date(seconds * 1000).toISOString();
 
 /**
  * Put a chart into an element.
- * @param {HTMLElement} root takes the keys: arrows pan, + and - zoom, 0 shows everything
+ * @param {HTMLElement} root takes the keys: arrows pan, + and - zoom, 0 shows everything, n and p go through anomalies
  * @param {object} options
  * @param {number} options.sensor its id
  * @param {number | null} options.from seconds since 1970; null: the whole history
  * @param {number | null} options.to
  * @param {(from: number | null, to: number | null) => void} options.moved the shown range changed; null: everything
  * @param {(text: string) => void} options.pointed what lies under the pointer
+ * @param {(end: number | null) => void} options.asked an anomaly was chosen, by the end of its window; null: none any more
  * @param {(error: Error | null) => void} options.failed
  * @param {(shown: {windows: object, data: unknown[][], count: number}) => void} options.loaded
  */
-export function sensorChart(root, { sensor, from, to, moved, pointed, failed, loaded }) {
+export function sensorChart(root, { sensor, from, to, moved, pointed, asked, failed, loaded }) {
   const path = `/api/sensors/${sensor}/windows`;
   let range = from === null || to === null ? null : [from, to];
   let bounds = null;
   let have = null;
   let kept = null;
   let marks = { alerts: [], models: [] };
+  let why = null;
+  let found = [];
   let timer = 0;
   let running = new AbortController();
   let plot = null;
@@ -37,11 +41,12 @@ export function sensorChart(root, { sensor, from, to, moved, pointed, failed, lo
   function build() {
     const data = plot?.data;
     plot?.destroy();
-    plot = makePlot(root, { marks: () => marks, chosen: (a, b) => show(a, b), pointed });
+    plot = makePlot(root, { marks: () => ({ ...marks, why }), chosen: (a, b) => show(a, b), pointed });
     if (data) draw(data);
     plot.over.addEventListener("wheel", wheel, { passive: false });
     plot.over.addEventListener("pointerdown", drag);
     plot.over.addEventListener("dblclick", () => showAll());
+    plot.over.addEventListener("click", clicked);
   }
 
   async function load(again = false) {
@@ -62,6 +67,7 @@ export function sensorChart(root, { sensor, from, to, moved, pointed, failed, lo
       have = wanted;
       if (range && bounds) range = [Math.max(range[0], bounds[0]), Math.min(range[1], bounds[1])];
       if (range && range[1] <= range[0]) range = null;
+      found = anomalies.items.map(({ ts, value }) => [Date.parse(ts) / 1000, value]).reverse();
       const data = columns(windows, anomalies.items);
       draw(data);
       failed(null);
@@ -154,9 +160,29 @@ export function sensorChart(root, { sensor, from, to, moved, pointed, failed, lo
     addEventListener("pointerup", up);
   }
 
+  /** Ask about the anomaly under the pointer, if there is one. */
+  function clicked(event) {
+    if (event.shiftKey) return;
+    const off = ([end, value]) => Math.hypot(plot.valToPos(end, "x") - event.offsetX, plot.valToPos(value, "y") - event.offsetY);
+    const [nearest] = found.filter((each) => off(each) < REACH_PX).sort((a, b) => off(a) - off(b));
+    if (nearest) asked(nearest[0]);
+  }
+
+  /** Ask about the next anomaly of those that are loaded, or the one before; without one so far, the newest. */
+  function step(by) {
+    if (!found.length) return;
+    const i = why ? found.findIndex(([end]) => end >= why.at) : -1;
+    const next = i < 0 ? found.length - 1 : Math.min(Math.max(i + by, 0), found.length - 1);
+    const [end] = found[next];
+    const [low, high] = range ?? bounds;
+    if (end < low || end > high) show(end - (high - low) / 2, end + (high - low) / 2);
+    asked(end);
+  }
+
   function key(event) {
     const action = {
       ArrowLeft: () => pan(-0.2), ArrowRight: () => pan(0.2), "+": () => zoom(0.5), "=": () => zoom(0.5), "-": () => zoom(2), 0: showAll,
+      n: () => step(1), p: () => step(-1), Escape: () => asked(null),
     }[event.key];
     if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
@@ -172,6 +198,18 @@ export function sensorChart(root, { sensor, from, to, moved, pointed, failed, lo
   return {
     zoom, pan, showAll,
     refresh: () => load(true),
+    step,
+    /** Show around a moment, as wide as before. */
+    showAround(moment) {
+      const [low, high] = range ?? bounds ?? [0, 0];
+      if (moment < low || moment > high) show(moment - (high - low) / 2, moment + (high - low) / 2);
+    },
+    /** Draw what explains an anomaly; null: nothing. */
+    explain(explained) {
+      why = explained;
+      plot.redraw(false, true);
+      if (plot.data[0].length) draw(plot.data);
+    },
     mark(changed) {
       marks = changed;
       plot.redraw(false);

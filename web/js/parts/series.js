@@ -1,28 +1,30 @@
 /** From what the API says of a sensor to the columns of a chart. Pure. */
 
 /**
- * Put windows and anomalies into one set of columns `[ts, value, low, high, anomaly]`.
+ * Put windows and anomalies into one set of columns `[ts, value, low, high, expected, anomaly]`.
  *
  * A hole in the data is a null, so that no line is drawn across it.
  * @param {object} windows answer of `/api/sensors/{id}/windows`
- * @param {{ts: string, value: number}[]} anomalies
+ * @param {{ts: string, value: number, expected_low: number | null}[]} anomalies with what was expected when they were found
  */
 export function columns(windows, anomalies) {
-  const marked = new Map(anomalies.map((each) => [Date.parse(each.ts) / 1000, each.value]));
-  const rows = windows.ts.map((ts, i) => [ts, windows.value[i], windows.expected_low[i], windows.expected_high[i], marked.get(ts) ?? null]);
+  const marked = new Map(anomalies.map((each) => [Date.parse(each.ts) / 1000, each]));
+  const rows = windows.ts.map((ts, i) => [ts, windows.value[i], windows.expected_low[i], windows.expected_high[i], windows.expected_value[i], marked.get(ts)?.value ?? null]);
   const shown = new Set(windows.ts);
-  const [low, high] = [windows.expected_low[0] ?? null, windows.expected_high[0] ?? null];
   const first = windows.ts[0];
   const last = windows.ts.at(-1);
-  for (const [ts, value] of marked) {
-    if (!shown.has(ts) && ts >= first && ts <= last) rows.push([ts, value, low, high, value]);
+  const banded = windows.expected_low.some((low) => low !== null) || windows.expected_high.some((high) => high !== null);
+  for (const [ts, each] of marked) {
+    if (shown.has(ts) || ts < first || ts > last) continue;
+    const band = banded ? [each.expected_low, each.expected_high, each.expected_value] : [null, null, null];
+    rows.push([ts, each.value, ...band, each.value]);
   }
   rows.sort((a, b) => a[0] - b[0]);
   const longest = gap(windows);
-  const data = [[], [], [], [], []];
+  const data = [[], [], [], [], [], []];
   let before = null;
   for (const row of rows) {
-    if (before !== null && row[0] - before > longest) add(data, [before + 1, null, low, high, null]);
+    if (before !== null && row[0] - before > longest) add(data, [before + 1, null, null, null, null, null]);
     add(data, row);
     before = row[0];
   }
