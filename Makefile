@@ -48,7 +48,7 @@ test-browser: dev  ## Walk through the dashboard in Chromium, and check every pa
 	$(PYTEST) -s -m browser tests/browser
 
 screenshots: dev  ## Take the pictures in docs/images anew.
-	DASHBOARD_PICTURES=$(CURDIR)/docs/images $(PYTEST) -p no:randomly -m browser tests/browser/test_dashboard_pages.py -k pictured
+	DASHBOARD_PICTURES=$(CURDIR)/docs/images $(PYTEST) -p no:randomly -m browser tests/browser -k pictured
 
 test-faults: dev  ## Kill host and broker again and again under load, and account for every reading (minutes).
 	$(PYTEST) -s tests/flow/test_faults.py

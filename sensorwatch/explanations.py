@@ -17,7 +17,7 @@ MOST_TEXT = 400
 _EXPLANATION = msgspec.json.Decoder(Explanation)
 
 _NAMED = 3
-"""Detectors that are named; the others are counted."""
+"""Detectors that are named; several others are counted."""
 
 _USUAL_DECIMALS = 3
 _MOST_DECIMALS = 6
@@ -94,9 +94,10 @@ def _finders(explanation: Explanation) -> str:
         return f"found by {explanation.members[0].name} (score {explanation.members[0].score})"
     if not fired:
         return f"none of the {count} members finds it by itself, all together do"
-    named = [f"{each.name} ({'' if i else 'score '}{each.score})" for i, each in enumerate(fired[:_NAMED])]
-    if len(fired) > _NAMED:
-        named.append(f"{len(fired) - _NAMED} more")
+    shown = fired if len(fired) <= _NAMED + 1 else fired[:_NAMED]
+    named = [f"{each.name} ({'' if i else 'score '}{each.score})" for i, each in enumerate(shown)]
+    if len(fired) > len(shown):
+        named.append(f"{len(fired) - len(shown)} more")
     listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
     return f"found by {listed}, {len(fired)} of {count} members"
 

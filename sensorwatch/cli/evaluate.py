@@ -55,7 +55,7 @@ def evaluate(
     if unknown:
         raise InvalidInputError(f"unknown detector `{unknown[0]}`; expected one of {', '.join(sorted(known))}")
     series = read_labelled(place, labels)
-    scorings = [score_series(known[name], series, train) for name in names]
+    scorings = [score_series(known[name], series, train, explained=True) for name in names]
     figures = [compare(series, scoring, hold=hold, largest_buffer=buffer) for scoring in scorings]
     refused = [
         {"detector": scoring.detector, "series": each.name, "reason": scored.reason}

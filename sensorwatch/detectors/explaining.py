@@ -43,7 +43,7 @@ def explain(
     scores
         Its scores of 0-100, shape ``(n_values,)``.
     windows
-        Positions of the windows in the series, shape ``(n,)``.
+        Positions of the windows in the series, ascending, shape ``(n,)``.
     """
     sensor = np.repeat(np.arange(series.n_sensors), series.lengths)[windows]
     patterns = _patterns(detector, params, series, windows, sensor)
@@ -84,10 +84,14 @@ def _patterns(
     if not comparing:
         return [None] * len(windows)
     name, knows, own = comparing[0]
-    nearest = knows.nearest_patterns(own, series)[windows]
-    return [
-        _pattern(name, values, step) for values, step in zip(nearest, knows.steps(own)[sensor].tolist(), strict=True)
-    ]
+    steps = knows.steps(own)
+    found: list[NearestPattern | None] = []
+    # One sensor at a time: the patterns of all windows of many would not be small.
+    for i in np.unique(sensor).tolist():
+        places = windows[sensor == i] - series.offsets[i]
+        nearest = knows.nearest_patterns(own.slice(i, 1), series.part(i, i + 1))[places]
+        found += [_pattern(name, values, int(steps[i])) for values in nearest]
+    return found
 
 
 def _pattern(name: str, values: Floats, step_seconds: int) -> NearestPattern | None:

@@ -97,9 +97,10 @@ def score_chart(series: LabelledSeries, scored: ScoredSeries, hold: int) -> str:
     for a, b in zip(*alarm_spans(scored.anomalous, hold), strict=True):
         kind = "true-alarm" if labels[a : b + 1].any() else "false-alarm"
         left, right = float(scale.x(int(times[a]))), float(scale.x(int(times[b])))
+        why = f": {scored.why[int(a)]}" if int(a) in scored.why else ""
         parts.append(
             f'<rect class="{kind}" x="{left:.1f}" y="0" width="{max(right - left, 2):.1f}" height="5">'
-            f"<title>alarm, {_text(int(times[a]))} to {_text(int(times[b]))}</title></rect>"
+            f"<title>alarm, {_text(int(times[a]))} to {_text(int(times[b]))}{escape(why)}</title></rect>"
         )
     parts += [_tick(scale, value, f"{value:.0f}") for value in (0.0, float(_ANOMALOUS), 100.0)]
     return _svg(parts, _SCORES_HEIGHT, f"scores of {series.name}")

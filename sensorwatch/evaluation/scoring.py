@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensorwatch.detectors import Expecting, Series, calibration_of, training_scores
+from sensorwatch.detectors import Expected, Expecting, Series, calibration_of, training_scores
+from sensorwatch.detectors.explaining import explain
 from sensorwatch.errors import InvalidInputError
+from sensorwatch.explanations import explanation_text
+from sensorwatch.records import Anomaly
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
-    from sensorwatch.detectors import Detector
+    from sensorwatch.detectors import Detector, Fitted
     from sensorwatch.evaluation.labelled import LabelledSeries
 
     Floats = npt.NDArray[np.float64]
@@ -42,6 +45,9 @@ class ScoredSeries:
         The lowest and the highest value that the detector expects, same shape; NaN where it has no such thing.
     reason
         Why there is no model; None where there is one.
+    why
+        Why windows are anomalous, in words, by their positions among the scored ones: of the first one of each
+        stretch, where explanations were asked for.
     """
 
     first: int
@@ -51,6 +57,7 @@ class ScoredSeries:
     low: Floats
     high: Floats
     reason: str | None
+    why: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,9 @@ def training_windows(n_windows: int, share: float) -> int:
     return int(share * n_windows)
 
 
-def score_series(detector: Detector, series: Sequence[LabelledSeries], training_share: float) -> Scoring:
+def score_series(
+    detector: Detector, series: Sequence[LabelledSeries], training_share: float, *, explained: bool = False
+) -> Scoring:
     """Train and apply a detector.
 
     A score depends on the training part and on the windows up to its own, never on later ones.
@@ -90,6 +99,8 @@ def score_series(detector: Detector, series: Sequence[LabelledSeries], training_
         One model is trained for each; labels are not looked at.
     training_share
         What part of each series, from its beginning, is trained on: above 0, below 1.
+    explained
+        Whether to say why windows are anomalous; it does not count in the time.
 
     Raises
     ------
@@ -111,16 +122,65 @@ def score_series(detector: Detector, series: Sequence[LabelledSeries], training_
     scores, anomalous = calibration.scores(sensor, raw), calibration.anomalous(sensor, raw)
     if isinstance(detector, Expecting):
         expected = detector.expected(fitted.params, scored, calibration.threshold)
-        low, high = expected.low, expected.high
     else:
         low, high = (each[sensor] for each in detector.expected_range(fitted.params))
+        expected = Expected(np.full(len(low), np.nan), low, high)
+    cpu_seconds = time.process_time() - start
+    why = _why(detector, fitted, scored, scores, anomalous, expected) if explained else {}
     parts = []
     for i, first in enumerate(firsts):
-        part = slice(int(scored.offsets[i]), int(scored.offsets[i + 1]))
+        begin, end = int(scored.offsets[i]), int(scored.offsets[i + 1])
+        part = slice(begin, end)
         parts.append(
-            ScoredSeries(first, raw[part], scores[part], anomalous[part], low[part], high[part], fitted.reasons[i])
+            ScoredSeries(
+                first,
+                raw[part],
+                scores[part],
+                anomalous[part],
+                expected.low[part],
+                expected.high[part],
+                fitted.reasons[i],
+                {position - begin: text for position, text in why.items() if begin <= position < end},
+            )
         )
-    return Scoring(detector.name, tuple(parts), time.process_time() - start)
+    return Scoring(detector.name, tuple(parts), cpu_seconds)
+
+
+def _why(
+    detector: Detector,
+    fitted: Fitted,
+    scored: Series,
+    scores: Floats,
+    anomalous: npt.NDArray[np.bool_],
+    expected: Expected,
+) -> dict[int, str]:
+    """Return why the first window of each anomalous stretch is anomalous, by its position."""
+    before = np.concatenate(([False], anomalous[:-1]))
+    before[scored.offsets[:-1][scored.lengths > 0]] = False
+    windows = np.flatnonzero(anomalous & ~before)
+
+    def known(value: np.float64) -> float | None:
+        return float(value) if np.isfinite(value) else None
+
+    return {
+        position: explanation_text(
+            Anomaly(
+                0,
+                int(scored.times[position]),
+                float(scored.values[position]),
+                float(scores[position]),
+                "",
+                known(expected.low[position]),
+                known(expected.high[position]),
+                "",
+                expected_value=known(expected.value[position]),
+                explanation=explanation,
+            )
+        )
+        for position, explanation in zip(
+            windows.tolist(), explain(detector, fitted.params, scored, scores, windows), strict=True
+        )
+    }
 
 
 def _joined(parts: Sequence[tuple[npt.NDArray[np.int64], Floats]]) -> Series:

@@ -32,6 +32,7 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         settings_file(
             folder,
             RUN_WINDOW_SECONDS="1",
+            DETECTOR="auto",
             SERVING_CONSUMER_GROUP="serve",
             MAINTENANCE_VALIDATION_DAYS="30",
             MAINTENANCE_TEST_DAYS="30",

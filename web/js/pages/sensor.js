@@ -94,6 +94,7 @@ function template({ sensor, alerts, anomalies, models }, explain) {
       ${alerts.items.length ? alertTable(alerts.items, { caption: "Alerts of this sensor" }) : empty("No alerts", "This sensor never raised one.")}
     </section>
     <section class="section" aria-labelledby="anomalies"><h2 id="anomalies">Newest anomalous windows</h2>
+      ${anomalies.items.length ? html`<p class="soft">Choose one to see on the chart why it is one.</p>` : nothing}
       ${anomalies.items.length ? anomalyTable(anomalies.items, explain) : empty("No anomalous windows")}
     </section>
     <section class="section" aria-labelledby="models"><h2 id="models">Models</h2>
@@ -104,15 +105,14 @@ function template({ sensor, alerts, anomalies, models }, explain) {
 function anomalyTable(anomalies, explain) {
   return html`<div class="table-box"><table>
     <caption class="hidden-visually">Newest anomalous windows</caption>
-    <thead><tr><th scope="col">End of window</th><th scope="col" class="number">Value</th><th scope="col" class="wide number">Expected</th><th scope="col">Severity</th><th scope="col" class="wide number">Score</th><th scope="col" class="wide">Raises no alert because</th><th scope="col"><span class="hidden-visually">Explanation</span></th></tr></thead>
+    <thead><tr><th scope="col">End of window</th><th scope="col" class="number">Value</th><th scope="col" class="wide number">Expected</th><th scope="col">Severity</th><th scope="col" class="wide number">Score</th><th scope="col" class="wide">Raises no alert because</th></tr></thead>
     <tbody>${anomalies.map((anomaly) => html`<tr>
-      <td>${time(anomaly.ts)}</td>
+      <td><button type="button" class="link" title=${anomaly.explanation ?? nothing} aria-label=${`Why ${moment(anomaly.ts)} is anomalous`} @click=${() => explain(anomaly)}>${time(anomaly.ts)}</button></td>
       <td class="number">${number(anomaly.value)}</td>
       <td class="wide number">${range(anomaly.expected_low, anomaly.expected_high)}</td>
       <td>${severity(anomaly.severity)}</td>
       <td class="wide number">${number(Math.round(anomaly.score))}</td>
       <td class="wide soft">${anomaly.suppressed_by ?? nothing}</td>
-      <td class="number"><button type="button" class="small" title=${anomaly.explanation ?? nothing} aria-label=${`Why ${moment(anomaly.ts)} is anomalous`} @click=${() => explain(anomaly)}>Why?</button></td>
     </tr>`)}</tbody>
   </table></div>`;
 }
