@@ -124,10 +124,12 @@ export function chartBox(root, { sensor, name, from, to, why = null, moved = () 
     loaded(loaded) {
       shown = loaded;
       draw();
+      // The anomalies before and after it are known from here on.
+      if (why !== null) ask(why);
+      why = null;
       if (table) loadTable();
     },
   });
-  if (why !== null) ask(why);
   return {
     ...chart,
     ask,

@@ -32,14 +32,21 @@ export function columns(windows, anomalies) {
 }
 
 /**
- * Put windows behind others of the same sensor that end before them; what is expected is what the newer ones say.
+ * Put windows behind others of the same sensor that end before them.
+ *
+ * A range that is the same for all windows is what the newer ones say; what differs from window to window stays with each.
  * @param {object} windows answer of `/api/sensors/{id}/windows`
  * @param {object} newer answer of the same from the last window of the other on
  */
 export function joined(windows, newer) {
-  const both = { ...newer, windows_in_range: windows.windows_in_range + newer.windows_in_range };
+  const both = { ...newer, windows_in_range: windows.windows_in_range + newer.windows_in_range, expected_left_out: windows.expected_left_out };
   for (const name of ["ts", "value", "readings"]) both[name] = [...windows[name], ...newer[name]];
-  for (const name of ["expected_low", "expected_high"]) both[name] = both.ts.map(() => (newer.ts.length ? newer : windows)[name][0]);
+  const eachItsOwn = [windows, newer].some((each) => each.expected_value.some((value) => value !== null));
+  for (const name of ["expected_value", "expected_low", "expected_high"]) {
+    if (windows.expected_left_out) both[name] = both.ts.map(() => null);
+    else if (eachItsOwn) both[name] = [...windows[name], ...newer[name]];
+    else both[name] = both.ts.map(() => (newer.ts.length ? newer : windows)[name][0]);
+  }
   return both;
 }
 
