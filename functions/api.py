@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 from functools import cache
 
@@ -33,10 +32,8 @@ async def api(req: func.HttpRequest, context: func.Context) -> func.HttpResponse
 @cache
 def _site() -> func.AsgiMiddleware:
     from sensorwatch.api.app import create_app
+    from sensorwatch.api.pauses import spare_what_stays
 
     site = func.AsgiMiddleware(create_app(lambda: wiring()))
-    # What is loaded stays as long as the process. Looking through all of it for garbage again and again would hold up
-    # one of some hundred requests by 0.1 s.
-    gc.collect()
-    gc.freeze()
+    spare_what_stays()
     return site
