@@ -60,7 +60,7 @@ test-serving: dev  ## Score a thousand readings a second in real time, for five 
 	$(PYTEST) -s tests/flow/test_real_time_soak.py
 
 test-quality: dev  ## Hold the automatic choice against every other detector on the whole synthetic benchmark.
-	$(PYTEST) -m slow tests/unit/test_detector_quality.py
+	$(PYTEST) -m slow tests/unit/test_detector_quality.py tests/unit/test_ensemble.py
 
 check: dev  ## Check style, types and the rules for imports.
 	$(BIN)/ruff check

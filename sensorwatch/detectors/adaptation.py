@@ -4,10 +4,14 @@ In training, normal windows had rarities with some mean and deviation. While a s
 followed, exponentially weighted over some 500 windows, and a rarity is read as so many deviations from the mean of now
 as it would have been in training.
 
-- **Frozen while alarming**: from a window of rarity 2 on, until 100 below that have followed, nothing is learnt, so
+- **Frozen while alarming**: from a window of rarity 3 on, until 100 below that have followed, nothing is learnt, so
   that a long fault does not become the norm.
 - **A new normal**: an alarm that has lasted for so long, and for 500 windows, is a lasting change; what the last
   windows were like is normal from then on.
+
+Whether that is an alarm is for its tail to say (:mod:`~sensorwatch.detectors.recent_tail`). Of a window that is one the
+score is the mean of how rare it is by now and of how rare, by training and by now, the last windows are on average;
+at least 3. Below that only their order matters, and it is that of the last windows.
 
 Rarities, before and after, are those of :mod:`sensorwatch.calibration`.
 """
@@ -19,7 +23,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.calibration import HIGHEST_RARITY
+from sensorwatch.calibration import ANOMALOUS_RARITY, HIGHEST_RARITY
+from sensorwatch.detectors.recent_tail import HOLD_WINDOWS, RecentTail
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -29,12 +34,15 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]
 
-__all__ = ["HOLD_WINDOWS", "NEW_NORMAL_WINDOWS", "Adaptation", "Usual", "adapt"]
+__all__ = ["NEW_NORMAL_WINDOWS", "Adaptation", "Usual", "adapt"]
 
-HOLD_WINDOWS = 100
 NEW_NORMAL_WINDOWS = 500
 
-_FREEZES = 2.0
+_FREEZES = ANOMALOUS_RARITY
+_NORMAL = 2.0
+"""Windows below that are the usual ones of training."""
+
+_SMOOTHING = 0.25
 _WEIGHT = 1 / 500
 _RECENT_WEIGHT = 1 / 100
 _LEAST_DEVIATION = 0.5
@@ -46,20 +54,32 @@ _PRIOR_MEAN = float(np.log10(np.e))
 
 
 class Usual(NamedTuple):
-    """Mean and variance of normal windows' rarities, each of shape ``(n_sensors,)``."""
+    """Normal windows' rarities in training; every array has shape ``(n_sensors,)``.
+
+    Attributes
+    ----------
+    mean, variance
+        Of them.
+    level, excess
+        Their tail, as :class:`~sensorwatch.detectors.recent_tail.RecentTail` has it.
+    """
 
     mean: Floats
     variance: Floats
+    level: Floats
+    excess: Floats
 
     @classmethod
     def of(cls, rarity: Floats, offsets: Integers) -> Usual:
         """Return those of windows that no detector was fitted on; few windows say less than what is to be expected."""
-        normal = rarity < _FREEZES
+        normal = rarity < _NORMAL
         number = _sums(normal.astype(np.float64), offsets) + _PRIOR_WINDOWS
         values = np.where(normal, rarity, 0.0)
         mean = (_sums(values, offsets) + _PRIOR_WINDOWS * _PRIOR_MEAN) / number
         squares = np.where(normal, (values - np.repeat(mean, np.diff(offsets))) ** 2, 0.0)
-        return cls(mean, (_sums(squares, offsets) + _PRIOR_WINDOWS * _PRIOR_MEAN**2) / number)
+        variance = (_sums(squares, offsets) + _PRIOR_WINDOWS * _PRIOR_MEAN**2) / number
+        tail = RecentTail.of(rarity, offsets)
+        return cls(mean, variance, tail.level, tail.excess)
 
 
 def _sums(values: Floats, offsets: Integers) -> Floats:
@@ -83,6 +103,10 @@ class Adaptation(NamedTuple):
         Windows since the last one that froze it, at most ``HOLD_WINDOWS``: with so many no alarm is on.
     alarm_start, alarm_windows
         End of the first window of the alarm that is on, and windows since then.
+    smooth
+        Rarity of the last windows on average.
+    tail_level, tail_excess, tail_calm, tail_alarm_windows
+        A :class:`~sensorwatch.detectors.recent_tail.RecentTail`.
     """
 
     mean: Floats
@@ -92,12 +116,18 @@ class Adaptation(NamedTuple):
     calm: Floats
     alarm_start: Floats
     alarm_windows: Floats
+    smooth: Floats
+    tail_level: Floats
+    tail_excess: Floats
+    tail_calm: Floats
+    tail_alarm_windows: Floats
 
     @classmethod
     def begin(cls, usual: Usual) -> Adaptation:
         """Return what is known when training ends."""
         zero = np.zeros(len(usual.mean))
-        return cls(*usual, *usual, zero + HOLD_WINDOWS, zero, zero)
+        tail = RecentTail(usual.level, usual.excess, zero + HOLD_WINDOWS, zero)
+        return cls(*usual[:2], *usual[:2], zero + HOLD_WINDOWS, zero, zero, usual.mean, *tail)
 
     @classmethod
     def type(cls) -> pa.DataType:
@@ -121,7 +151,7 @@ class Adaptation(NamedTuple):
 def adapt(
     rarity: Floats, series: Series, usual: Usual, known: Adaptation, trained_until: Integers, patience: Floats
 ) -> tuple[Floats, Adaptation]:
-    """Return rarities measured by what is usual at their time, and what is known after them.
+    """Return scores, which are rarities measured by what is usual at their time, and what is known after them.
 
     Parameters
     ----------
@@ -138,7 +168,7 @@ def adapt(
     patience
         Seconds that a change lasts until it is normal, shape ``(n_sensors,)``.
     """
-    adapted = np.full(len(rarity), np.nan)
+    scores = np.full(len(rarity), np.nan)
     order = np.argsort(-series.lengths, kind="stable")
     lengths, starts = series.lengths[order], series.offsets[:-1][order]
     state = [np.array(column, np.float64)[order] for column in known]
@@ -147,19 +177,30 @@ def adapt(
     at_work = np.searchsorted(-lengths, -np.arange(int(lengths.max(initial=0))), side="left")
     for i, n in enumerate(at_work.tolist()):
         place = starts[:n] + i
-        now = [each[:n] for each in state]
-        adapted[place] = _read(rarity[place], mean[:n], deviation[:n], now)
+        now = Adaptation(*(each[:n] for each in state))
+        tail = RecentTail(*now[-len(RecentTail._fields) :])
+        adapted = _read(rarity[place], mean[:n], deviation[:n], now)
+        by_now = tail.read(adapted)
+        both = (rarity[place] + adapted) / 2
         times = series.times[place]
-        learns = ~np.isnan(adapted[place]) & (times > learns_after[:n])
+        learns = ~np.isnan(adapted) & (times > learns_after[:n])
         if learns.any():
-            _learn(rarity[place], adapted[place], times, learns, patience[:n], now)
+            now.smooth[learns] += _SMOOTHING * (both - now.smooth)[learns]
+            tail.learn(adapted, by_now, learns)
+            _learn(rarity[place], adapted, times, learns, patience[:n], now)
+        scores[place] = _score(by_now, np.where(learns, now.smooth, both))
     back = np.argsort(order)
-    return adapted, Adaptation(*(column[back] for column in state))
+    return scores, Adaptation(*(column[back] for column in state))
 
 
-def _read(rarity: Floats, mean: Floats, deviation: Floats, state: list[Floats]) -> Floats:
-    now = np.maximum(np.sqrt(state[1]), _LEAST_DEVIATION * deviation)
-    return np.clip(mean + (rarity - state[0]) * (deviation / now), 0.0, HIGHEST_RARITY)
+def _read(rarity: Floats, mean: Floats, deviation: Floats, state: Adaptation) -> Floats:
+    now = np.maximum(np.sqrt(state.variance), _LEAST_DEVIATION * deviation)
+    return np.clip(mean + (rarity - state.mean) * (deviation / now), 0.0, HIGHEST_RARITY)
+
+
+def _score(by_now: Floats, lately: Floats) -> Floats:
+    alarming = (by_now + np.maximum(lately, ANOMALOUS_RARITY)) / 2
+    return np.where(by_now > ANOMALOUS_RARITY, alarming, lately * (ANOMALOUS_RARITY / (ANOMALOUS_RARITY + lately)))
 
 
 def _learn(
@@ -168,10 +209,10 @@ def _learn(
     times: Integers,
     learns: npt.NDArray[np.bool_],
     patience: Floats,
-    state: list[Floats],
+    state: Adaptation,
 ) -> None:
     """Take in one window of each sensor: change the state's arrays in place."""
-    mean, variance, recent_mean, recent_variance, calm, alarm_start, alarm_windows = state
+    mean, variance, recent_mean, recent_variance, calm, alarm_start, alarm_windows = state[:7]
     freezes = learns & (adapted >= _FREEZES)
     begins = freezes & (calm >= HOLD_WINDOWS)
     alarm_start[begins] = times[begins]

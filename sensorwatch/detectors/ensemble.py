@@ -1,9 +1,8 @@
 """Several detectors as one: the weighted mean of how rare each finds a window.
 
 Every member's raw scores become rarities by a calibration of its own (:mod:`sensorwatch.calibration`), and their mean
-is the rarity by training. It is read once more against what is usual by now
-(:mod:`~sensorwatch.detectors.adaptation`), and the raw score is the mean of both: what has drifted counts for half, as
-does what a long fault is like. So the raw score is a rarity, and more than 3 is anomalous.
+is the rarity by training. It is read once more against what is usual by now, and that against its own tail
+(:mod:`~sensorwatch.detectors.adaptation`). So the raw score is a rarity, and more than 3 is anomalous.
 
 Members know their training windows too well to be calibrated on them. Of a sensor with up to 4,000 windows the first
 60 % fit a second set of models, and what these score in the rest is what is normal; with more windows the last 1,600
@@ -55,9 +54,6 @@ _COPIES = 3
 _LEAST_PRECISION = 0.01
 _WEIGHT_POWER = 4
 """Precisions that allow for some windows of delay lie near each other: their squares hardly tell members apart."""
-
-_MOST_BY_TRAINING = 4.0
-"""What training makes of a window counts up to so much above what it is by now: drift alone raises no alarm."""
 
 _NEW_NORMAL_SECONDS = 21_600.0
 """Six hours."""
@@ -207,8 +203,7 @@ class Ensemble:
         known = Adaptation.unpack(self._params.adaptation(params))
         known = known.where(begin > memory_times(params), Adaptation.begin(usual))
         patience = np.full(series.n_sensors, _NEW_NORMAL_SECONDS)
-        adapted, adaptation = adapt(by_training, series, usual, known, trained_until, patience)
-        return (adapted + np.minimum(by_training, adapted + _MOST_BY_TRAINING)) / 2, adaptation
+        return adapt(by_training, series, usual, known, trained_until, patience)
 
     def _held_out(self, finite: Series, fitted: Mapping[str, Fitted]) -> _HeldOut:
         """Return the last windows of each sensor, with models to which they are new."""

@@ -8,7 +8,7 @@ weights          Weight of each member; null for a candidate that is none.
 precision        Average precision of each member on injected faults; null where there was nothing to weigh it by.
 tails            Calibration of each member.
 members          Parameters of each member, but for its memory.
-usual            Mean and variance of normal windows' rarities.
+usual            Normal windows' rarities in training: mean, variance, level and excess of their tail.
 trained_until    End of the last training window.
 memory           ``as_of``; the members' memories; what is usual by now.
 ================ =======================================================================================================

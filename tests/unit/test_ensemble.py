@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from sensorwatch.detectors import Series, calibration_of, detector
-from sensorwatch.detectors.adaptation import HOLD_WINDOWS, NEW_NORMAL_WINDOWS, Adaptation, Usual, adapt
+from sensorwatch.detectors.adaptation import NEW_NORMAL_WINDOWS, Adaptation, Usual, adapt
 from sensorwatch.detectors.ensemble import Ensemble
 from sensorwatch.detectors.injection import LEAST_WINDOWS, average_precisions, inject
+from sensorwatch.detectors.recent_tail import HOLD_WINDOWS
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.shards import MODEL_SCHEMA
 from sensorwatch.steps.model_changes import describe_model
@@ -31,7 +32,7 @@ def auto() -> Ensemble:
 
 # ---- what is usual by now --------------------------------------------------------------------------------------------
 
-USUAL = Usual(np.array([0.4]), np.array([0.16]))
+USUAL = Usual(np.array([0.4]), np.array([0.16]), np.array([1.2]), np.array([0.4]))
 
 
 def followed(rarity: np.ndarray, patience: float = 1e9) -> np.ndarray:
@@ -44,9 +45,17 @@ def exponential(n: int, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).exponential(0.4, n)
 
 
-def test_what_is_as_in_training_stays_as_it_is() -> None:
-    rarity = np.minimum(exponential(3000), 1.9)
-    assert np.abs(followed(rarity) - rarity).mean() < 0.2
+def test_what_is_as_in_training_is_normal_about_as_often_as_it_says() -> None:
+    found = np.mean([(followed(exponential(3000, seed)) > 3).mean() for seed in range(20)])
+    assert 0.0005 <= found <= 0.002
+
+
+def test_a_tail_that_is_heavier_than_in_training_is_learnt() -> None:
+    heavy = 0.6 * np.abs(np.random.default_rng(3).standard_t(5, (20, 6000)))
+    alarms = np.stack([followed(each) for each in heavy]) > 3
+    by_training = (heavy > USUAL.level + 1.7 * np.log(10) * USUAL.excess).mean()
+    assert by_training > 0.005
+    assert 0.0005 <= alarms[:, 1000:].mean() <= 0.0025
 
 
 def test_slowly_rising_rarities_are_no_alarm() -> None:
@@ -55,33 +64,41 @@ def test_slowly_rising_rarities_are_no_alarm() -> None:
     assert (followed(rarity) > 3).mean() < 0.002
 
 
-def test_a_sudden_change_alarms_for_as_long_as_it_is_not_normal_yet() -> None:
+def alarming(scores: np.ndarray) -> tuple[int, int]:
+    """Return the first and the last anomalous window; they are one alarm."""
+    anomalous = np.flatnonzero(scores > 3)
+    assert np.diff(anomalous).max() <= HOLD_WINDOWS
+    return int(anomalous[0]), int(anomalous[-1])
+
+
+def test_a_sudden_change_alarms_until_it_is_normal() -> None:
     usual = np.minimum(exponential(3000), 1.5)
-    usual[1000:] += 4
-    assert (followed(usual)[1000:] > 3).all()
-    patient = followed(usual, patience=700 * STEP_SECONDS)
-    assert (patient[1000:1700] > 3).all()
-    assert (patient[1710:] < 3).all()
+    usual[1000:] += 6
+    assert alarming(followed(usual)) == (1000, 2999)
+    first, last = alarming(followed(usual, patience=700 * STEP_SECONDS))
+    assert first == 1000
+    assert 1690 <= last <= 1705
 
 
 def test_a_new_normal_takes_its_windows_however_short_its_time() -> None:
     usual = np.minimum(exponential(3000), 1.5)
-    usual[1000:] += 4
-    alarms = np.flatnonzero(followed(usual, patience=0.0) > 3)
-    assert alarms.tolist() == list(range(1000, 1000 + len(alarms)))
-    assert len(alarms) == NEW_NORMAL_WINDOWS
+    usual[1000:] += 6
+    first, last = alarming(followed(usual, patience=0.0))
+    assert first == 1000
+    assert NEW_NORMAL_WINDOWS - 10 <= last - first <= NEW_NORMAL_WINDOWS
 
 
-def test_a_short_fault_teaches_nothing() -> None:
-    rarity = np.minimum(exponential(1000), 1.5)
+def test_a_fault_teaches_little() -> None:
+    rarity = np.minimum(exponential(1200), 1.5)
     faulty = rarity.copy()
     faulty[500:600] = 8.0
     changed = followed(faulty)
     np.testing.assert_array_equal(changed[:500], followed(rarity)[:500])
     assert (changed[500:600] > 3).all()
-    # Nothing is learnt until enough normal windows have followed: all are measured by what was usual before.
-    before = followed(np.concatenate((rarity[:500], rarity[600 : 600 + HOLD_WINDOWS])))[500:]
-    assert np.abs(changed[600 : 600 + HOLD_WINDOWS] - before).max() < 0.25
+    assert (changed[600:] < 3).all()
+    again = faulty.copy()
+    again[900:910] = 8.0
+    assert (followed(again)[900:910] > 3).all()
 
 
 # ---- injected faults -------------------------------------------------------------------------------------------------
@@ -210,16 +227,24 @@ def healthy(kind: str, sensors: int, n: int) -> np.ndarray:
     return values
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_false_alarms_are_at_most_twice_one_in_a_thousand(kind: str) -> None:
-    trained, scored, sensors = 720, 1500, 8
+def false_alarms(kind: str, sensors: int, scored: int) -> float:
+    """Return the share of windows of healthy sensors that are anomalous behind their training."""
+    trained = 720
     values = healthy(kind, sensors, trained + scored)
     params = auto().fit(series_of(values[:, :trained])).params
-    raw = auto().score(params, series_of(values[:, trained:], first=trained)).reshape(sensors, scored)
-    alarms = sum(
-        not (row[max(i - HOLD_WINDOWS, 0) : i] > 3).any() for row in raw for i in np.flatnonzero(row > 3).tolist()
-    )
-    assert alarms / raw.size <= 0.002
+    return float((auto().score(params, series_of(values[:, trained:], first=trained)) > 3).mean())
+
+
+@pytest.mark.parametrize("kind", ["correlated", "wander"])
+def test_false_alarms_are_few(kind: str) -> None:
+    assert false_alarms(kind, 8, 1500) <= 0.002
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_false_alarms_are_about_one_in_a_thousand(kind: str) -> None:
+    # Tails that are heavier than training could show take their time.
+    assert 0.0004 <= false_alarms(kind, 40, 3000) <= (0.004 if kind == "heavy-tailed" else 0.002)
 
 
 def test_a_lasting_change_is_one_alarm_and_then_normal() -> None:

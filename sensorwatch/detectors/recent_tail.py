@@ -1,0 +1,122 @@
+"""How rare a rarity is by now: its upper tail, followed from window to window.
+
+A mean of several detectors' rarities is no rarity itself: where they agree seldom, one normal window in a thousand may
+exceed 2 already; where all of them look back on the same hour, far more than that exceed 3. So what the sensor's own
+windows show counts, by peaks over threshold that go on (compare :mod:`sensorwatch.calibration`): the level that one
+normal window in twenty exceeds, and by how much these do so on average.
+
+Every window moves the level a little, up or down; one beyond it moves the mean excess, by at most 1.5 beyond. **Frozen
+while alarming**: of an alarm the first twelve windows count, and then none until 100 have followed that are no alarm.
+So false alarms become rarer where there are too many, and a long fault hardly changes anything.
+
+Source: A. Siffer et al., Anomaly detection in streams with extreme value theory, KDD 2017, with an exponential tail;
+the level is a quantile followed by stochastic approximation (H. Robbins and S. Monro, 1951).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from sensorwatch.calibration import ANOMALOUS_RARITY, HIGHEST_RARITY
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Flags = npt.NDArray[np.bool_]
+    Integers = npt.NDArray[np.int64]
+
+__all__ = ["HOLD_WINDOWS", "RecentTail"]
+
+HOLD_WINDOWS = 100
+"""Windows without an anomalous one that end an alarm."""
+
+_SHARE = 0.05
+_LEARNT_WINDOWS = 12.0
+_MOST_EXCESS = 1.5
+_LEVEL_STEP = 0.03
+_EXCESS_WEIGHT = 1 / 20
+_LEAST_LEVEL, _LEAST_EXCESS = 0.2, 0.1
+
+_PRIOR_LEVEL, _PRIOR_LEVEL_WINDOWS = 0.9, 100
+_PRIOR_EXCESS, _PRIOR_EXCESSES = 0.3, 10
+"""What the mean of independent members comes to, and how many windows of a sensor say as much."""
+
+
+class RecentTail(NamedTuple):
+    """The tail of each sensor by now; every array has shape ``(n_sensors,)``.
+
+    Attributes
+    ----------
+    level
+        What one normal window in twenty exceeds.
+    excess
+        By how much these exceed it on average.
+    calm
+        Windows since the last anomalous one, at most ``HOLD_WINDOWS``: with so many no alarm is on.
+    alarm_windows
+        Windows since the alarm that is on began.
+    """
+
+    level: Floats
+    excess: Floats
+    calm: Floats
+    alarm_windows: Floats
+
+    @classmethod
+    def of(cls, rarity: Floats, offsets: Integers) -> RecentTail:
+        """Return the tail of windows that no detector was fitted on; few windows say less than what is to be expected.
+
+        Parameters
+        ----------
+        rarity
+            One sensor behind the other, shape ``(n_values,)``; NaN is passed over.
+        offsets
+            Where each sensor's begin, shape ``(n_sensors + 1,)``.
+        """
+        level = np.full(len(offsets) - 1, _PRIOR_LEVEL)
+        excess = np.full(len(offsets) - 1, _PRIOR_EXCESS)
+        for i, (first, last) in enumerate(zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)):
+            own = rarity[first:last]
+            own = own[~np.isnan(own)]
+            if not len(own):
+                continue
+            n = len(own) + _PRIOR_LEVEL_WINDOWS
+            level[i] = (np.quantile(own, 1.0 - _SHARE) * len(own) + _PRIOR_LEVEL * _PRIOR_LEVEL_WINDOWS) / n
+            beyond = own[own > level[i]] - level[i]
+            excess[i] = (beyond.sum() + _PRIOR_EXCESS * _PRIOR_EXCESSES) / (len(beyond) + _PRIOR_EXCESSES)
+        return cls(level, excess, np.full(len(level), float(HOLD_WINDOWS)), np.zeros(len(level)))
+
+    def read(self, rarity: Floats) -> Floats:
+        """Return how rare a window of each sensor is by now, 0 to 10; NaN for NaN."""
+        at_level = -np.log10(_SHARE)
+        body = at_level * rarity / np.maximum(self.level, _LEAST_LEVEL)
+        tail = at_level + (rarity - self.level) / (self.excess * np.log(10.0))
+        return np.asarray(np.clip(np.where(rarity > self.level, tail, body), 0.0, HIGHEST_RARITY))
+
+    def learn(self, rarity: Floats, by_now: Floats, learns: Flags) -> None:
+        """Take in one window of each sensor that learns: change the arrays in place.
+
+        Parameters
+        ----------
+        rarity
+            What :meth:`read` was given, shape ``(n_sensors,)``.
+        by_now
+            What it returned.
+        learns
+            Whether the window counts.
+        """
+        level, excess, calm, alarm_windows = self
+        anomalous = learns & (by_now > ANOMALOUS_RARITY)
+        alarm_windows[anomalous & (calm >= HOLD_WINDOWS)] = 0.0
+        alarm_windows += learns & (anomalous | (calm < HOLD_WINDOWS))
+        calm[learns] = np.minimum(calm[learns] + 1.0, HOLD_WINDOWS)
+        calm[anomalous] = 0.0
+        counts = learns & ((calm >= HOLD_WINDOWS) | (alarm_windows <= _LEARNT_WINDOWS))
+        beyond = counts & (rarity > level)
+        step = _EXCESS_WEIGHT * (np.minimum(rarity[beyond] - level[beyond], _MOST_EXCESS) - excess[beyond])
+        excess[beyond] = np.maximum(excess[beyond] + step, _LEAST_EXCESS)
+        moved = level[counts] + _LEVEL_STEP * excess[counts] * (beyond[counts] - _SHARE)
+        level[counts] = np.maximum(moved, _LEAST_LEVEL)
