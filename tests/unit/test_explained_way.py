@@ -104,8 +104,10 @@ def test_a_fault_is_explained_wherever_it_is_shown(api: Api) -> None:
     assert alert["explanation"] in {each["explanation"] for each in found}
     (told_outside,) = api.wiring.store.pending_notifications()
     message = alert_message(told_outside, None)
-    assert message.payload["explanation"] == alert["explanation"]
-    assert ("Why", alert["explanation"]) in facts(message.payload)
+    # The alert's worst window may be a later one than those that it was told with.
+    told_with = message.payload["explanation"]
+    assert told_with in {each["explanation"] for each in found}
+    assert ("Why", told_with) in facts(message.payload)
 
 
 def test_publishing_and_scoring_again_changes_nothing(api: Api) -> None:
