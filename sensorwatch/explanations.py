@@ -9,10 +9,13 @@ import msgspec
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.records import Anomaly, Explanation
 
-__all__ = ["MOST_TEXT", "explanation_json", "explanation_text", "parse_explanation"]
+__all__ = ["MOST_JSON", "MOST_TEXT", "explanation_json", "explanation_text", "parse_explanation"]
 
 MOST_TEXT = 400
-"""No text is longer."""
+"""Characters of a text at most."""
+
+MOST_JSON = 2000
+"""Characters of the JSON at most: what is longer did not come from here."""
 
 _EXPLANATION = msgspec.json.Decoder(Explanation)
 
@@ -28,7 +31,7 @@ _MOST_DIGITS = 9
 
 
 def explanation_json(explanation: Explanation) -> str:
-    """Return an explanation as compact JSON."""
+    """Return an explanation as compact JSON, of 2,000 characters at most."""
     return msgspec.json.encode(explanation).decode()
 
 
@@ -40,6 +43,10 @@ def parse_explanation(text: str) -> Explanation:
     InvalidInputError
         It is not one; says where it is wrong.
     """
+    if len(text) > MOST_JSON:
+        raise InvalidInputError(
+            f"expected an explanation of at most {MOST_JSON} characters, got {len(text)}: `{text[:80]}`"
+        )
     try:
         return _EXPLANATION.decode(text)
     except msgspec.DecodeError as exc:

@@ -156,7 +156,13 @@ class Lagged(ABC):
         for row, place, found in self._found(series, pasts(params, series)):
             value, reach = expect(row, found, limits[place])
             own = Past(series.times[place], series.values[place], len(place))
-            value = self._base(row, own) + row["scale"] * value
+            cut = np.abs(found[:, -1]) >= _LARGEST
+            # From the distance to the window's own value, where it is whole: what is counted from was looked up once.
+            value = (
+                self._base(row, own) + row["scale"] * value
+                if cut.any()
+                else own.values - row["scale"] * (found[:, -1] - value)
+            )
             reach = row["scale"] * reach
             columns[:, place] = value, value - reach, value + reach
         return Expected(*columns)

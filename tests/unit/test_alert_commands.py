@@ -16,11 +16,13 @@ from sensorwatch.alerting.policy import AlertDefaults, AlertPolicy
 from sensorwatch.alerting.rules import AlertRules
 from sensorwatch.cli.app import app
 from sensorwatch.errors import ConflictError, InvalidInputError, NotFoundError
+from sensorwatch.explanations import explanation_json
 from sensorwatch.prediction_columns import ANOMALOUS, NORMAL, prediction_schema
-from sensorwatch.records import PublishOutcome, SensorKey
+from sensorwatch.records import Explanation, MemberScore, PublishOutcome, SensorKey
 from sensorwatch.steps.publish import publish
 from sensorwatch.store import SqlStore, open_store
 
+WHY = Explanation("ewma", (MemberScore("ewma", 90, 1.0),))
 POLICY = AlertPolicy(AlertDefaults(AlertRules(anomalous_windows=2, recent_windows=3, quiet_seconds=60)))
 
 
@@ -68,6 +70,7 @@ def predict(
             "rescored": False,
             "training_start": 0,
             "training_end": 3600,
+            "explanation": explanation_json(WHY) if value > 10 else None,
         }
         for sensor_id in sensors
         for number in numbers
@@ -90,6 +93,7 @@ def test_an_alert_is_shown_with_what_was_expected_its_model_and_its_history(
         "peak_value": 15.0,
         "expected_low": 0.0,
         "expected_high": 10.0,
+        "explanation": "15 where 0 to 10 was expected; found by ewma (score 90).",
         "model_version": "v1",
         "training_start": "1970-01-01T00:00:00Z",
         "training_end": "1970-01-01T01:00:00Z",
@@ -100,6 +104,10 @@ def test_an_alert_is_shown_with_what_was_expected_its_model_and_its_history(
         ("anna", "acknowledge", "on my way"),
     ]
     assert "on my way" in command("alerts", "show", "0-10", plain=True)
+    assert expected["explanation"] in command("alerts", "show", "0-10", plain=True)
+    assert expected["explanation"] in command("anomalies", "--why", plain=True)
+    assert expected["explanation"] not in command("anomalies", plain=True)
+    assert {each["explanation"] for each in command("anomalies")} == {expected["explanation"]}
 
 
 def test_the_list_can_be_narrowed(store: SqlStore, command: Callable[..., Any]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.explanations import MOST_TEXT, explanation_json, explanation_text, parse_explanation
+from sensorwatch.explanations import MOST_JSON, MOST_TEXT, explanation_json, explanation_text, parse_explanation
 from sensorwatch.records import Anomaly, Explanation, MemberScore, NearestPattern
 
 FOUND = Anomaly(0, 60, 25.31, 92.0, "high", 19.42, 20.87, "v1", expected_value=20.11)
@@ -114,7 +114,7 @@ explanations = st.builds(Explanation, st.just("auto"), st.lists(members, max_siz
 def test_json_gives_back_what_was_put_in(explanation: Explanation) -> None:
     packed = explanation_json(explanation)
     assert parse_explanation(packed) == explanation
-    assert len(packed) <= 2000
+    assert len(packed) <= MOST_JSON
     assert len(explanation_text(replace(FOUND, explanation=explanation))) <= MOST_TEXT
 
 
@@ -133,3 +133,9 @@ def test_a_pattern_keeps_its_bounds_and_ends_at_its_window(pattern: NearestPatte
 def test_something_else_is_refused_with_what_it_is(wrong: str) -> None:
     with pytest.raises(InvalidInputError, match="expected an explanation as JSON, got"):
         parse_explanation(wrong)
+
+
+def test_what_is_longer_than_any_explanation_is_not_read() -> None:
+    long = explanation_json(Explanation("x" * MOST_JSON, ()))
+    with pytest.raises(InvalidInputError, match="at most 2000 characters, got"):
+        parse_explanation(long)
