@@ -60,6 +60,7 @@ LISTS: dict[str, str] = {
 }
 SINGLE: dict[str, str] = {
     "overview": "/api/overview",
+    "health": "/api/health",
     "one sensor": "/api/sensors/77",
     "windows, a day": "/api/sensors/0/windows?from=2026-11-19T10:15:00Z&to=2026-11-20T10:15:00Z",
 }

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sensorwatch.ports import Store
-    from sensorwatch.records import Kind
+    from sensorwatch.records import Kind, ShardActivity
 
 __all__ = ["missed_cycles"]
 
@@ -40,15 +40,18 @@ def missed_cycles(
         As :func:`sensorwatch.plans.run_window_end` takes them.
     """
     missed: list[tuple[Kind, datetime]] = []
+    activity: list[ShardActivity] | None = None
     for kind, schedule in schedules.items():
         due_at = last_due(schedule, now - _GRACE)
         if due_at is None or _was_planned(store, kind, due_at):
             continue
         end = run_window_end(due_at, settle_seconds=settle_seconds, run_window_seconds=run_window_seconds)
         planned = store.last_planned(kind)
+        # Read once: it goes through the whole catalogue.
+        activity = store.shard_activity() if activity is None else activity
         waiting = [
             shard
-            for shard in due_shards(kind, store.shard_activity(), end)
+            for shard in due_shards(kind, activity, end)
             if shard.last_window is not None
             and shard.last_window >= end
             and (shard.shard not in planned or planned[shard.shard] < end)
