@@ -82,7 +82,7 @@ AVOIDED = {
     *("ALTER COLUMN", "SYS.INDEXES", "DROP CONSTRAINT", "NTEXT", "HOLDLOCK", "NOLOCK", "SCOPE_IDENTITY"),
 }
 DIALECT = pyodbc_dialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
-TEXTS_IN_SQL = {"", "1970-01-01", "sensorwatch.migrations", "Exclusive", "Session"}
+TEXTS_IN_SQL = {"", "ready", "1970-01-01", "sensorwatch.migrations", "Exclusive", "Session"}
 
 
 class Answer:

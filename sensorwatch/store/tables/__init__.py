@@ -64,5 +64,5 @@ __all__ = [
     "tolerances",
 ]
 
-REVISION = "0009"
+REVISION = "0010"
 """The migration that these tables belong to."""

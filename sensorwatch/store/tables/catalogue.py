@@ -48,6 +48,12 @@ sensors = sa.Table(
     sa.Column("TrainFrom", WindowEnd),
     sa.UniqueConstraint("Device", "Tag", "DeviceLength", "TagLength", name="UQ_Sensors_Name"),
     sa.Index("IX_Sensors_Tag", "Tag"),
+    sa.Index(
+        "IX_Sensors_NotReady",
+        "State",
+        mssql_where=sa.text("State <> 'ready'"),
+        sqlite_where=sa.text("State <> 'ready'"),
+    ),
 )
 
 
