@@ -8,6 +8,7 @@ from sensorwatch.detectors.base import (
     Expecting,
     Fitted,
     Followed,
+    FollowingExpectations,
     Remembering,
     Represented,
     Series,
@@ -15,6 +16,7 @@ from sensorwatch.detectors.base import (
     anomalous,
     calibration_of,
     follow,
+    follow_expecting,
     training_scores,
 )
 from sensorwatch.detectors.registry import detector, detectors
@@ -27,6 +29,7 @@ __all__ = [
     "Expecting",
     "Fitted",
     "Followed",
+    "FollowingExpectations",
     "Remembering",
     "Represented",
     "Series",
@@ -36,5 +39,6 @@ __all__ = [
     "detector",
     "detectors",
     "follow",
+    "follow_expecting",
     "training_scores",
 ]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from sensorwatch.detectors.base import Expected, Series
+    from sensorwatch.detectors.base import Expected, Followed, Series
 
     Floats = npt.NDArray[np.float64]
 
@@ -59,4 +59,11 @@ class ArSeason(Seasonal):
 
     def expected(self, params: pa.StructArray, series: Series, threshold: Floats) -> Expected:
         """Return predictions and band; see :meth:`~sensorwatch.detectors.base.Expecting.expected`."""
-        return self._expected(params, series, threshold, lambda row, found, limit: (self._predicted(row, found), limit))
+        return self._expected(params, series, threshold, self._expect)
+
+    def follow_expecting(self, params: pa.StructArray, series: Series, threshold: Floats) -> tuple[Followed, Expected]:
+        """Do both in one pass; see :meth:`~sensorwatch.detectors.base.FollowingExpectations.follow_expecting`."""
+        return self._follow_expecting(params, series, threshold, self._expect)
+
+    def _expect(self, row: Mapping[str, Any], found: Floats, limit: Floats) -> tuple[Floats, Floats]:
+        return self._predicted(row, found), limit

@@ -37,6 +37,7 @@ __all__ = [
     "Expecting",
     "Fitted",
     "Followed",
+    "FollowingExpectations",
     "Quick",
     "Remembering",
     "Represented",
@@ -45,6 +46,7 @@ __all__ = [
     "anomalous",
     "calibration_of",
     "follow",
+    "follow_expecting",
     "memory_times",
     "training_scores",
     "with_memory",
@@ -278,6 +280,17 @@ class Expecting(Protocol):
 
 
 @runtime_checkable
+class FollowingExpectations(Protocol):
+    """A detector that remembers and expects, and does both in one pass for less than one after the other."""
+
+    def follow_expecting(
+        self, params: pa.StructArray, series: Series, threshold: npt.NDArray[np.float64]
+    ) -> tuple[Followed, Expected]:
+        """Return what :meth:`Remembering.follow` and :meth:`Expecting.expected` do."""
+        ...
+
+
+@runtime_checkable
 class Comparing(Protocol):
     """A detector that knows usual patterns, and so which one a window and those before it come nearest to.
 
@@ -380,6 +393,22 @@ def follow(
         return detector.score(params, series), params
     raw, memory = detector.follow(params, series)
     return raw, with_memory(params, memory)
+
+
+def follow_expecting(
+    detector: Detector, params: pa.StructArray, series: Series, threshold: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], pa.StructArray | None, Expected | None]:
+    """Return raw scores, memories and what was expected, in the fastest way that there is.
+
+    The memories are None of a detector without, as is what one expects that expects nothing.
+    """
+    if isinstance(detector, FollowingExpectations):
+        (raw, memory), expected = detector.follow_expecting(params, series, threshold)
+        return raw, memory, expected
+    raw, memory = (
+        detector.follow(params, series) if isinstance(detector, Remembering) else (detector.score(params, series), None)
+    )
+    return raw, memory, detector.expected(params, series, threshold) if isinstance(detector, Expecting) else None
 
 
 def with_memory(params: pa.StructArray, memory: pa.StructArray) -> pa.StructArray:

@@ -29,7 +29,18 @@ import pyarrow.compute as pc
 
 from sensorwatch.calibration import ANOMALOUS_RARITY, Calibration, calibrate
 from sensorwatch.detectors.adaptation import Adaptation, Usual, adapt
-from sensorwatch.detectors.base import Expecting, Fitted, Followed, Quick, Remembering, Series, follow, memory_times
+from sensorwatch.detectors.base import (
+    Expecting,
+    Fitted,
+    Followed,
+    Quick,
+    Remembering,
+    Series,
+    follow,
+    follow_expecting,
+    memory_times,
+    with_memory,
+)
 from sensorwatch.detectors.ensemble_bands import mean_expected
 from sensorwatch.detectors.ensemble_params import EnsembleParams
 from sensorwatch.detectors.injection import average_precisions, inject
@@ -135,13 +146,29 @@ class Ensemble:
 
     def follow(self, params: pa.StructArray, series: Series) -> Followed:
         """Return rarities and memories; see :meth:`~sensorwatch.detectors.base.Remembering.follow`."""
+        found = {name: follow(each, own, series) for name, (each, own) in self.parts(params).items()}
+        return self._followed(params, series, found)
+
+    def follow_expecting(self, params: pa.StructArray, series: Series, threshold: Floats) -> tuple[Followed, Expected]:
+        """Do both in one pass; see :meth:`~sensorwatch.detectors.base.FollowingExpectations.follow_expecting`."""
+        tails = self._params.tails(params)
+        found: dict[str, tuple[Floats, pa.StructArray]] = {}
+        expected: dict[str, Expected] = {}
+        for name, (each, own) in self.parts(params).items():
+            raw, memory, band = follow_expecting(each, own, series, tails[name].threshold)
+            found[name] = raw, own if memory is None else with_memory(own, memory)
+            if band is not None:
+                expected[name] = band
+        return self._followed(params, series, found), mean_expected(expected, self.weights(params), series)
+
+    def _followed(
+        self, params: pa.StructArray, series: Series, found: Mapping[str, tuple[Floats, pa.StructArray]]
+    ) -> Followed:
+        """Return rarities and memories from the members' raw scores, and their parameters after the series."""
         finite = series.finite()
         as_of = memory_times(params)
         filled = np.flatnonzero(finite.lengths)
         as_of[filled] = finite.times[finite.offsets[filled + 1] - 1]
-        found = {
-            name: follow(self._candidates[name], each, series) for name, each in self._params.members(params).items()
-        }
         rarities = _rarities({name: raw for name, (raw, _) in found.items()}, self._params.tails(params), series)
         score, adaptation = self._adapted(params, series, rarities)
         # A memory from before the series, of a sensor that it says nothing of, stays as it is.

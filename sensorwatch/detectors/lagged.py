@@ -60,6 +60,18 @@ class Past(NamedTuple):
     new: int
 
 
+class _Band(NamedTuple):
+    """What is expected of windows: ``columns`` are value, low and high, as far as they are known yet."""
+
+    columns: Floats
+    limits: Floats
+    expect: _Expect
+
+    @classmethod
+    def empty(cls, series: Series, threshold: Floats, expect: _Expect) -> _Band:
+        return cls(np.full((3, len(series.values)), np.nan), np.repeat(threshold, series.lengths), expect)
+
+
 class Lagged(ABC):
     """A detector of patterns; a subclass says what it fits to them and what it measures.
 
@@ -136,36 +148,53 @@ class Lagged(ABC):
     def follow(self, params: pa.StructArray, series: Series) -> Followed:
         """Return scores and memories; see :meth:`~sensorwatch.detectors.base.Remembering.follow`."""
         own = list(pasts(params, series))
-        memories = [
-            None if row is None else _remembered(past, self.size) if past.new else row[MEMORY] for row, past in own
-        ]
-        return Followed(self._scores(params, series, own), pa.array(memories, _MEMORY))
+        return Followed(self._scores(params, series, own), self._memories(own))
 
-    def _scores(self, params: pa.StructArray, series: Series, known: Iterable[_RowAndPast]) -> Floats:
+    def _scores(
+        self, params: pa.StructArray, series: Series, known: Iterable[_RowAndPast], band: _Band | None = None
+    ) -> Floats:
+        """Return the statistics; fills a band on the way."""
         raw = np.full(len(series.values), np.nan)
         for row, place, found in self._found(series, known):
             raw[place] = self._measure(row, found)
+            if band is not None:
+                self._fill(band, series, row, place, found)
         raw[raw < _LEAST_SCORE] = 0.0
         fitted = np.repeat(params.is_valid().to_numpy(zero_copy_only=False), series.lengths)
         raw[np.isinf(series.values) & fitted] = np.inf
         return raw
 
+    def _memories(self, known: Iterable[_RowAndPast]) -> pa.Array:
+        memories = [
+            None if row is None else _remembered(past, self.size) if past.new else row[MEMORY] for row, past in known
+        ]
+        return pa.array(memories, _MEMORY)
+
     def _expected(self, params: pa.StructArray, series: Series, threshold: Floats, expect: _Expect) -> Expected:
-        columns = np.full((3, len(series.values)), np.nan)
-        limits = np.repeat(threshold, series.lengths)
+        band = _Band.empty(series, threshold, expect)
         for row, place, found in self._found(series, pasts(params, series)):
-            value, reach = expect(row, found, limits[place])
-            own = Past(series.times[place], series.values[place], len(place))
-            cut = np.abs(found[:, -1]) >= _LARGEST
-            # From the distance to the window's own value, where it is whole: what is counted from was looked up once.
-            value = (
-                self._base(row, own) + row["scale"] * value
-                if cut.any()
-                else own.values - row["scale"] * (found[:, -1] - value)
-            )
-            reach = row["scale"] * reach
-            columns[:, place] = value, value - reach, value + reach
-        return Expected(*columns)
+            self._fill(band, series, row, place, found)
+        return Expected(*band.columns)
+
+    def _follow_expecting(
+        self, params: pa.StructArray, series: Series, threshold: Floats, expect: _Expect
+    ) -> tuple[Followed, Expected]:
+        own, band = list(pasts(params, series)), _Band.empty(series, threshold, expect)
+        raw = self._scores(params, series, own, band)
+        return Followed(raw, self._memories(own)), Expected(*band.columns)
+
+    def _fill(self, band: _Band, series: Series, row: Mapping[str, Any], place: Integers, found: Floats) -> None:
+        value, reach = band.expect(row, found, band.limits[place])
+        own = Past(series.times[place], series.values[place], len(place))
+        cut = np.abs(found[:, -1]) >= _LARGEST
+        # From the distance to the window's own value, where it is whole: what is counted from was looked up once.
+        value = (
+            self._base(row, own) + row["scale"] * value
+            if cut.any()
+            else own.values - row["scale"] * (found[:, -1] - value)
+        )
+        reach = row["scale"] * reach
+        band.columns[:, place] = value, value - reach, value + reach
 
     def expected_range(self, params: pa.StructArray) -> tuple[Floats, Floats]:
         """Return NaN, as it depends on the windows before; see :meth:`~sensorwatch.detectors.base.Detector`."""

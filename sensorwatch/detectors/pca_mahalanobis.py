@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from sensorwatch.detectors.base import Expected, Series
+    from sensorwatch.detectors.base import Expected, Followed, Series
 
     Floats = npt.NDArray[np.float64]
 
@@ -59,6 +59,10 @@ class PcaMahalanobis(Lagged):
         Where these alone are further off than the threshold, no value is normal: the band has no width.
         """
         return self._expected(params, series, threshold, self._expect)
+
+    def follow_expecting(self, params: pa.StructArray, series: Series, threshold: Floats) -> tuple[Followed, Expected]:
+        """Do both in one pass; see :meth:`~sensorwatch.detectors.base.FollowingExpectations.follow_expecting`."""
+        return self._follow_expecting(params, series, threshold, self._expect)
 
     def _expect(self, row: Mapping[str, Any], found: Floats, limit: Floats) -> tuple[Floats, Floats]:
         # The whitening is triangular: the last component alone depends on the last value.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors import Expecting, Remembering, Series, detector
+from sensorwatch.detectors import Series, detector, follow_expecting
 from sensorwatch.shards import detectors_in, params_column
 
 if TYPE_CHECKING:
@@ -136,12 +136,9 @@ def raw_scores(
     for name in detectors_in(models):
         own = ModelWindows.of(models, name, model, windows, policy)
         params = own.params.take(pa.array(own.rows))
-        if isinstance(own.detector, Remembering):
-            found.raw[own.chosen], memories = own.detector.follow(params, own.series)
-            moved[name] = MovedMemories(own.rows, memories)
-        else:
-            found.raw[own.chosen] = own.detector.score(params, own.series)
-        if isinstance(own.detector, Expecting):
-            band = own.detector.expected(params, own.series, limits[own.rows])
+        found.raw[own.chosen], memory, band = follow_expecting(own.detector, params, own.series, limits[own.rows])
+        if memory is not None:
+            moved[name] = MovedMemories(own.rows, memory)
+        if band is not None:
             found.value[own.chosen], found.low[own.chosen], found.high[own.chosen] = band.value, band.low, band.high
     return found, moved

@@ -18,6 +18,7 @@ from sensorwatch.detectors import (
     Series,
     detectors,
     follow,
+    follow_expecting,
     training_scores,
 )
 from sensorwatch.detectors.base import memory_times
@@ -177,3 +178,19 @@ def test_an_expected_band_is_where_normal_ends(detector: Detector) -> None:
         outside = (series.values < band.low) | (series.values > band.high)
         clear = np.abs(raw - threshold) > 1e-6
         np.testing.assert_array_equal(outside[known & clear], (raw > threshold)[known & clear])
+
+
+def test_what_is_done_in_one_pass_is_what_is_done_one_by_one(detector: Detector) -> None:
+    params = detector.fit(between(0, SPLIT)).params
+    series = between(SPLIT, 1)
+    limit = np.full(series.n_sensors, 2.0)
+    raw, memory, band = follow_expecting(detector, params, series, limit)
+    np.testing.assert_array_equal(raw, detector.score(params, series))
+    assert (memory is not None) == isinstance(detector, Remembering)
+    if isinstance(detector, Remembering):
+        assert detector.follow(params, series).memory.equals(memory)
+    assert (band is not None) == isinstance(detector, Expecting)
+    if isinstance(detector, Expecting) and band is not None:
+        alone = detector.expected(params, series, limit)
+        for column in ("value", "low", "high"):
+            np.testing.assert_array_equal(getattr(band, column), getattr(alone, column))
