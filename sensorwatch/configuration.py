@@ -15,6 +15,9 @@
       - tag: pressure
         detector: ensemble
         members: [range, ewma, ar_season]
+      - tag: level
+        detector: auto
+        parameters: {new_normal_seconds: 3600}
       - tag: visitors
         detector: ar_season
         parameters: {time_zone: Europe/Zurich}
@@ -186,8 +189,22 @@ class SeasonParameters(DetectorParameters):
         return name
 
 
+class EnsembleParameters(DetectorParameters):
+    """What ``auto`` and ``ensemble`` take.
+
+    Attributes
+    ----------
+    new_normal_seconds
+        How long a lasting change is an alarm until it is normal; None: what the settings say.
+    """
+
+    new_normal_seconds: int | None = Field(default=None, ge=1)
+
+
 _PARAMETERS: dict[str, type[DetectorParameters]] = {
     "ar_season": SeasonParameters,
+    "auto": EnsembleParameters,
+    "ensemble": EnsembleParameters,
     "mlp": MlpParameters,
     "shift": SeasonParameters,
 }
@@ -240,7 +257,7 @@ class DetectorRule(SensorPattern):
         steps = self.steps
         if self.estimator is not None:
             steps = (Step(estimator=self.estimator, parameters=self.parameters),)
-        parameters = {"members": sorted(self.members)} if self.members else self.parameters
+        parameters = {"members": sorted(self.members), **self.parameters} if self.members else self.parameters
         if not steps:
             return DetectorChoice(self.detector, canonical_json(parameters), ruled=True, warming=self.warming)
         specification = canonical_json({"steps": [step.model_dump() for step in steps]})

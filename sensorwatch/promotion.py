@@ -31,7 +31,7 @@ import numpy as np
 import pyarrow as pa
 
 from sensorwatch.calibration import calibrate
-from sensorwatch.detectors import Series, anomalous
+from sensorwatch.detectors import Continuing, Former, Series, anomalous
 from sensorwatch.label_records import ANOMALOUS
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def refusals(
         _not_finite(series, raw),
         _flags_everything(series, (raw > np.repeat(limits, series.lengths)) & ~_anomalous(series), rules),
         _accepts_everything(chosen, params, series, limits),
-        _flags_holdout(chosen, series, rules),
+        _flags_holdout(chosen, params, series, rules),
     )
     found: dict[int, str] = {}
     for check in reversed(checks):
@@ -187,7 +187,9 @@ def _last_windows_and(series: Series, far: Floats) -> Series:
     return Series(offsets, series.times[place] + np.where(back == 1, np.maximum(step, 1), 0), values)
 
 
-def _flags_holdout(chosen: Detector, series: Series, rules: PromotionRules) -> dict[int, str]:
+def _flags_holdout(
+    chosen: Detector, candidates: pa.StructArray, series: Series, rules: PromotionRules
+) -> dict[int, str]:
     held = np.floor(series.lengths * rules.holdout_share).astype(np.int64)
     held[(held < _LEAST_HOLDOUT) | (held == series.lengths)] = 0
     if not held.any():
@@ -195,7 +197,10 @@ def _flags_holdout(chosen: Detector, series: Series, rules: PromotionRules) -> d
     position = np.arange(len(series.values)) - np.repeat(series.offsets[:-1], series.lengths)
     last = position >= np.repeat(series.lengths - held, series.lengths)
     holdout, earlier = series.kept(last), series.kept(~last)
-    params = chosen.fit(earlier).params
+    if isinstance(chosen, Continuing):
+        params = chosen.fit_on(earlier, Former.kept(candidates)).params
+    else:
+        params = chosen.fit(earlier).params
     if chosen.threshold is None:
         raw = chosen.score(params, series)
         limits = _limits(chosen, raw[~last], earlier)

@@ -105,6 +105,8 @@ class Adaptation(NamedTuple):
         End of the first window of the alarm that is on, and windows since then.
     smooth
         Rarity of the last windows on average.
+    trained_until
+        End of the last training window of the model whose rarities these are.
     tail_level, tail_excess, tail_calm, tail_alarm_windows
         A :class:`~sensorwatch.detectors.recent_tail.RecentTail`.
     """
@@ -117,17 +119,20 @@ class Adaptation(NamedTuple):
     alarm_start: Floats
     alarm_windows: Floats
     smooth: Floats
+    trained_until: Floats
     tail_level: Floats
     tail_excess: Floats
     tail_calm: Floats
     tail_alarm_windows: Floats
 
     @classmethod
-    def begin(cls, usual: Usual) -> Adaptation:
+    def begin(cls, usual: Usual, trained_until: Integers) -> Adaptation:
         """Return what is known when training ends."""
         zero = np.zeros(len(usual.mean))
         tail = RecentTail(usual.level, usual.excess, zero + HOLD_WINDOWS, zero)
-        return cls(*usual[:2], *usual[:2], zero + HOLD_WINDOWS, zero, zero, usual.mean, *tail)
+        return cls(
+            *usual[:2], *usual[:2], zero + HOLD_WINDOWS, zero, zero, usual.mean, trained_until.astype(np.float64), *tail
+        )
 
     @classmethod
     def type(cls) -> pa.DataType:
@@ -142,6 +147,19 @@ class Adaptation(NamedTuple):
     def packed(self) -> pa.StructArray:
         """Return it as a struct per sensor."""
         return pa.StructArray.from_arrays([pa.array(np.asarray(each)) for each in self], fields=list(self.type()))
+
+    def going_on(self, begin: Adaptation) -> Adaptation:
+        """Return it for the model that begins like that: another model has other rarities, but the same alarm."""
+        same = self.trained_until == begin.trained_until
+        kept = self._replace(
+            mean=begin.mean,
+            variance=begin.variance,
+            recent_mean=begin.recent_mean,
+            recent_variance=begin.recent_variance,
+            smooth=begin.smooth,
+            trained_until=begin.trained_until,
+        )
+        return self.where(same, kept)
 
     def where(self, condition: npt.NDArray[np.bool_], other: Adaptation) -> Adaptation:
         """Return this where the condition holds, and the other elsewhere."""

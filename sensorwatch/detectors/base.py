@@ -31,6 +31,7 @@ __all__ = [
     "Calibrated",
     "Comparing",
     "Composed",
+    "Continuing",
     "Deciding",
     "Detector",
     "Expected",
@@ -38,6 +39,7 @@ __all__ = [
     "Fitted",
     "Followed",
     "FollowingExpectations",
+    "Former",
     "Quick",
     "Remembering",
     "Represented",
@@ -54,6 +56,9 @@ __all__ = [
 
 MEMORY = "memory"
 """Field of the parameters that holds what a detector remembers of the windows before those it is given."""
+
+NEW_NORMAL_SECONDS = 21_600
+"""Six hours: how long a lasting change is an alarm until it is normal."""
 
 _NEVER = int(np.iinfo(np.int64).min)
 
@@ -204,6 +209,42 @@ class Detector(Protocol):
         NaN where a detector has no such range: one that looks at more than the value itself, or a model to which
         nothing is normal.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """What is known of sensors before they are fitted anew; every array has shape ``(n_sensors,)``.
+
+    Attributes
+    ----------
+    params
+        Parameters of their models of the same detector, null where a sensor has none.
+    weigh
+        Whether what takes long may be found out anew; otherwise what the former model has of it stays.
+    alike
+        Sensors of the same number are alike: they may learn from each other.
+    new_normal_seconds
+        How long a lasting change is an alarm, where the detector was not given another time.
+    """
+
+    params: pa.StructArray
+    weigh: npt.NDArray[np.bool_]
+    alike: npt.NDArray[np.int64]
+    new_normal_seconds: int = NEW_NORMAL_SECONDS
+
+    @classmethod
+    def kept(cls, params: pa.StructArray) -> Former:
+        """Return former models of which everything stays that takes long."""
+        return cls(params, np.zeros(len(params), np.bool_), np.arange(len(params)))
+
+
+@runtime_checkable
+class Continuing(Protocol):
+    """A detector that takes over from former models what would take too long to find out at every fitting."""
+
+    def fit_on(self, series: Series, former: Former) -> Fitted:
+        """Fit one model per sensor, as :meth:`Detector.fit` does, and go on from the former ones."""
         ...
 
 

@@ -20,6 +20,7 @@ A member that has no score for a window, as it looks back farther than there are
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,6 +31,7 @@ import pyarrow.compute as pc
 from sensorwatch.calibration import ANOMALOUS_RARITY, Calibration, calibrate
 from sensorwatch.detectors.adaptation import Adaptation, Usual, adapt
 from sensorwatch.detectors.base import (
+    NEW_NORMAL_SECONDS,
     Expecting,
     Fitted,
     Followed,
@@ -44,16 +46,18 @@ from sensorwatch.detectors.base import (
 from sensorwatch.detectors.ensemble_bands import mean_expected
 from sensorwatch.detectors.ensemble_params import EnsembleParams
 from sensorwatch.detectors.injection import average_precisions, inject
+from sensorwatch.detectors.weighing import Weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
-    from sensorwatch.detectors.base import Detector, Expected
+    from sensorwatch.detectors.base import Detector, Expected, Former
 
     Floats = npt.NDArray[np.float64]
     Flags = npt.NDArray[np.bool_]
+    Integers = npt.NDArray[np.int64]
 
 __all__ = ["Ensemble"]
 
@@ -62,12 +66,6 @@ _SPLIT_UP_TO = 4000
 _HELD_OUT = 1600
 _LEAST_HELD_OUT = 30
 _COPIES = 3
-_LEAST_PRECISION = 0.01
-_WEIGHT_POWER = 4
-"""Precisions that allow for some windows of delay lie near each other: their squares hardly tell members apart."""
-
-_NEW_NORMAL_SECONDS = 21_600.0
-"""Six hours."""
 
 
 class Ensemble:
@@ -111,17 +109,26 @@ class Ensemble:
 
     def fit(self, series: Series) -> Fitted:
         """Fit the members, calibrate and weigh them; see :meth:`~sensorwatch.detectors.base.Detector.fit`."""
+        return self._fit(series, None)
+
+    def fit_on(self, series: Series, former: Former) -> Fitted:
+        """Fit the members; see :meth:`~sensorwatch.detectors.base.Continuing.fit_on`.
+
+        Weights are found anew for the sensors that may be weighed, and are otherwise those of the former model.
+        """
+        return self._fit(series, former)
+
+    def _fit(self, series: Series, former: Former | None) -> Fitted:
         finite = series.finite()
         fitted = {name: self._candidates[name].fit(finite) for name in self._members}
         held_out = self._held_out(finite, fitted)
         tails = self._tails(finite, fitted, held_out)
-        precision = self._precisions(held_out, tails) if self._weighed else {}
-        weights = {name: _weights(precision.get(name), finite.n_sensors) for name in self._members}
-        rarities = _rarities(self._raw(held_out.params, held_out.series), tails, held_out.series)
-        usual = Usual.of(_mean(rarities, weights, held_out.series), held_out.series.offsets)
         as_of = np.zeros(finite.n_sensors, np.int64)
         filled = np.flatnonzero(finite.lengths)
         as_of[filled] = finite.times[finite.offsets[filled + 1] - 1]
+        weights = self._weights(held_out, tails, as_of, former)
+        rarities = _rarities(self._raw(held_out.params, held_out.series), tails, held_out.series)
+        usual = Usual.of(_mean(rarities, weights.weight, held_out.series), held_out.series.offsets)
         sound = np.zeros(finite.n_sensors, np.bool_)
         for each in fitted.values():
             sound |= each.params.is_valid().to_numpy(zero_copy_only=False)
@@ -131,9 +138,9 @@ class Ensemble:
             members={name: each.params for name, each in fitted.items()},
             tails=tails,
             weights=weights,
-            precision=precision,
             usual=usual,
             as_of=as_of,
+            new_normal_seconds=self._new_normal_seconds(former),
         )
         reasons = zip(*(each.reasons for each in fitted.values()), strict=True)
         return Fitted(
@@ -228,8 +235,9 @@ class Ensemble:
         filled = np.flatnonzero(series.lengths)
         begin[filled] = series.times[series.offsets[filled]]
         known = Adaptation.unpack(self._params.adaptation(params))
-        known = known.where(begin > memory_times(params), Adaptation.begin(usual))
-        patience = np.full(series.n_sensors, _NEW_NORMAL_SECONDS)
+        anew = Adaptation.begin(usual, trained_until)
+        known = known.where(begin > memory_times(params), anew).going_on(anew)
+        patience = self._params.new_normal_seconds(params)
         return adapt(by_training, series, usual, known, trained_until, patience)
 
     def _held_out(self, finite: Series, fitted: Mapping[str, Fitted]) -> _HeldOut:
@@ -261,12 +269,31 @@ class Ensemble:
                     column[rows] = better
         return tails
 
-    def _precisions(self, held_out: _HeldOut, tails: Mapping[str, Calibration]) -> dict[str, Floats]:
+    def _weights(
+        self, held_out: _HeldOut, tails: Mapping[str, Calibration], as_of: Integers, former: Former | None
+    ) -> Weights:
+        n = held_out.series.n_sensors
+        weights = Weights.equal(self._members, n) if former is None else Weights.of(former.params, self._members)
+        if not self._weighed:
+            return Weights.equal(self._members, n)
+        chosen = np.ones(n, np.bool_) if former is None else former.weigh
+        if chosen.any():
+            weights.find(np.flatnonzero(chosen), self._precisions(held_out.only(chosen), tails, chosen), as_of)
+        if former is not None:
+            weights.borrow(former.alike, as_of)
+        return weights
+
+    def _new_normal_seconds(self, former: Former | None) -> int:
+        given = json.loads(self._specification).get("new_normal_seconds")
+        return int(given or (former.new_normal_seconds if former else NEW_NORMAL_SECONDS))
+
+    def _precisions(self, held_out: _HeldOut, tails: Mapping[str, Calibration], chosen: Flags) -> dict[str, Floats]:
         """Return each member's mean average precision in finding injected faults; NaN where there is no room."""
+        own = {name: Calibration(*(each[chosen] for each in tail.arrays)) for name, tail in tails.items()}
         found = {name: np.zeros(held_out.series.n_sensors) for name in self._members}
         for copy in range(_COPIES):
             faulty, disturbed = inject(held_out.series, copy)
-            rarities = _rarities(self._raw(held_out.params, faulty), tails, faulty)
+            rarities = _rarities(self._raw(held_out.params, faulty), own, faulty)
             for name, precision in average_precisions(disturbed, rarities, faulty).items():
                 found[name] += precision / _COPIES
         return found
@@ -281,15 +308,13 @@ class _HeldOut(NamedTuple):
     series: Series
     params: Mapping[str, pa.StructArray]
 
+    def only(self, sensors: Flags) -> _HeldOut:
+        """Return those of some sensors."""
+        rows = pa.array(np.flatnonzero(sensors))
+        return _HeldOut(_only(self.series, sensors), {name: each.take(rows) for name, each in self.params.items()})
+
 
 _NOTHING = Series(np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0))
-
-
-def _weights(precision: Floats | None, n_sensors: int) -> Floats:
-    """Return what precisions weigh; 1 where nothing is known."""
-    if precision is None:
-        return np.ones(n_sensors)
-    return np.where(np.isnan(precision), 1.0, np.maximum(precision, _LEAST_PRECISION) ** _WEIGHT_POWER)
 
 
 def _rarities(raw: Mapping[str, Floats], tails: Mapping[str, Calibration], series: Series) -> dict[str, Floats]:

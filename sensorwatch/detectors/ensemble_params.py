@@ -6,10 +6,14 @@ Field            Meaning
 specification    The parameters that the ensemble was given, as JSON.
 weights          Weight of each member; null for a candidate that is none.
 precision        Average precision of each member on injected faults; null where there was nothing to weigh it by.
+weighed_by       Whose finding the weights are (:mod:`~sensorwatch.detectors.weighing`).
+weighed_at       End of the last window when they were found; null for equal ones.
 tails            Calibration of each member.
 members          Parameters of each member, but for its memory.
 usual            Normal windows' rarities in training: mean, variance, level and excess of their tail.
 trained_until    End of the last training window.
+new_normal_seconds
+                 How long a lasting change is an alarm.
 memory           ``as_of``; the members' memories; what is usual by now.
 ================ =======================================================================================================
 """
@@ -24,11 +28,14 @@ import pyarrow as pa
 from sensorwatch.calibration import Calibration
 from sensorwatch.detectors.adaptation import Adaptation, Usual
 from sensorwatch.detectors.base import MEMORY, memory_times
+from sensorwatch.detectors.weighing import ALIKE, EQUAL, OWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
+
+    from sensorwatch.detectors.weighing import Weights
 
     Floats = npt.NDArray[np.float64]
     Flags = npt.NDArray[np.bool_]
@@ -36,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EnsembleParams"]
 
+_WEIGHED_BY = (EQUAL, ALIKE, OWN)
 _TAIL = pa.struct([pa.field(name, pa.float64()) for name in Calibration.columns])
 
 
@@ -60,10 +68,10 @@ class EnsembleParams:
         specification: str,
         members: Mapping[str, pa.StructArray],
         tails: Mapping[str, Calibration],
-        weights: Mapping[str, Floats],
-        precision: Mapping[str, Floats],
+        weights: Weights,
         usual: Usual,
         as_of: Integers,
+        new_normal_seconds: int,
     ) -> pa.StructArray:
         """Return the parameters of sensors, null where one is not sound.
 
@@ -73,27 +81,30 @@ class EnsembleParams:
             Whether each sensor has a model, shape ``(n_sensors,)``.
         specification
             Of the ensemble.
-        members, tails, weights, precision
+        members, tails
             By member, each of shape ``(n_sensors,)``.
-        usual
+        weights, usual, new_normal_seconds
             Of the ensemble.
         as_of
             End of the last training window.
         """
         n = len(sound)
-        numbers = {name: pa.array(each, from_pandas=True) for name, each in weights.items()}
-        found = {name: pa.array(each, from_pandas=True) for name, each in precision.items()}
+        numbers = {name: pa.array(each, from_pandas=True) for name, each in weights.weight.items()}
+        found = {name: pa.array(each, from_pandas=True) for name, each in weights.precision.items()}
         columns = {
             "specification": pa.array([specification] * n, pa.string()),
             "weights": self._by_member(numbers, dict.fromkeys(self._candidates, pa.float64()), n),
             "precision": self._by_member(found, dict.fromkeys(self._candidates, pa.float64()), n),
+            "weighed_by": pa.array(np.array(_WEIGHED_BY)[weights.by].tolist(), pa.string()),
+            "weighed_at": pa.array(weights.at, mask=weights.by == 0),
             "tails": self._by_member(
                 {name: _packed_tail(each) for name, each in tails.items()}, dict.fromkeys(self._candidates, _TAIL), n
             ),
             "members": self._by_member({name: _bare(each) for name, each in members.items()}, self._bare, n),
             "usual": pa.StructArray.from_arrays([pa.array(each) for each in usual], list(usual._fields)),
             "trained_until": pa.array(as_of),
-            MEMORY: self._packed_memory(members, Adaptation.begin(usual), as_of),
+            "new_normal_seconds": pa.array([new_normal_seconds] * n, pa.int64()),
+            MEMORY: self._packed_memory(members, Adaptation.begin(usual, as_of), as_of),
         }
         return pa.StructArray.from_arrays(list(columns.values()), list(columns), mask=pa.array(~sound))
 
@@ -128,6 +139,10 @@ class EnsembleParams:
     def trained_until(self, params: pa.StructArray) -> Integers:
         """Return the end of the last training window."""
         return np.asarray(params.field("trained_until").to_numpy(zero_copy_only=False), np.int64)
+
+    def new_normal_seconds(self, params: pa.StructArray) -> Floats:
+        """Return how long a lasting change is an alarm."""
+        return _floats(params.field("new_normal_seconds"))
 
     def adaptation(self, params: pa.StructArray) -> pa.StructArray:
         """Return what is usual by now, packed."""

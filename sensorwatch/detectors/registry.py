@@ -6,7 +6,7 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sensorwatch.configuration import NO_PARAMETERS, EstimatorPolicy
+from sensorwatch.configuration import NO_PARAMETERS, EnsembleParameters, EstimatorPolicy
 from sensorwatch.detectors.ar_season import ArSeason
 from sensorwatch.detectors.ensemble import Ensemble
 from sensorwatch.detectors.estimator import Estimator
@@ -31,7 +31,7 @@ __all__ = ["detector", "detectors"]
 _SINGLE: tuple[Detector, ...] = (ArSeason(), Ewma(), KMeans(), PcaMahalanobis(), Shift(), ValueRange(), Variation())
 _ORIGINAL: tuple[Detector, ...] = (OneClassSvm("ocsvm", exact=True), OneClassSvm("ocsvm_sklearn", exact=False))
 _MEMBERS = {each.name: each for each in (*_SINGLE, *_ORIGINAL)}
-_ENSEMBLE = "ensemble"
+_AUTO, _ENSEMBLE = "auto", "ensemble"
 
 _DETECTORS: tuple[Detector, ...] = (
     *_ORIGINAL,
@@ -39,7 +39,7 @@ _DETECTORS: tuple[Detector, ...] = (
     *_SINGLE,
     Mlp(),
     Ensemble(_ENSEMBLE, _MEMBERS, [each.name for each in _SINGLE], weighed=False),
-    Ensemble("auto", {each.name: each for each in _SINGLE}, weighed=True),
+    Ensemble(_AUTO, {each.name: each for each in _SINGLE}, weighed=True),
 )
 
 
@@ -80,8 +80,8 @@ def detector(name: str, specification: str = NO_PARAMETERS, policy: EstimatorPol
         return Shift(specification)
     if name == OnnxModel.name:
         return OnnxModel()
-    if name == _ENSEMBLE and specification != NO_PARAMETERS:
-        return _ensemble(specification)
+    if name in (_AUTO, _ENSEMBLE) and specification != NO_PARAMETERS:
+        return _ensemble(name, specification)
     known = detectors()
     if name not in known:
         raise InvalidInputError(
@@ -93,8 +93,17 @@ def detector(name: str, specification: str = NO_PARAMETERS, policy: EstimatorPol
     return known[name]
 
 
-def _ensemble(specification: str) -> Ensemble:
-    members = json.loads(specification).get("members") or []
+def _ensemble(name: str, specification: str) -> Ensemble:
+    given = json.loads(specification)
+    members = given.pop("members", None)
+    try:
+        EnsembleParameters.checked(given)
+    except ValueError as exc:
+        raise InvalidInputError(f"the detector `{name}` with {specification}: {exc}") from None
+    single = [each.name for each in _SINGLE]
+    if name == _AUTO:
+        return Ensemble(_AUTO, {each: _MEMBERS[each] for each in single}, weighed=True, specification=specification)
+    members = single if members is None else members
     unknown = [name for name in members if name not in _MEMBERS]
     if unknown or len(members) < 2:
         got = ", ".join(members) or "none"

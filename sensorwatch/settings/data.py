@@ -137,6 +137,24 @@ class DataSettings(BaseModel):
         ge=2,
         description="Windows a sensor needs in the training range before it gets a model.",
     )
+    auto_weights_days: float = Field(
+        7.0,
+        alias="AUTO_WEIGHTS_DAYS",
+        ge=0,
+        description="Age from which the weights of `auto` are found anew for a sensor; 0: at each training.",
+    )
+    auto_weights_sensors: int = Field(
+        200,
+        alias="AUTO_WEIGHTS_SENSORS",
+        ge=0,
+        description="Sensors that one training task does that for at most, those with the oldest weights first.",
+    )
+    new_normal_seconds: int = Field(
+        21_600,
+        alias="NEW_NORMAL_SECONDS",
+        ge=1,
+        description="How long `auto` and `ensemble` take a lasting change for an anomaly, until it is normal.",
+    )
     promotion_holdout_share: float = Field(
         0.2,
         alias="PROMOTION_HOLDOUT_SHARE",

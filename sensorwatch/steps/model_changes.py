@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from sensorwatch.calibration import Calibration
+from sensorwatch.detectors.weighing import ALIKE, OWN
 from sensorwatch.shards import params_column
 
 if TYPE_CHECKING:
@@ -131,6 +132,9 @@ def _summary(params: Mapping[str, Any] | None) -> str:
             parts.append(_asked(value))
         elif name == "weights" and isinstance(value, dict):
             parts.append(_members(value, params.get("precision") or {}))
+            parts.append(_weighed(params.get("weighed_by"), params.get("weighed_at")))
+        elif name in ("weighed_by", "weighed_at"):
+            continue
         elif isinstance(value, int):
             parts.append(f"{name.replace('_', ' ')} {value}")
         elif isinstance(value, float):
@@ -152,6 +156,13 @@ def _members(weights: Mapping[str, float | None], precision: Mapping[str, float 
         why = "" if found is None else f" (finds injected faults with precision {found:.2f})"
         texts.append(f"{name} {100 * known[name] / total:.0f} %{why}")
     return "; ".join(texts)
+
+
+def _weighed(by: str | None, at: int | None) -> str:
+    """Return whose finding the weights of an ensemble are."""
+    if by == OWN:
+        return f"weighed by its own windows up to {_time(at)}"
+    return f"weighed by those of sensors with its tag, {_time(at)}" if by == ALIKE else ""
 
 
 def _asked(specification: str) -> str:

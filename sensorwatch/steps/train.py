@@ -34,6 +34,7 @@ from sensorwatch.steps.chosen_detectors import ChosenDetectors
 from sensorwatch.steps.current_models import CurrentModels, load_current
 from sensorwatch.steps.outcomes import record_outcomes
 from sensorwatch.steps.refused_models import REFUSED, carried_refusals, describe_refused
+from sensorwatch.steps.weighing import EnsembleRules, GoingOn
 from sensorwatch.training_ranges import training_ranges
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ _PART_VALUES = 1_000_000
 _DEFAULT_PROMOTION = PromotionRules()
 _NO_RULES = Configuration()
 _NO_MAINTENANCE = MaintenancePlan((), 1)
+_DEFAULT_ENSEMBLES = EnsembleRules()
 
 _LIBRARIES = ("sensorwatch", "numpy", "pyarrow", "scikit-learn")
 
@@ -125,6 +127,7 @@ def train(
     promotion: PromotionRules = _DEFAULT_PROMOTION,
     configuration: Configuration = _NO_RULES,
     maintenance: MaintenancePlan = _NO_MAINTENANCE,
+    ensembles: EnsembleRules = _DEFAULT_ENSEMBLES,
 ) -> TrainSummary:
     """Train a shard's sensors that have windows newer than their model.
 
@@ -150,6 +153,8 @@ def train(
         Which detectors sensors get. An imported model stays unless a rule names a detector for its sensor.
     maintenance
         Windows measured under maintenance are left out.
+    ensembles
+        How often ensembles weigh their members, and what else they keep to.
 
     Raises
     ------
@@ -164,6 +169,7 @@ def train(
     ranges = training_ranges(
         _newest_of_due(chosen.to_train(sensors, current.models), current.models, task.end), training_seconds
     )
+    going_on = GoingOn(sensors, current.models, ensembles)
     rows: list[pa.Table] = []
     refused: list[dict[str, object]] = []
     usual: list[SensorRhythm] = []
@@ -184,7 +190,7 @@ def train(
                     labels = label_windows(group.sensor_ids, group.series.offsets, group.series.times, known)
                     digest.update(labels.tobytes())
                     group = group._replace(series=replace(group.series, labels=labels))
-                fitted, refused_here = _fit(group, training_seconds, needed, promotion)
+                fitted, refused_here = _fit(group, going_on, training_seconds, needed, promotion)
                 rows.append(fitted)
                 refused.extend(refused_here)
             windows += len(part.series.values)
@@ -289,12 +295,16 @@ def _parts(whole: _Part) -> Iterator[_Part]:
 
 
 def _fit(
-    group: DetectorGroup, training_seconds: int, needed: TrainingWindows, promotion: PromotionRules
+    group: DetectorGroup,
+    going_on: GoingOn,
+    training_seconds: int,
+    needed: TrainingWindows,
+    promotion: PromotionRules,
 ) -> tuple[pa.Table, list[dict[str, object]]]:
     """Return the rows of a shard for some sensors, and the models that were refused."""
     chosen, series = group.detector, group.series.finite()
-    fitted = chosen.fit(series)
     enough = (series.lengths >= needed.minimum) | group.provisional
+    fitted = going_on.fit(chosen, group.sensor_ids, series, enough)
     candidate = np.array([reason is None for reason in fitted.reasons], dtype=np.bool_) & enough
     raw = training_scores(chosen, fitted, series)
     candidates = pc.if_else(pa.array(candidate), fitted.params, pa.scalar(None, fitted.params.type))

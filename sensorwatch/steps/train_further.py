@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sensorwatch.steps.chosen_detectors import TrainingWindows
     from sensorwatch.steps.memory import PastSource
     from sensorwatch.steps.train import TrainSummary
+    from sensorwatch.steps.weighing import EnsembleRules
 
 __all__ = ["train_further"]
 
@@ -47,6 +48,7 @@ def train_further(
     now: datetime,
     promotion: PromotionRules,
     maintenance: MaintenancePlan,
+    ensembles: EnsembleRules,
 ) -> dict[str, TrainSummary]:
     """Train every further model of a shard, as the sensors' own are trained; return what was done, by name.
 
@@ -75,5 +77,6 @@ def train_further(
                 promotion=promotion,
                 configuration=Configuration(detectors=(rule,), estimators=configuration.estimators),
                 maintenance=maintenance,
+                ensembles=ensembles,
             )
     return done

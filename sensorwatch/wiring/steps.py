@@ -255,8 +255,12 @@ class Steps(Adapters):
         from sensorwatch.steps.chosen_detectors import TrainingWindows
         from sensorwatch.steps.train import train
         from sensorwatch.steps.train_further import train_further
+        from sensorwatch.steps.weighing import EnsembleRules
 
         settings = self.settings
+        ensembles = EnsembleRules(
+            settings.auto_weights_days, settings.auto_weights_sensors, settings.new_normal_seconds
+        )
         summary = train(
             task,
             store=store or self.store,
@@ -270,6 +274,7 @@ class Steps(Adapters):
             promotion=PromotionRules(settings.promotion_holdout_share, settings.promotion_max_flagged_share),
             configuration=Configuration() if detector else self.configuration,
             maintenance=self.maintenance,
+            ensembles=ensembles,
         )
         if detector or registry or not self.configuration.serving.models:
             return summary
@@ -283,6 +288,7 @@ class Steps(Adapters):
             now=self.clock(),
             promotion=PromotionRules(settings.promotion_holdout_share, settings.promotion_max_flagged_share),
             maintenance=self.maintenance,
+            ensembles=ensembles,
         )
         return replace(summary, further=further)
 

@@ -39,10 +39,8 @@ def followed(rarity: np.ndarray, patience: float = 1e9) -> np.ndarray:
     """Return the scores of a sensor, or of several, a row each."""
     series = series_of(np.atleast_2d(rarity))
     n = series.n_sensors
-    usual = Usual(*(np.repeat(each, n) for each in USUAL))
-    scores, _ = adapt(
-        series.values, series, usual, Adaptation.begin(usual), np.zeros(n, np.int64), np.full(n, patience)
-    )
+    usual, never = Usual(*(np.repeat(each, n) for each in USUAL)), np.zeros(n, np.int64)
+    scores, _ = adapt(series.values, series, usual, Adaptation.begin(usual, never), never, np.full(n, patience))
     return scores.reshape(rarity.shape)
 
 

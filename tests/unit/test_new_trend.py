@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
-from fakes_models import NOON, FakeRegistry, FakeStore, task
+from fakes_models import NOON, FakeMemories, FakePredictionFiles, FakeRegistry, FakeStore, task
 
+from sensorwatch.prediction_columns import ANOMALOUS
 from sensorwatch.steps.chosen_detectors import TrainingWindows
+from sensorwatch.steps.score import score
 from sensorwatch.steps.train import train
 
 
@@ -40,3 +42,38 @@ def test_windows_before_the_trend_are_not_trained_on(windows_since: int, state: 
     if state == "ready":
         assert own["expected_low"] > 50 > other["expected_low"]
         assert (own["training_start"], own["training_end"]) == (began.timestamp(), NOON.timestamp())
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_new_level_is_normal_to_auto_at_once_when_somebody_says_so(told: bool) -> None:
+    store, registry = FakeStore(), FakeRegistry()
+    files, memories = FakePredictionFiles(), FakeMemories()
+
+    def trained(end: datetime) -> None:
+        train(
+            task("train", end),
+            store=store,
+            registry=registry,
+            detector_name="auto",
+            training_seconds=7200,
+            needed=TrainingWindows(100),
+            now=end,
+        )
+
+    def anomalous(start: datetime, end: datetime) -> float:
+        given = task("score", end, start)
+        done = score(given, store=store, registry=registry, predictions=files, memories=memories)
+        assert done.file is not None
+        return float(np.mean(np.array(files.read(done.file)["prediction"]) == ANOMALOUS))
+
+    quarter = timedelta(seconds=5 * 200)
+    store.add(1, values(20.0) + values(20.0))
+    trained(NOON)
+    store.add(1, values(60.0), end=NOON + quarter)
+    assert anomalous(NOON, NOON + quarter) > 0.9
+    if told:
+        store.statuses[1] = replace(store.statuses[1], train_from=NOON)
+        trained(NOON + quarter)
+    store.add(1, np.random.default_rng(2).normal(60.0, 1.0, 200).tolist(), end=NOON + 2 * quarter)
+    found = anomalous(NOON + quarter, NOON + 2 * quarter)
+    assert found < 0.02 if told else found > 0.9
