@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from local.demo_live import run_live
-from local.demo_report import DemoReport
+from local.demo_report import BEHIND_SECONDS, DemoReport
 from local.demo_telemetry import differences, measured, way_of_a_reading
 from local.settings_file import write_settings_file
 from local.stack import Stack
@@ -205,7 +205,12 @@ class _Demo:
             sensors=len(sensors),
             models=DemoReport.ready(sensors),
             tasks=[figures for run in runs for figures in DemoReport.task_figures(run, store.tasks(run.run_id))],
-            matched=match(injected, detections, window_seconds=self._wiring.settings.window_seconds),
+            matched=match(
+                injected,
+                detections,
+                window_seconds=self._wiring.settings.window_seconds,
+                behind_seconds=BEHIND_SECONDS,
+            ),
             alerts_opened=len(alerts),
             alerts_open=sum(alert.cleared_end is None for alert in alerts),
             stages=self._stages,

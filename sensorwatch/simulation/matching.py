@@ -45,8 +45,9 @@ class MatchReport:
         The recall of each kind that was injected.
     total
         The recall of all.
-    windows, true_windows
-        Distinct windows detected, and those of them that overlap an anomaly of their sensor.
+    windows, true_windows, windows_behind
+        Distinct windows detected, those of them that overlap an anomaly of their sensor, and those that do not, but
+        begin soon enough behind one: a detector that looks back still sees it then.
     missed
         The anomalies without a detected window.
     """
@@ -55,6 +56,7 @@ class MatchReport:
     total: Recall
     windows: int
     true_windows: int
+    windows_behind: int
     missed: tuple[InjectedAnomaly, ...]
 
     @property
@@ -69,11 +71,13 @@ def match(
     *,
     window_seconds: int,
     tolerance_seconds: float = 0.0,
+    behind_seconds: float = 0.0,
 ) -> MatchReport:
     """Compare detected windows with the labels.
 
     A window ``(end - window_seconds, end]`` meets an anomaly of its sensor when they have a moment in common; the
-    anomaly's span is widened by ``tolerance_seconds`` at both ends first.
+    anomaly's span is widened by ``tolerance_seconds`` at both ends first. A window that meets none counts as behind one
+    if it begins at most ``behind_seconds`` after its end.
     """
     spans: dict[tuple[str, str], list[tuple[float, float, int]]] = {}
     for position, anomaly in enumerate(injected):
@@ -82,7 +86,7 @@ def match(
         spans.setdefault((anomaly.device, anomaly.tag), []).append((start, end, position))
     found: set[int] = set()
     distinct = set(detections)
-    true_windows = 0
+    true_windows = windows_behind = 0
     for device, tag, window_end in distinct:
         hits = [
             position
@@ -91,6 +95,9 @@ def match(
         ]
         found.update(hits)
         true_windows += bool(hits)
+        windows_behind += not hits and any(
+            0 <= window_end - window_seconds - end < behind_seconds for _, end, _ in spans.get((device, tag), [])
+        )
     kinds = [(anomaly.kind, position in found) for position, anomaly in enumerate(injected)]
     by_kind = {
         kind: Recall(sum(of == kind for of, _ in kinds), sum(of == kind and seen for of, seen in kinds))
@@ -98,4 +105,4 @@ def match(
         if any(of == kind for of, _ in kinds)
     }
     missed = tuple(anomaly for position, anomaly in enumerate(injected) if position not in found)
-    return MatchReport(by_kind, Recall(len(injected), len(found)), len(distinct), true_windows, missed)
+    return MatchReport(by_kind, Recall(len(injected), len(found)), len(distinct), true_windows, windows_behind, missed)

@@ -26,6 +26,12 @@ def test_a_window_meets_an_anomaly_when_they_share_a_moment(end: int, tolerance:
     assert (report.total.detected, report.true_windows) == (int(hit), int(hit))
 
 
+@pytest.mark.parametrize(("end", "behind"), [(10, 0), (14, 0), (15, 1), (44, 1), (45, 0), (-10, 0)])
+def test_windows_soon_behind_an_anomaly_are_counted_by_themselves(end: int, behind: int) -> None:
+    report = match([anomaly()], [Detection("a", "t", SECOND + end)], window_seconds=5, behind_seconds=30)
+    assert report.windows_behind == behind
+
+
 def test_recall_is_told_by_kind_and_precision_over_distinct_windows() -> None:
     injected = [anomaly(), anomaly(at=100), anomaly("stuck", "b")]
     detections = [Detection("a", "t", SECOND + end) for end in (5, 5, 10, 50)] + [Detection("c", "t", SECOND + 5)]
