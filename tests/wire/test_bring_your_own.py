@@ -28,7 +28,7 @@ pytestmark = pytest.mark.wire
 DATA = Path(os.environ.get("SENSORWATCH_TEST_DATA") or ROOT.parent / "shared" / "data") / "sensor_data.csv"
 HEADER = (
     "TS,Device,Tag,Val,Prediction,Score,Severity,ExpectedLow,ExpectedHigh,ModelVersion,SensorId,Rescored,"
-    "TrainingStart,TrainingEnd"
+    "TrainingStart,TrainingEnd,ExpectedValue,Explanation,Warming"
 )
 
 

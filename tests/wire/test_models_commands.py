@@ -41,6 +41,7 @@ class Scene:
         self.environment = {
             "SENSORWATCH_SETTINGS": str(settings),
             "DATABASE_URL": f"sqlite:///{folder / 'sensorwatch.db'}",
+            "DETECTOR": "ocsvm",
             "AzureWebJobsStorage": azurite,
             **{f"{name}_CONTAINER": f"{name.lower().replace('_', '-')}-{suffix}" for name in ("MODELS", "PREDICTIONS")},
             **{f"{name}_CONTAINER": f"{name.lower().replace('_', '-')}-{suffix}" for name in ("TASK_LOGS",)},
