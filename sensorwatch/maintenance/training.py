@@ -46,6 +46,7 @@ _DAY_SECONDS = 86_400
 _WINDOW_SECONDS = 36 * HOUR_SECONDS
 _FEWEST_FAILING = 10
 _LOWEST_THRESHOLD = 1e-3
+_NEARLY_BEST = 0.98
 _IMPORTANCE_ROWS = 20_000
 
 
@@ -130,8 +131,6 @@ class Measured:
         All samples with labels.
     metrics
         On the test part.
-    importances
-        By group of columns: how much average precision, over all components, is lost when the group is shuffled.
     parts
         First and last sample of each part.
     """
@@ -139,16 +138,20 @@ class Measured:
     model: MachineModel
     samples: Samples
     metrics: Metrics
-    importances: dict[str, float]
     parts: dict[str, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A model of all samples with labels, and what is known of its kind."""
+    """A model of all samples with labels, and what is known of its kind.
+
+    ``importances`` say by group of columns how much average precision, over all components, the measured model loses on
+    the test part when the group is shuffled.
+    """
 
     model: MachineModel
     measured: Measured
+    importances: dict[str, float]
 
 
 def labelled_samples(fleet: Fleet, plan: TrainingPlan, start: int | None, end: int) -> Samples:
@@ -182,7 +185,8 @@ def train_model(fleet: Fleet, plan: TrainingPlan, start: int | None, end: int) -
     measured = measure_model(fleet, plan, start, end)
     classifier = _fit(measured.samples, plan)
     model = _model(classifier, measured.model.machine_models, measured.model.thresholds, measured.samples)
-    return Trained(model, measured)
+    test = measured.samples.between(*measured.parts["test"])
+    return Trained(model, measured, _importances(measured.model, test, plan.seed))
 
 
 def measure_model(fleet: Fleet, plan: TrainingPlan, start: int | None, end: int) -> Measured:
@@ -220,7 +224,6 @@ def measure_model(fleet: Fleet, plan: TrainingPlan, start: int | None, end: int)
         model=model,
         samples=samples,
         metrics=measure(decisions, test.table.machine, test.table.sample, test.to_failure, plan.horizon_seconds),
-        importances=_importances(model, test, plan.seed),
         parts=parts,
     )
 
@@ -273,7 +276,7 @@ def _model(
 
 
 def _thresholds(risk: Floats, fails: Bools) -> Floats:
-    """Return for each component the lowest risk at which F1 is within 1 % of its highest.
+    """Return for each component the lowest risk at which F1 is within 2 % of its highest.
 
     The curve is flat around its top: of thresholds that are as good, the lowest misses the fewest failures. A component
     that never fails gets 1.
@@ -285,7 +288,7 @@ def _thresholds(risk: Floats, fails: Bools) -> Floats:
         if fails[:, component].any():
             precision, recall, thresholds = precision_recall_curve(fails[:, component], risk[:, component])
             f1 = (2 * precision * recall / np.maximum(precision + recall, 1e-12))[:-1]
-            found[component] = max(float(thresholds[np.argmax(f1 >= 0.99 * f1.max())]), _LOWEST_THRESHOLD)
+            found[component] = max(float(thresholds[np.argmax(f1 >= _NEARLY_BEST * f1.max())]), _LOWEST_THRESHOLD)
     return found
 
 
@@ -328,5 +331,5 @@ def summary_of(trained: Trained) -> dict[str, Any]:
             name: [first * HALF_DAY_SECONDS, last * HALF_DAY_SECONDS] for name, (first, last) in measured.parts.items()
         },
         "metrics": measured.metrics.as_json(),
-        "importances": measured.importances,
+        "importances": trained.importances,
     }

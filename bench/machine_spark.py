@@ -1,0 +1,83 @@
+"""The signals' columns of predictive maintenance by PySpark, as a peer: the same means and deviations from one file."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from sensorwatch.maintenance.features import FeatureTable
+from sensorwatch.maintenance.fleet import SIGNALS, Fleet
+
+__all__ = ["check_equal", "spark_features"]
+
+_HOURS = (12, 24, 36)
+
+
+def spark_features(folder: Path) -> None:
+    """Write ``features`` beside ``telemetry.parquet``, in a JVM of its own that has ended when this returns."""
+    from pyspark.sql import SparkSession, Window
+    from pyspark.sql import functions as f
+
+    spark = (
+        SparkSession.builder.master(f"local[{os.cpu_count()}]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.driver.memory", "4g")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.sql.shuffle.partitions", "8")
+        .config("spark.sql.session.timeZone", "UTC")
+        .getOrCreate()
+    )
+    spark.sparkContext.setLogLevel("ERROR")
+    telemetry = spark.read.parquet(str(folder / "telemetry.parquet"))
+    hours = (f.unix_timestamp("datetime") / 3600).cast("long")
+    columns = []
+    for lag in _HOURS:
+        window = Window.partitionBy("machineID").orderBy(hours).rangeBetween(1 - lag, 0)
+        columns += [f.avg(name).over(window).alias(f"{name}_mean_{lag}h") for name in SIGNALS]
+        columns += [f.stddev(name).over(window).alias(f"{name}_std_{lag}h") for name in SIGNALS]
+    rolled = telemetry.select("machineID", hours.alias("hour"), *columns)
+    rolled.filter(f.col("hour") % 12 == 0).write.parquet(str(folder / "features"))
+    gateway: Any = spark.sparkContext._gateway
+    jvm = gateway.proc
+    spark.stop()
+    # Its CPU time is counted once it has ended and was waited for.
+    jvm.stdin.close()
+    try:
+        jvm.wait(30)
+    except Exception:  # noqa: BLE001  a JVM that stays is ended
+        jvm.send_signal(signal.SIGTERM)
+        jvm.wait(30)
+
+
+def check_equal(folder: Path, fleet: Fleet, ours: FeatureTable) -> int:
+    """Hold Spark's values to ours; return how many samples were compared.
+
+    Those are the samples with a reading in their last hour, which Spark has rows of, but for those with a window of a
+    single reading, which has no deviation and for which ours takes a longer one.
+
+    Raises
+    ------
+    AssertionError
+        They differ, or fewer than nine of ten samples could be compared.
+    """
+    theirs = pq.read_table(folder / "features")
+    place = {machine: i for i, machine in enumerate(fleet.machines.machine_id.tolist())}
+    span = int(ours.sample.max()) + 1
+    own = ours.machine * span + ours.sample
+    machine = np.array([place[each] for each in theirs["machineID"].to_pylist()], np.int64)
+    key = machine * span + theirs["hour"].to_numpy() // 12
+    names = [f"{signal}_{what}_{lag}h" for lag in _HOURS for what in ("mean", "std") for signal in SIGNALS]
+    values = np.column_stack([theirs[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in names])
+    row = np.minimum(np.searchsorted(own, key), len(own) - 1)
+    both = (own[row] == key) & np.isfinite(values).all(axis=1)
+    expected = ours.values[row[both]][:, [ours.names.index(name) for name in names]]
+    np.testing.assert_allclose(values[both], expected, rtol=1e-9)
+    compared = int(both.sum())
+    assert compared > 0.9 * len(own), f"expected to compare nearly all of {len(own)} samples, got {compared}"
+    return compared
