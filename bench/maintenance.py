@@ -20,10 +20,12 @@ from typing import Any, TypeVar
 from bench.machine_quality import compare_recipes, figures_of, measured_as_the_original
 from bench.machine_spark import check_equal, spark_features
 from bench.measure import RESULTS, merge_results, print_line
+from sensorwatch.machine_models import model_to_table
 from sensorwatch.maintenance import classifiers
 from sensorwatch.maintenance.features import FeatureSet, FeatureTable, make_features
 from sensorwatch.maintenance.fleet import Fleet
 from sensorwatch.maintenance.generator import generate_fleet
+from sensorwatch.maintenance.training import TrainingPlan, train_model
 from sensorwatch.maintenance.writing import write_data_sets
 from sensorwatch.steps.machine_score import machine_risks
 
@@ -68,6 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _recipe(fleet: Fleet, recipe: classifiers.Recipe, figures: dict[str, Any]) -> None:
+    if recipe == TrainingPlan().recipe:
+        name = f"{recipe}: as `sensorwatch maintenance train`, from the fleet in memory to the table that is stored"
+        _timed(figures, name, lambda: model_to_table(train_model(fleet, TrainingPlan(), None, _END).model))
     measured = _timed(figures, f"{recipe}: train and measure", lambda: measured_as_the_original(fleet, recipe, _END))
     model = measured.model
 

@@ -13,14 +13,20 @@ _START = 1_420_070_400
 
 
 def small_files(folder: Path) -> Path:
-    """Write twelve machines and 120 days from 2015-01-01 as CSV; return the folder."""
+    """Write twelve machines and 120 days from 2015-01-01 as CSV, and one that never reports; return the folder.
+
+    One reading of machine 3 and one of its replacements are there twice.
+    """
     write_data_sets(generate_fleet(12, 120, _START, 5), folder, "csv")
     bad = {
         "telemetry": [
             "2015-02-01 00:30:00,99,1,2,3,4",
             "2015-02-01 00:30:00,3,much,2,3,4",
             "2015-02-01 00:30:00,3,1,2,3",
+            "2015-02-01 00:30:00,3,170,450,100,40",
         ],
+        "machines": ["13,model1,3"],
+        "maint": ["2015-02-01 06:00:00,3,comp1"] * 2,
         "failures": ["2015-02-01 00:30:00,3,comp7"],
     }
     for name, lines in bad.items():

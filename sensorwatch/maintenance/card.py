@@ -37,6 +37,12 @@ figure { margin: 1.5rem 0; } figure svg { max-width: 100%; height: auto; } figca
 """
 
 _COUNTS = {"machines": "machines", "readings": "hourly readings", "failures": "failures"}
+_UNCLEAN = {
+    "missing_hours": "hours without a reading",
+    "repeated_hours": "further readings of an hour, which has the mean of all",
+    "repeated_events": "events that were there already",
+    "unknown_machines": "rows of unknown machines left out",
+}
 _RECIPES = {
     "boosted": "gradient-boosted trees for each component, with class weights and a calibrated threshold each",
     "forest": "a random forest of 200 trees of depth 15; the likeliest class (the original system's recipe)",
@@ -105,12 +111,14 @@ healthy.</p>
 
 def _facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     parts = manifest["parts"]
-    # Cards of versions from before alerts counted say nothing of them.
+    # Versions from before these were counted say nothing of them.
     confirmed = any(manifest.get("confirmed_alerts", {}).values())
     counts = [f"{manifest[name]:,} {what}" for name, what in _COUNTS.items()]
+    unclean = [f"{manifest[name]:,} {what}" for name, what in _UNCLEAN.items() if manifest.get(name)]
     return [
         ("Classifier", _RECIPES[manifest["recipe"]]),
         ("Data", f"{', '.join(counts)}, up to {escape(str(manifest['window_end']))}"),
+        *([("Gaps and repetitions", ", ".join(unclean))] if unclean else []),
         *([("Confirmed alerts of machines", _alerts(manifest["confirmed_alerts"]))] if confirmed else []),
         ("The model in use", f"fitted on all {manifest['rows']:,} samples with labels"),
         *((f"Measured: {name}", " to ".join(map(_day, parts[name]))) for name in parts),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -76,9 +76,7 @@ def train_machines(
     trained = train_model(replace(fleet, confirmed=confirmed), plan, start, end)
     manifest: dict[str, Any] = {
         "window_end": datetime.fromtimestamp(end, UTC).isoformat(),
-        "machines": counts.machines,
-        "readings": counts.readings,
-        "failures": counts.failures,
+        **asdict(counts),
         **summary_of(trained),
     }
     ref = registry.publish(MACHINES_SHARD, model_to_table(trained.model), manifest, previous)

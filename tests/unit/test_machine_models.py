@@ -82,6 +82,18 @@ def test_the_measured_model_has_seen_nothing_of_the_test_part(recipe: Recipe) ->
         assert measured.trained_until + HORIZON < parts["validation"][0] * HALF_DAY_SECONDS
 
 
+def test_the_default_finds_more_than_the_original_recipe_on_the_same_samples() -> None:
+    whole = fleet(40, 200, 6)
+    end = START + 200 * 86_400
+    default, original = (
+        measure_model(whole, replace(TrainingPlan(), recipe=recipe, rounds=40), None, end).metrics
+        for recipe in ("boosted", "forest")
+    )
+    assert default.pooled.recall > 1.3 * original.pooled.recall
+    assert default.pooled.f1 > 1.2 * original.pooled.f1
+    assert default.warned > original.warned
+
+
 def test_training_again_gives_the_same_model() -> None:
     again = train_model(fleet(15, DAYS), replace(SMALL, recipe="tree"), None, END)
     assert models_to_bytes(model_to_table(again.model)) == models_to_bytes(model_to_table(trained("tree").model))

@@ -83,7 +83,14 @@ def test_files_become_risks_and_everything_may_be_done_twice(environment: dict[s
     rows = json.loads(typed("machines", "--json"))
     assert [row["risk"] for row in rows] == sorted((row["risk"] for row in rows), reverse=True)
     assert "comp" in typed("machines", "3")
-    assert trained["version"] in (tmp_path / typed("card", "card.html").strip()).read_text(encoding="utf-8")
+    card = (tmp_path / typed("card", "card.html").strip()).read_text(encoding="utf-8")
+    assert trained["version"] in card
+    assert "1 further readings of an hour" in card
+    assert "1 events that were there already" in card
+    assert "hours without a reading" in card
+    assert "240 samples without readings" in typed(
+        "features", "all.parquet", "--from", "2015-01-01", "--to", "2015-05-01"
+    )
     assert "silent" not in typed("features", "f.parquet", "--from", "2015-02-01", "--to", "2015-03-01")
 
 
