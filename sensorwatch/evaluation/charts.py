@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sensorwatch.evaluation.spans import alarm_spans, spans
+from sensorwatch.alarms import alarm_scores, alarm_spans
+from sensorwatch.evaluation.spans import spans
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -85,13 +86,15 @@ def values_chart(series: LabelledSeries, first: int, band: Band | None) -> str:
 
 
 def score_chart(series: LabelledSeries, scored: ScoredSeries, hold: int) -> str:
-    """Return the picture of a detector's scores of a series, 0-100, with its alarms as bars at the top."""
+    """Return the picture of a detector's scores of a series, 0-100, and of its alarms: held, and as bars at the top."""
     scale = _Scale(series.times, 0.0, 100.0, _SCORES_HEIGHT)
     times = series.times[scored.first :]
     parts = [_shaded(scale, series.times, 0, scored.first - 1, _SCORES_HEIGHT, "training", "trained on")]
     parts += _labels(scale, series, _SCORES_HEIGHT)
     middle = float(scale.y(float(_ANOMALOUS)))
     parts.append(f'<line class="threshold" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{middle:.1f}" y2="{middle:.1f}"/>')
+    alarm = alarm_scores(np.nan_to_num(scored.scores), scored.anomalous, hold)
+    parts.append(f'<path class="alarm" d="{_line(scale, times, alarm)}"/>')
     parts.append(f'<path class="scores" d="{_line(scale, times, scored.scores)}"/>')
     labels = series.labels[scored.first :]
     for a, b in zip(*alarm_spans(scored.anomalous, hold), strict=True):

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sensorwatch.alarms import alarm_spans
 from sensorwatch.evaluation.alarms import AlarmFigures, alarm_figures
 from sensorwatch.evaluation.nab import nab_score
 from sensorwatch.evaluation.range_based import range_based
 from sensorwatch.evaluation.ranking import LARGEST_BUFFER, auc_pr, vus_pr
-from sensorwatch.evaluation.spans import alarm_spans, spans
+from sensorwatch.evaluation.spans import spans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -37,6 +37,7 @@ svg { display: block; width: 100%; height: auto; border-bottom: 1px solid var(--
 svg text { fill: var(--faint); font-size: 11px; } path { fill: none; stroke-width: 1.2; stroke-linejoin: round; }
 .values { stroke: var(--line); } .scores { stroke: var(--ink); stroke-width: 1; }
 path.band { fill: var(--band); fill-opacity: .16; stroke: none; }
+.alarm { stroke: var(--anomaly); stroke-width: 2.4; }
 .threshold { stroke: var(--faint); stroke-dasharray: 4 4; }
 .training { fill: var(--training); fill-opacity: .13; } .anomaly { fill: var(--anomaly); fill-opacity: .38; }
 .true-alarm { fill: var(--true); } .false-alarm { fill: var(--false); }
@@ -53,8 +54,8 @@ _KEY = (
 
 _EXPLANATION = (
     "Each series: its values, with the range expected by the first detector that expects one; then the scores of each "
-    "detector, 0 to 100, with the threshold at 50 as a dashed line and the alarms on top. Point at something for its "
-    "times."
+    "detector, 0 to 100, with the threshold at 50 as a dashed line, the alarm (the highest score since it began) as a "
+    "broad one, and the alarms on top. Point at something for its times."
 )
 
 _COLUMNS = (

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sensorwatch.alarms import alarm_spans
 from sensorwatch.evaluation.alarms import AlarmFigures, alarm_figures
 from sensorwatch.evaluation.nab import nab_score, probation
 from sensorwatch.evaluation.range_based import range_based
-from sensorwatch.evaluation.spans import alarm_spans, spans
+from sensorwatch.evaluation.spans import spans
 
 Spans = list[tuple[int, int]]
 flags = st.lists(st.booleans(), max_size=40).map(lambda given: np.array(given, np.bool_))
