@@ -218,7 +218,7 @@ def _read(rarity: Floats, mean: Floats, deviation: Floats, state: Adaptation) ->
 
 def _score(by_now: Floats, lately: Floats) -> Floats:
     alarming = (by_now + np.maximum(lately, ANOMALOUS_RARITY)) / 2
-    return np.where(by_now > ANOMALOUS_RARITY, alarming, lately * (ANOMALOUS_RARITY / (ANOMALOUS_RARITY + lately)))
+    return np.where(by_now > ANOMALOUS_RARITY, alarming, -ANOMALOUS_RARITY * np.expm1(-lately / 2))
 
 
 def _learn(
