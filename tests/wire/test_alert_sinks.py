@@ -32,6 +32,7 @@ pytestmark = pytest.mark.wire
 
 NOW = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
 END = 1_795_169_700
+WHY = "12.2 where 1.5 to 3.0 was expected; found by ocsvm (score 93)."
 
 
 def message(device: str = "press-1", *, number: int = 0, event: str = "opened") -> AlertMessage:
@@ -44,6 +45,7 @@ def message(device: str = "press-1", *, number: int = 0, event: str = "opened") 
         model_version="v1",
         training_start=END - 3600,
         training_end=END,
+        explanation=WHY,
     )
     sensor = SensorStatus(number, SensorKey(device, "flow"), 0, NOW, NOW, "ready", "", NOW, "v1")
     told = Notification(f"{alert.alert_id}:{event}", "cleared" if cleared else "opened", alert)
@@ -83,6 +85,7 @@ def test_a_webhook_gets_a_signed_cloud_event() -> None:
             "value": 12.25,
             "expected_low": 1.5,
             "expected_high": 3.0,
+            "explanation": WHY,
             "anomalies": 4,
             "opened_at": "2026-11-20T10:15:00Z",
             "last_anomaly_at": "2026-11-20T10:15:30Z",
@@ -132,6 +135,7 @@ def test_teams_gets_an_adaptive_card_that_reads_no_markdown() -> None:
     texts = ["".join(run["text"] for run in block["inlines"]) for block in card["body"]]
     assert texts[0] == "Alert opened: high on [press](http://evil.example) / flow"
     assert "Expected: 1.5 to 3" in texts
+    assert f"Why: {WHY}" in texts
     assert card["actions"][0]["url"] == "https://dash.example/alerts/0-1795169700"
 
 
@@ -204,6 +208,7 @@ def test_an_e_mail_goes_to_all_recipients_as_text_and_html_over_starttls(tls: ss
     assert mail["X-Sensorwatch-Key"] == "0-1795169700:opened"
     text, html = (part.get_content() for part in mail.iter_parts())
     assert "Expected: 1.5 to 3" in text
+    assert f"Why: {WHY}" in text
     assert "https://dash.example/alerts/0-1795169700" in text
     assert "&lt;b&gt;press" in html
     assert "<b>press" not in html
