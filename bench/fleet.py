@@ -60,9 +60,10 @@ class Stage:
 class Fleet:
     """One size of fleet in a folder of its own, which is made anew."""
 
-    def __init__(self, folder: Path, sensors: int, console: Console) -> None:
+    def __init__(self, folder: Path, sensors: int, detector: str, console: Console) -> None:
         self._folder = folder
         self._sensors = sensors
+        self._detector = detector
         self._console = console
         shutil.rmtree(folder, ignore_errors=True)
         self._database = folder / "sensorwatch.db"
@@ -154,6 +155,7 @@ class Fleet:
             "EventHub": template["EventHub"].replace(":5673", f":{hubs}"),
             "BATCH_ACCOUNT_URL": f"http://127.0.0.1:{batch}",
             "SHARD_SIZE": str(SHARD_SIZE),
+            "DETECTOR": self._detector,
             "SERVING_CONSUMER_GROUP": "",
         }
         write_settings_file(file, ROOT / "local.settings.json.template", values=values, http_port=http)
@@ -218,6 +220,7 @@ def main() -> int:
     """Measure, print a table, write JSON; return 1 if something is not as it should be."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sensors", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--detector", default="ocsvm", help="every sensor's (ocsvm)")
     parser.add_argument("--data", type=Path, default=ROOT / ".local" / "bench-fleet", help="removed before and after")
     parser.add_argument("--json", type=Path, default=ROOT / ".local" / "bench-fleet.json")
     options = parser.parse_args()
@@ -225,7 +228,7 @@ def main() -> int:
     stages: list[Stage] = []
     for sensors in options.sensors:
         folder = options.data / str(sensors)
-        stages += Fleet(folder, sensors, console).run()
+        stages += Fleet(folder, sensors, options.detector, console).run()
         shutil.rmtree(folder)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps([asdict(stage) for stage in stages], indent=2) + "\n")

@@ -45,7 +45,7 @@ def test_without_a_history_a_default_stands_in() -> None:
     unknown_shard, unknown_time = took(5, shard=99), took(None)
     found = estimate("train", [task()], [activity(0)], [unknown_shard, unknown_time], FLEET)
     assert found.history == 0
-    assert found.task_seconds == pytest.approx(2 + 720_000 * 1.4e-6)
+    assert found.task_seconds == pytest.approx(2 + 720_000 * 1e-5)
 
 
 def test_node_minutes_and_cost_follow_from_nodes_and_wall_time() -> None:
