@@ -49,21 +49,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import yaml
-from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from sensorwatch.alerting.sections import AlertSection, Maintenance
 from sensorwatch.component_rules import MachineSection
+from sensorwatch.detector_parameters import PARAMETERS, describe
 from sensorwatch.errors import SettingsError
 from sensorwatch.sensor_patterns import Section, SensorPattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from pydantic_core import ErrorDetails
 
     from sensorwatch.records import SensorKey
 
@@ -76,8 +74,6 @@ __all__ = [
     "DetectorChoice",
     "DetectorRule",
     "EstimatorPolicy",
-    "MlpParameters",
-    "SeasonParameters",
     "ServingRule",
     "ServingSection",
     "Step",
@@ -121,7 +117,6 @@ _ENSEMBLE = "ensemble"
 _ESTIMATOR_DETECTOR = "sklearn"
 _IMPORT_PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$"
 _MODEL_NAME = r"^[a-z][a-z0-9-]{0,31}$"
-_SHOWN_CHARACTERS = 120
 
 _ImportPath = Annotated[str, Field(pattern=_IMPORT_PATH)]
 _Parameters = dict[Annotated[str, Field(min_length=1)], JsonValue]
@@ -132,83 +127,6 @@ class Step(Section):
 
     estimator: _ImportPath
     parameters: _Parameters = Field(default_factory=dict)
-
-
-class DetectorParameters(Section):
-    """What a detector takes."""
-
-    @classmethod
-    def checked(cls, parameters: object) -> Self:
-        """Return the parameters in a mapping.
-
-        Raises
-        ------
-        ValueError
-            One is unknown or out of its range; says which, and what was expected.
-        """
-        try:
-            return cls.model_validate(parameters)
-        except ValidationError as exc:
-            found = (_describe("parameters", error) for error in exc.errors(include_url=False))
-            raise ValueError("; ".join(found)) from None
-
-
-class MlpParameters(DetectorParameters):
-    """What the detector ``mlp`` takes.
-
-    Attributes
-    ----------
-    width
-        How many of a sensor's last windows the network looks at.
-    hidden
-        Sizes of its hidden layers.
-    """
-
-    width: int = Field(default=3, ge=1, le=64)
-    hidden: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(default=(16, 16), min_length=1, max_length=3)
-
-
-class SeasonParameters(DetectorParameters):
-    """What the detectors take that look for seasons, ``ar_season`` and ``shift``.
-
-    Attributes
-    ----------
-    time_zone
-        IANA name of the zone whose clock the sensor's surroundings go by.
-    """
-
-    time_zone: str = "UTC"
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError("expected the IANA name of a time zone, like Europe/Zurich") from None
-        return name
-
-
-class EnsembleParameters(DetectorParameters):
-    """What ``auto`` and ``ensemble`` take.
-
-    Attributes
-    ----------
-    new_normal_seconds
-        How long a lasting change is an alarm until it is normal; None: what the settings say.
-    """
-
-    new_normal_seconds: int | None = Field(default=None, ge=1)
-
-
-_PARAMETERS: dict[str, type[DetectorParameters]] = {
-    "ar_season": SeasonParameters,
-    "auto": EnsembleParameters,
-    "ensemble": EnsembleParameters,
-    "mlp": MlpParameters,
-    "shift": SeasonParameters,
-}
-"""Of the detectors that take any."""
 
 
 class DetectorRule(SensorPattern):
@@ -244,8 +162,8 @@ class DetectorRule(SensorPattern):
             wrong = [name for name in self.members if name not in _MEMBERS]
             if wrong or len(set(self.members)) != len(self.members) or len(self.members) < 2:
                 raise ValueError(f"expected at least two different `members` of {', '.join(_MEMBERS)}")
-        if self.detector in _PARAMETERS:
-            _PARAMETERS[self.detector].checked(self.parameters)
+        if self.detector in PARAMETERS:
+            PARAMETERS[self.detector].checked(self.parameters)
         elif self.estimator is None and self.parameters:
             where = "its steps: move them there" if self.steps else "an `estimator`; take them out"
             raise ValueError(f"`parameters` belong to {where}")
@@ -482,7 +400,7 @@ got `{'detector': 'nonsense'}`
     try:
         return Configuration.model_validate({} if document is None else document)
     except ValidationError as exc:
-        lines = dict.fromkeys(_describe(place, error) for error in exc.errors(include_url=False))
+        lines = dict.fromkeys(describe(place, error) for error in exc.errors(include_url=False))
         raise SettingsError("\n".join(lines)) from None
 
 
@@ -500,23 +418,3 @@ class _UniqueKeyLoader(yaml.SafeLoader):
             if isinstance(key.value, str):
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
-
-
-def _describe(place: str, error: ErrorDetails) -> str:
-    path = ".".join(str(part) for part in error["loc"])
-    where = f"{place}: {path}" if path else place
-    problem = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        problem = f"unknown key `{error['loc'][-1]}`; correct or remove it"
-        return f"{where}: {problem}"
-    if not path and error["type"] == "model_type":
-        problem = (
-            "expected a mapping with the sections detectors, estimators, serving, alerts, maintenance and machines"
-        )
-    if error["type"] == "tuple_type":
-        problem = "expected a list"
-    if error["type"] == "value_error" and not path:
-        return f"{where}: {problem}"
-    got = str(error["input"])
-    shown = got if len(got) <= _SHOWN_CHARACTERS else f"{got[:_SHOWN_CHARACTERS]}…"
-    return f"{where}: {problem}; got `{shown}`"

@@ -27,7 +27,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sensorwatch.configuration import NO_PARAMETERS, MlpParameters
+from sensorwatch.configuration import NO_PARAMETERS
+from sensorwatch.detector_parameters import MlpParameters
 from sensorwatch.detectors.base import Fitted, Series
 from sensorwatch.detectors.network import Network, log_odds, n_weights, onnx_problem, stacked, train_network
 from sensorwatch.detectors.predecessors import Split, lagged, positions, split

@@ -6,7 +6,8 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sensorwatch.configuration import NO_PARAMETERS, EnsembleParameters, EstimatorPolicy
+from sensorwatch.configuration import NO_PARAMETERS, EstimatorPolicy
+from sensorwatch.detector_parameters import EnsembleParameters
 from sensorwatch.detectors.ar_season import ArSeason
 from sensorwatch.detectors.ensemble import Ensemble
 from sensorwatch.detectors.estimator import Estimator

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from sensorwatch.configuration import NO_PARAMETERS, SeasonParameters
+from sensorwatch.configuration import NO_PARAMETERS
+from sensorwatch.detector_parameters import SeasonParameters
 from sensorwatch.detectors.lagged import Lagged, Past
 from sensorwatch.detectors.lags import median_step
 from sensorwatch.detectors.robust import center_and_scale
