@@ -39,7 +39,7 @@ class Seasonal(Lagged):
     Parameters
     ----------
     specification
-        :class:`~sensorwatch.configuration.SeasonParameters` as JSON, for new models; a model keeps its own.
+        :class:`~sensorwatch.detector_parameters.SeasonParameters` as JSON, for new models; a model keeps its own.
 
     Raises
     ------
