@@ -322,7 +322,8 @@ def _fit(
     ]
 
     def of_ready(values: npt.NDArray[Any]) -> pa.Array:
-        return pa.array(values, mask=~ready, from_pandas=True)
+        # Equal models have to be equal rows: NaN is not equal to itself.
+        return pa.array(values, mask=~ready | np.isnan(values))
 
     columns = {
         "sensor_id": pa.array(group.sensor_ids),

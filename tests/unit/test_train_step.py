@@ -90,6 +90,17 @@ def test_a_stand_in_scores_while_a_sensor_is_warming(store: FakeStore, registry:
     assert (store.statuses[1].state, current_rows(registry)[1]["detector"]) == ("ready", "ocsvm")
 
 
+@pytest.mark.parametrize("detector", ["ewma", "auto"])
+def test_looking_again_at_what_can_not_be_trained_makes_no_version(
+    store: FakeStore, registry: FakeRegistry, detector: str
+) -> None:
+    """The models of the others have no range: nothing in their rows may be unequal to itself."""
+    store.add(1, noise(300))
+    store.add(2, noise(5))
+    versions = {run(store, registry, detector_name=detector).version for _ in range(2)}
+    assert len(versions) == len(registry.versions()) == 1
+
+
 def test_a_bad_sensor_fails_alone_with_its_reason(store: FakeStore, registry: FakeRegistry) -> None:
     store.add(1, [1e308, -1e308] * 60)
     store.add(2, noise(300))
