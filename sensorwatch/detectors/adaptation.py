@@ -10,8 +10,8 @@ as it would have been in training.
   windows were like is normal from then on.
 
 Whether that is an alarm is for its tail to say (:mod:`~sensorwatch.detectors.recent_tail`). Of a window that is one the
-score is the mean of how rare it is by now and of how rare, by training and by now, the last windows are on average;
-at least 3. Below that only their order matters, and it is that of the last windows.
+score is the mean of how rare it is by now and of how rare it, or the last windows on average, are by training and by
+now, whichever is more; at least 3. Below that only their order matters, and it is that of the last windows.
 
 Rarities, before and after, are those of :mod:`sensorwatch.calibration`.
 """
@@ -206,7 +206,7 @@ def adapt(
             now.smooth[learns] += _SMOOTHING * (both - now.smooth)[learns]
             tail.learn(adapted, by_now, learns)
             _learn(rarity[place], adapted, times, learns, patience[:n], now)
-        scores[place] = _score(by_now, np.where(learns, now.smooth, both))
+        scores[place] = _score(by_now, both, np.where(learns, now.smooth, both))
     back = np.argsort(order)
     return scores, Adaptation(*(column[back] for column in state))
 
@@ -216,8 +216,8 @@ def _read(rarity: Floats, mean: Floats, deviation: Floats, state: Adaptation) ->
     return np.clip(mean + (rarity - state.mean) * (deviation / now), 0.0, HIGHEST_RARITY)
 
 
-def _score(by_now: Floats, lately: Floats) -> Floats:
-    alarming = (by_now + np.maximum(lately, ANOMALOUS_RARITY)) / 2
+def _score(by_now: Floats, both: Floats, lately: Floats) -> Floats:
+    alarming = (by_now + np.maximum(np.maximum(both, lately), ANOMALOUS_RARITY)) / 2
     return np.where(by_now > ANOMALOUS_RARITY, alarming, -ANOMALOUS_RARITY * np.expm1(-lately / 2))
 
 

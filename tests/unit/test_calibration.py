@@ -8,6 +8,7 @@ from scipy.stats import chi2, genpareto, gumbel_r
 
 from sensorwatch.calibration import SEVERITIES, Calibration, calibrate, severity_codes
 from sensorwatch.detectors import Series, detectors
+from sensorwatch.detectors import calibration_of as detectors_calibration
 
 finite = st.floats(-1e6, 1e6, allow_nan=False)
 training = st.lists(finite, min_size=1, max_size=50).map(np.array)
@@ -143,7 +144,7 @@ def severities_of(name: str, kind: str, n: int, fault: np.ndarray) -> set[str]:
     labels = (np.abs(values - values.mean()) > 1.5 * values.std()).astype(np.int8)
     series = Series(np.array([0, n]), np.arange(n, dtype=np.int64), values, labels)
     params = detector.fit(series).params
-    calibration = calibrate(detector.score(params, series), series.offsets, detector.threshold)
+    calibration = detectors_calibration(detector, detector.score(params, series), series.offsets)
     after = np.concatenate((values[:200], values.mean() + values.std() * fault))
     times = np.arange(n, n + len(after), dtype=np.int64)
     raw = detector.score(params, Series(np.array([0, len(after)]), times, after))[-len(fault) :]
