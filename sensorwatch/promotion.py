@@ -98,11 +98,13 @@ def refusals(
     >>> refusals(ocsvm, params, moved, ocsvm.score(params, moved), PromotionRules())[0][:52]
     'fitted without its last 20 windows, it flags 100 % of'
     """
-    positions = np.flatnonzero(params.is_valid().to_numpy(zero_copy_only=False) & (series.lengths > 0))
+    fitted = params.is_valid().to_numpy(zero_copy_only=False) & (series.lengths > 0)
+    positions = np.flatnonzero(fitted)
     if not len(positions):
         return {}
     if len(positions) < series.n_sensors:
-        params, (series, raw) = params.take(pa.array(positions)), _only(series, raw, positions)
+        raw = raw[np.repeat(fitted, series.lengths)]
+        params, series = params.take(pa.array(positions)), series.of(fitted)
     limits = _limits(chosen, raw, series)
     checks = (
         _not_finite(series, raw),
@@ -114,15 +116,6 @@ def refusals(
     for check in reversed(checks):
         found.update(check)
     return {int(positions[i]): found[i] for i in sorted(found)}
-
-
-def _only(series: Series, raw: Floats, positions: npt.NDArray[np.integer]) -> tuple[Series, Floats]:
-    wanted = np.zeros(series.n_sensors, np.bool_)
-    wanted[positions] = True
-    keep = np.repeat(wanted, series.lengths)
-    offsets = np.concatenate(([0], np.cumsum(series.lengths[positions])))
-    kept = series.kept(keep)
-    return Series(offsets, kept.times, kept.values, kept.labels), raw[keep]
 
 
 def _counts(series: Series, flags: Flags) -> npt.NDArray[np.int64]:

@@ -13,7 +13,6 @@ from sensorwatch.detectors.base import (
     Former,
     Remembering,
     Represented,
-    Series,
     Supervised,
     anomalous,
     calibration_of,
@@ -22,6 +21,7 @@ from sensorwatch.detectors.base import (
     training_scores,
 )
 from sensorwatch.detectors.registry import detector, detectors
+from sensorwatch.detectors.series import Series
 
 __all__ = [
     "Comparing",

@@ -29,7 +29,7 @@ from sensorwatch.detectors.recent_tail import HOLD_WINDOWS, RecentTail
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from sensorwatch.detectors.base import Series
+    from sensorwatch.detectors.series import Series
 
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]

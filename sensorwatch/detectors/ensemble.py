@@ -37,7 +37,6 @@ from sensorwatch.detectors.base import (
     Followed,
     Quick,
     Remembering,
-    Series,
     follow,
     follow_expecting,
     memory_times,
@@ -46,6 +45,7 @@ from sensorwatch.detectors.base import (
 from sensorwatch.detectors.ensemble_bands import mean_expected
 from sensorwatch.detectors.ensemble_params import EnsembleParams
 from sensorwatch.detectors.injection import average_precisions, inject
+from sensorwatch.detectors.series import Series
 from sensorwatch.detectors.weighing import Weights
 
 if TYPE_CHECKING:
@@ -123,9 +123,7 @@ class Ensemble:
         fitted = {name: self._candidates[name].fit(finite) for name in self._members}
         held_out = self._held_out(finite, fitted)
         tails = self._tails(finite, fitted, held_out)
-        as_of = np.zeros(finite.n_sensors, np.int64)
-        filled = np.flatnonzero(finite.lengths)
-        as_of[filled] = finite.times[finite.offsets[filled + 1] - 1]
+        as_of = finite.newest(np.zeros(finite.n_sensors, np.int64))
         weights = self._weights(held_out, tails, as_of, former)
         rarities = _rarities(self._raw(held_out.params, held_out.series), tails, held_out.series)
         usual = Usual.of(_mean(rarities, weights.weight, held_out.series), held_out.series.offsets)
@@ -173,9 +171,7 @@ class Ensemble:
     ) -> Followed:
         """Return rarities and memories from the members' raw scores, and their parameters after the series."""
         finite = series.finite()
-        as_of = memory_times(params)
-        filled = np.flatnonzero(finite.lengths)
-        as_of[filled] = finite.times[finite.offsets[filled + 1] - 1]
+        as_of = finite.newest(memory_times(params))
         rarities = _rarities({name: raw for name, (raw, _) in found.items()}, self._params.tails(params), series)
         score, adaptation = self._adapted(params, series, rarities)
         # A memory from before the series, of a sensor that it says nothing of, stays as it is.
@@ -246,12 +242,12 @@ class Ensemble:
         first = np.where(split, np.floor(_FIT_SHARE * finite.lengths).astype(np.int64), finite.lengths - _HELD_OUT)
         position = np.arange(len(finite.values)) - np.repeat(finite.offsets[:-1], finite.lengths)
         late = position >= np.repeat(first, finite.lengths)
-        early = _kept(finite, ~late & np.repeat(split, finite.lengths))
+        early = finite.kept(~late & np.repeat(split, finite.lengths))
         params = {
             name: pc.if_else(pa.array(split), self._candidates[name].fit(early).params, fitted[name].params)
             for name in self._members
         }
-        return _HeldOut(_kept(finite, late), params)
+        return _HeldOut(finite.kept(late), params)
 
     def _tails(self, finite: Series, fitted: Mapping[str, Fitted], held_out: _HeldOut) -> dict[str, Calibration]:
         """Return each member's calibration: on held-out windows, or on all where these are too few."""
@@ -263,7 +259,7 @@ class Ensemble:
             tails[name] = calibrate(raw, held_out.series.offsets, None)
             if few.any():
                 rows = np.flatnonzero(few)
-                own = _only(finite, few)
+                own = finite.of(few)
                 known = self._candidates[name].score(fitted[name].params.take(pa.array(rows)), own)
                 for column, better in zip(tails[name].arrays, calibrate(known, own.offsets, None).arrays, strict=True):
                     column[rows] = better
@@ -311,7 +307,7 @@ class _HeldOut(NamedTuple):
     def only(self, sensors: Flags) -> _HeldOut:
         """Return those of some sensors."""
         rows = pa.array(np.flatnonzero(sensors))
-        return _HeldOut(_only(self.series, sensors), {name: each.take(rows) for name, each in self.params.items()})
+        return _HeldOut(self.series.of(sensors), {name: each.take(rows) for name, each in self.params.items()})
 
 
 _NOTHING = Series(np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0))
@@ -330,14 +326,3 @@ def _mean(rarities: Mapping[str, Floats], weights: Mapping[str, Floats], series:
         total += np.nan_to_num(rarity) * own
         weight += own
     return np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), np.nan)
-
-
-def _kept(series: Series, keep: Flags) -> Series:
-    before = np.concatenate(([0], np.cumsum(keep)))
-    return Series(before[series.offsets], series.times[keep], series.values[keep])
-
-
-def _only(series: Series, sensors: Flags) -> Series:
-    keep = np.repeat(sensors, series.lengths)
-    offsets = np.concatenate(([0], np.cumsum(series.lengths[sensors])))
-    return Series(offsets, series.times[keep], series.values[keep])

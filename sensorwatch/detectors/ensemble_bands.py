@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from sensorwatch.detectors.base import Series
+    from sensorwatch.detectors.series import Series
 
     Floats = npt.NDArray[np.float64]
 

@@ -23,12 +23,14 @@ import numpy as np
 import pyarrow as pa
 
 from sensorwatch.configuration import NO_PARAMETERS, EstimatorPolicy, canonical_json
-from sensorwatch.detectors.base import Fitted, Series
+from sensorwatch.detectors.base import Fitted
 from sensorwatch.detectors.stored import estimator_from_bytes, estimator_to_bytes, first_line
 from sensorwatch.errors import InvalidInputError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from sensorwatch.detectors.series import Series
 
     Floats = npt.NDArray[np.float64]
 

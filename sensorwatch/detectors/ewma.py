@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors.base import MEMORY, Expected, Fitted, Followed, Series, memory_times
+from sensorwatch.detectors.base import MEMORY, Expected, Fitted, Followed, memory_times
 from sensorwatch.detectors.kernel_decision import CONSTANT
 from sensorwatch.detectors.summary import Summary
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from sensorwatch.detectors.series import Series
 
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]
@@ -72,7 +74,8 @@ class Ewma:
         center, scale = np.where(sound, summary.mean, 0.0), np.where(sound, scale, 1.0)
         with np.errstate(all="ignore"):
             run = _run(_Start(center, scale * scale, scale), finite)
-        memory = _packed_memory(_last_times(finite), run.last_level, run.last_variance, sound)
+        as_of = finite.newest(np.full(finite.n_sensors, np.iinfo(np.int64).min))
+        memory = _packed_memory(as_of, run.last_level, run.last_variance, sound)
         columns = [pa.array(np.where(sound, column, 0.0)) for column in (center, scale)]
         params = pa.StructArray.from_arrays([*columns, memory], fields=list(_PARAMS), mask=pa.array(~sound))
         raw = _distances(params, series, run)
@@ -86,7 +89,7 @@ class Ewma:
     def follow(self, params: pa.StructArray, series: Series) -> Followed:
         """Return scores, and level and variance; see :meth:`~sensorwatch.detectors.base.Remembering.follow`."""
         finite, run = _followed(params, series)
-        as_of = np.where(finite.lengths > 0, _last_times(finite), memory_times(params))
+        as_of = finite.newest(memory_times(params))
         fitted = params.is_valid().to_numpy(zero_copy_only=False)
         memory = _packed_memory(as_of, run.last_level, run.last_variance, fitted)
         return Followed(_distances(params, series, run), memory)
@@ -278,14 +281,6 @@ def _side_by_side(state: _State, values: Floats, lengths: Integers, deviations: 
         np.add(d, rest, out=d)
         np.multiply(variance, d, out=variance)
         np.maximum(variance, least, out=variance)
-
-
-def _last_times(series: Series) -> Integers:
-    """Return the end of each sensor's last window; the lowest integer where there is none."""
-    times = np.full(series.n_sensors, np.iinfo(np.int64).min)
-    filled = np.flatnonzero(series.lengths)
-    times[filled] = series.times[series.offsets[filled + 1] - 1]
-    return times
 
 
 def _packed_memory(as_of: Integers, level: Floats, variance: Floats, sound: npt.NDArray[np.bool_]) -> pa.StructArray:

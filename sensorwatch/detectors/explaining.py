@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from sensorwatch.detectors.base import Detector, Series
+    from sensorwatch.detectors.base import Detector
+    from sensorwatch.detectors.series import Series
 
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]

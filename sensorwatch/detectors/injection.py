@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensorwatch.detectors.base import Series
+from sensorwatch.detectors.series import Series
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow.compute as pc
 
-from sensorwatch.detectors.base import Series
+from sensorwatch.detectors.series import Series
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors.base import MEMORY, Expected, Fitted, Followed, Series
+from sensorwatch.detectors.base import MEMORY, Expected, Fitted, Followed
 from sensorwatch.detectors.lags import median_step, patterns
 from sensorwatch.detectors.robust import center_and_scale
 from sensorwatch.detectors.rows import ParameterRows
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import numpy.typing as npt
+
+    from sensorwatch.detectors.series import Series
 
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]

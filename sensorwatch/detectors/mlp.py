@@ -29,7 +29,7 @@ import pyarrow.compute as pc
 
 from sensorwatch.configuration import NO_PARAMETERS
 from sensorwatch.detector_parameters import MlpParameters
-from sensorwatch.detectors.base import Fitted, Series
+from sensorwatch.detectors.base import Fitted
 from sensorwatch.detectors.network import Network, log_odds, n_weights, onnx_problem, stacked, train_network
 from sensorwatch.detectors.predecessors import Split, lagged, positions, split
 from sensorwatch.errors import InvalidInputError
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import numpy.typing as npt
+
+    from sensorwatch.detectors.series import Series
 
     Floats = npt.NDArray[np.float64]
     Flags = npt.NDArray[np.bool_]

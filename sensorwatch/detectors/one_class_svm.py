@@ -38,7 +38,7 @@ from sensorwatch.errors import InvalidInputError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from sensorwatch.detectors.base import Series
+    from sensorwatch.detectors.series import Series
 
     Floats = npt.NDArray[np.float64]
     Flags = npt.NDArray[np.bool_]

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors.base import Fitted, Series
+from sensorwatch.detectors.base import Fitted
 from sensorwatch.detectors.exchange import ONNX_MISSING
 from sensorwatch.detectors.stored import first_line
 from sensorwatch.errors import InvalidInputError, SettingsError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from sensorwatch.detectors.series import Series
 
     Floats = npt.NDArray[np.float64]
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from sensorwatch.detectors.base import Expected, Followed, Series
+    from sensorwatch.detectors.base import Expected, Followed
+    from sensorwatch.detectors.series import Series
 
     Floats = npt.NDArray[np.float64]
 

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from sensorwatch.detectors.base import Series
+    from sensorwatch.detectors.series import Series
 
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]
@@ -39,7 +39,7 @@ def lagged(series: Series, width: int, history: Floats | None = None) -> Floats:
 
     Examples
     --------
-    >>> from sensorwatch.detectors.base import Series
+    >>> from sensorwatch.detectors.series import Series
     >>> series = Series(np.array([0, 3, 4]), np.array([5, 10, 15, 5]), np.array([1.0, 2.0, 3.0, 9.0]))
     >>> lagged(series, 3, np.array([[np.nan, np.nan], [7.0, 8.0]])).tolist()
     [[1.0, 1.0, 1.0], [1.0, 1.0, 2.0], [1.0, 2.0, 3.0], [7.0, 8.0, 9.0]]

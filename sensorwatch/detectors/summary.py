@@ -11,7 +11,7 @@ from sensorwatch.detectors.kernel_decision import CONSTANT
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from sensorwatch.detectors.base import Series
+    from sensorwatch.detectors.series import Series
 
     Floats = npt.NDArray[np.float64]
     Flags = npt.NDArray[np.bool_]

@@ -103,10 +103,7 @@ class ChosenDetectors:
         group = np.array([position[key] for key in keys])
         for i, name in enumerate(names):
             keep = group == i
-            values = np.repeat(keep, series.lengths)
-            offsets = np.concatenate(([0], np.cumsum(series.lengths[keep]))).astype(np.int64)
-            own = Series(offsets, series.times[values], series.values[values])
-            yield DetectorGroup(self._detector(name), name.provisional, sensor_ids[keep], own)
+            yield DetectorGroup(self._detector(name), name.provisional, sensor_ids[keep], series.of(keep))
 
     def _detector(self, key: _Key) -> Detector:
         if key[:2] not in self._made:

@@ -66,11 +66,7 @@ def publish(
 
     anomalous = pc.equal(predictions["prediction"], ANOMALOUS)
     warming = pc.fill_null(predictions["warming"], False)
-    of_stand_ins = predictions.filter(pc.and_(anomalous, warming))
-    anomalies = [
-        *_anomalies(predictions.filter(pc.and_(anomalous, pc.invert(warming))), policy),
-        *(replace(each, suppressed=_WARMING) for each in _anomalies(of_stand_ins, policy)),
-    ]
+    anomalies = _anomalies(predictions.filter(anomalous), policy)
     anomalies = suppress(anomalies, store.tolerances({each.sensor_id for each in anomalies if not each.suppressed}))
     normal_again = predictions.filter(pc.and_(predictions["rescored"], pc.invert(anomalous)))
     withdrawn = list(zip(normal_again["sensor_id"].to_pylist(), normal_again["ts"].to_pylist(), strict=True))
@@ -119,9 +115,10 @@ def _anomalies(rows: pa.Table, policy: AlertPolicy) -> list[Anomaly]:
     ]
     names = zip(*(rows[column].to_pylist() for column in ("sensor_id", "device", "tag")), strict=True)
     reasons = policy.suppressions(found, {sensor_id: SensorKey(device, tag) for sensor_id, device, tag in names})
+    warming = rows["warming"].to_pylist()
     return [
-        replace(anomaly, suppressed=reason) if reason else anomaly
-        for anomaly, reason in zip(found, reasons, strict=True)
+        replace(anomaly, suppressed=_WARMING if stands_in else reason) if stands_in or reason else anomaly
+        for anomaly, reason, stands_in in zip(found, reasons, warming, strict=True)
     ]
 
 

@@ -180,11 +180,6 @@ class Serve:
         self.statistics.count(partition, counts)
         return counts
 
-    def forget(self, partition: Partition) -> None:
-        """Forget what is remembered of a partition, as if it had come from another process."""
-        with self._lock:
-            self._partitions.pop(partition, None)
-
     def _partition(self, partition: Partition) -> _Partition:
         rules = self._rules
         with self._lock:

@@ -103,9 +103,7 @@ class GoingOn:
             for i, valid in enumerate(params.is_valid().to_pylist()):
                 if valid and by[i] == OWN:
                     weighed_at[i] = at[i]
-        newest = np.full(len(params), -np.inf)
-        filled = np.flatnonzero(series.lengths)
-        newest[filled] = series.times[series.offsets[filled + 1] - 1]
+        newest = series.newest(np.full(len(params), -np.inf))
         with np.errstate(invalid="ignore"):
             due = enough & (newest - weighed_at >= self._rules.weights_days * _DAY_SECONDS)
         order = np.flatnonzero(due)[np.argsort(weighed_at[due], kind="stable")]
