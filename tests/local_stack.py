@@ -68,7 +68,8 @@ def running_azurite(folder: Path) -> Iterator[str]:
 def settings_file(folder: Path, **values: str) -> Path:
     """Write a settings file with ports of its own and timers that only fire by hand, but for the sweep.
 
-    Nothing is scored in real time, unless the values given say so.
+    Nothing is scored in real time, unless the values given say so. Readings depend on the hour: with the detector that
+    hardly looks at their course, whether a model is promoted does not.
 
     Tests send readings of the past at once, with pauses in between: sensors are not silent for that.
     """
@@ -86,6 +87,7 @@ def settings_file(folder: Path, **values: str) -> Path:
         "SWEEP_SCHEDULE": "*/1 * * * * *",
         "NO_DATA_FLOOR_SECONDS": "86400",
         "SERVING_CONSUMER_GROUP": "",
+        "DETECTOR": "ocsvm",
     }
     file = folder / "local.settings.json"
     write_settings_file(file, _TEMPLATE, values=defaults | values, http_port=http)

@@ -33,5 +33,5 @@ def test_the_tasks_of_a_run_train_by_the_rules(make_stack: StackFactory, tmp_pat
     assert current is not None
     rows = wiring.models.load(current).to_pylist()
     detectors = {wiring.store.sensors()[row["sensor_id"]].key.tag: row["detector"] for row in rows}
-    assert set(detectors.values()) == {"sklearn", "auto"}
+    assert set(detectors.values()) == {"sklearn", "ocsvm"}
     assert {tag for tag, name in detectors.items() if name == "sklearn"} == {"temperature"}
