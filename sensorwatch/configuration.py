@@ -81,6 +81,7 @@ __all__ = [
     "configuration_name",
     "embed_calendars",
     "parse_configuration",
+    "parse_document",
 ]
 
 STORED_PREFIX = "stored:"
@@ -390,18 +391,36 @@ def parse_configuration(content: str | bytes, place: str) -> Configuration:
 ar_season, auto, ensemble, ewma, kmeans, mlp, ocsvm, ocsvm_sklearn, pca_maha, range, shift, sklearn, variation; \
 got `{'detector': 'nonsense'}`
     """
-    try:
-        text = content.decode("utf-8") if isinstance(content, bytes) else content
-        document = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  a safe loader that also refuses double keys
-    except UnicodeDecodeError as exc:
-        raise SettingsError(f"{place}: expected UTF-8, got: {exc}") from None
-    except (yaml.YAMLError, RecursionError, ValueError) as exc:
-        raise SettingsError(f"{place}: expected YAML, got: {' '.join(str(exc).split())}") from None
+    document = parse_document(content, place)
     try:
         return Configuration.model_validate({} if document is None else document)
     except ValidationError as exc:
         lines = dict.fromkeys(describe(place, error) for error in exc.errors(include_url=False))
         raise SettingsError("\n".join(lines)) from None
+
+
+def parse_document(content: str | bytes, place: str) -> Any:
+    """Return what a YAML text holds: plain data, in which no mapping has a key twice.
+
+    Parameters
+    ----------
+    content
+        The text; bytes are UTF-8.
+    place
+        What to call it in messages: its file.
+
+    Raises
+    ------
+    SettingsError
+        It is no such YAML.
+    """
+    try:
+        text = content.decode("utf-8") if isinstance(content, bytes) else content
+        return yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  a safe loader that also refuses double keys
+    except UnicodeDecodeError as exc:
+        raise SettingsError(f"{place}: expected UTF-8, got: {exc}") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as exc:
+        raise SettingsError(f"{place}: expected YAML, got: {' '.join(str(exc).split())}") from None
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

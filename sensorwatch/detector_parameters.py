@@ -106,7 +106,7 @@ def describe(place: str, error: ErrorDetails) -> str:
     path = ".".join(str(part) for part in error["loc"])
     where = f"{place}: {path}" if path else place
     problem = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
+    if error["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
         problem = f"unknown key `{error['loc'][-1]}`; correct or remove it"
         return f"{where}: {problem}"
     if not path and error["type"] == "model_type":

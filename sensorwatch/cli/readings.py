@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sensorwatch.records import Reading
+    from sensorwatch.simulation.self_labelled import SelfLabelledFleet
     from sensorwatch.wiring import Wiring
 
 __all__ = ["register"]
@@ -41,8 +42,15 @@ def simulate(
     signal: Annotated[
         _Signal, typer.Option(help="What is simulated: machines, or processors whose load is labelled by itself.")
     ] = "machines",
+    signal_file: Annotated[
+        Path | None,
+        typer.Option(help="YAML file with a signal for each tag, composed of noise, steps, ramps, pulses and sines."),
+    ] = None,
     devices: Annotated[int, typer.Option(min=1, help="Number of devices.")] = 3,
-    tags: Annotated[int, typer.Option(min=1, help="Number of tags of each device; a processor has one.")] = 5,
+    tags: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of tags of each device, 5 if left out; a processor has one, a file its own."),
+    ] = None,
     minutes: Annotated[float, typer.Option(min=0.1, help="Length of the simulated time.")] = 60,
     ago: Annotated[float, typer.Option(min=0, help="How many minutes ago it ends.")] = 0,
     end: Annotated[
@@ -61,26 +69,38 @@ def simulate(
 ) -> None:
     """Send readings of a simulated fleet, with labelled anomalies if wanted."""
     from sensorwatch.simulation.anomalies import plan_anomalies
+    from sensorwatch.simulation.composed import ComposedFleet
     from sensorwatch.simulation.cpu import CpuFleet
-    from sensorwatch.simulation.fleet import Fleet, device_names, tag_names
+    from sensorwatch.simulation.fleet import DEFAULT_TAGS, Fleet, device_names, tag_names
     from sensorwatch.simulation.ground_truth import write_ground_truth
+    from sensorwatch.simulation.signal_files import read_signals
 
     wiring = context.ensure_object(CommandContext).wiring
     until = end.replace(tzinfo=UTC) if end else wiring.clock() - timedelta(minutes=ago)
     start = until - timedelta(minutes=minutes)
-    if signal == "processors":
-        if anomalies:
-            raise InvalidInputError(
-                f"--anomalies {anomalies}: the load of processors has anomalies of its own; leave it out"
-            )
+    labelled: SelfLabelledFleet | None = None
+    if signal_file is not None:
+        for option, given in (("--signal processors", signal == "processors"), (f"--tags {tags}", tags is not None)):
+            if given:
+                raise InvalidInputError(
+                    f"{option}: the tags and their signals are those of {signal_file}; leave it out"
+                )
+        interval = interval_seconds or 1.0
+        labelled = ComposedFleet(device_names(devices), read_signals(signal_file, start), interval, seed)
+    elif signal == "processors":
         # A window is labelled as its one reading is.
         interval = interval_seconds or wiring.settings.window_seconds
-        processors = CpuFleet(devices, interval, seed)
-        sensors, injected = processors.sensors, processors.labels(start, until)
-        readings = processors.readings(start, until)
+        labelled = CpuFleet(devices, interval, seed)
+    if labelled is not None:
+        if anomalies:
+            raise InvalidInputError(
+                f"--anomalies {anomalies}: only the machines' signals take any, others have their own; leave it out"
+            )
+        sensors, injected = labelled.sensors, labelled.labels(start, until)
+        readings = labelled.readings(start, until)
     else:
         interval = interval_seconds or 1.0
-        fleet = Fleet(device_names(devices), tag_names(tags), interval, seed)
+        fleet = Fleet(device_names(devices), tag_names(tags or len(DEFAULT_TAGS)), interval, seed)
         sensors = fleet.sensors
         injected = plan_anomalies(sensors, start, until, per_kind=anomalies, seed=seed)
         readings = fleet.readings(start, until, injected)

@@ -31,10 +31,11 @@ __all__ = ["ANOMALY_KINDS", "LABEL_KINDS", "AnomalyKind", "InjectedAnomaly", "La
 AnomalyKind = Literal["dropout", "level-shift", "noise-burst", "spike", "stuck"]
 ANOMALY_KINDS: tuple[AnomalyKind, ...] = get_args(AnomalyKind)
 
-LabelKind = AnomalyKind | Literal["busy"]
-"""What a label may say: one of the faults here, or that a simulated processor was busy."""
+LabelKind = AnomalyKind | Literal["busy", "marked"]
+"""What a label may say: one of the faults here, that a simulated processor was busy, or that a piece of a composed
+signal marked what it gave."""
 
-LABEL_KINDS: tuple[LabelKind, ...] = (*ANOMALY_KINDS, "busy")
+LABEL_KINDS: tuple[LabelKind, ...] = (*ANOMALY_KINDS, "busy", "marked")
 
 _SECONDS: dict[AnomalyKind, int] = {"dropout": 60, "level-shift": 120, "noise-burst": 60, "spike": 10, "stuck": 120}
 _REST_SECONDS = 60

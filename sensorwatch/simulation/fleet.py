@@ -128,7 +128,7 @@ class Fleet:
         first, stop = self._number_at(sensor, start), self._number_at(sensor, end)
         values = self._clean(sensor, first, stop)
         for anomaly in anomalies:
-            if (anomaly.device, anomaly.tag) == sensor and anomaly.kind != "busy":
+            if (anomaly.device, anomaly.tag) == sensor and anomaly.kind != "busy" and anomaly.kind != "marked":
                 begin, finish = (self._number_at(sensor, ticks_of(time)) for time in (anomaly.start, anomaly.end))
                 low, high = max(begin, first), min(finish, stop)
                 if low < high:

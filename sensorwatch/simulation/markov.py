@@ -17,24 +17,27 @@ Algorithms 9 (1996), 223-252.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.simulation.signals import generator
+from sensorwatch.simulation.signals import drawn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy.typing as npt
+    from pydantic import ConfigDict
+
+    from sensorwatch.simulation.shapes import ReadingSpan
 
     Floats = npt.NDArray[np.float64]
+    Names = tuple[int, *tuple[str | int, ...]]
 
 __all__ = ["Emission", "LabelledValues", "MarkovSignal"]
 
-_BLOCK = 4096
+_FARTHER_BACK = 4096
 
 
 class Emission(NamedTuple):
@@ -84,6 +87,8 @@ class MarkovSignal:
     normal: Emission = _NORMAL
     anomalous: Emission = _ANOMALOUS
     steps_per_change: int = 3
+    # What a file says of a chain is held to the fields, as it is of every other piece of a composed signal.
+    __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
         for row in self.transitions:
@@ -94,6 +99,10 @@ class MarkovSignal:
             raise InvalidInputError(
                 f"transitions: expected a chain that forgets where it began, got `{self.transitions}`, which goes on "
                 "from its first state for ever"
+            )
+        if not all(map(math.isfinite, (*self.normal, *self.anomalous))):
+            raise InvalidInputError(
+                f"expected finite means and deviations, got `{tuple(self.normal)}` and `{tuple(self.anomalous)}`"
             )
         if min(self.normal.deviation, self.anomalous.deviation) < 0:
             raise InvalidInputError(
@@ -114,29 +123,35 @@ class MarkovSignal:
         device, tag
             The sensor's names: each has a chain of its own.
         """
+        return self._emit(first, count, (seed, "markov", device, tag))
+
+    def over(self, span: ReadingSpan) -> LabelledValues:
+        """Return the values of readings, as a piece of a composed signal."""
+        return self._emit(span.first, len(span.seconds), (*span.names, "markov"))
+
+    def _emit(self, first: int, count: int, names: Names) -> LabelledValues:
         if not count:
             return LabelledValues(np.empty(0), np.empty(0, np.bool_))
-        names = (seed, "markov", device, tag)
         first_change, last_change = first // self.steps_per_change, (first + count - 1) // self.steps_per_change
         states = self._states(first_change, last_change + 1 - first_change, names)
         changes = np.arange(first, first + count) // self.steps_per_change - first_change
         anomalous = states[changes]
-        noise = _drawn(first, count, lambda rng: rng.standard_normal(_BLOCK), (*names, "noise"))
+        noise = drawn(first, count, np.random.Generator.standard_normal, *names, "noise")
         mean = np.where(anomalous, self.anomalous.mean, self.normal.mean)
         return LabelledValues(mean + np.where(anomalous, *_deviations(self)) * noise, anomalous)
 
-    def _states(self, first: int, count: int, names: tuple[str | int, ...]) -> npt.NDArray[np.bool_]:
+    def _states(self, first: int, count: int, names: Names) -> npt.NDArray[np.bool_]:
         """Return whether the chain is anomalous after each of these changes."""
         from_normal, from_anomalous = (row[1] for row in self.transitions)
         low, high = sorted((from_normal, from_anomalous))
         flips = from_normal > from_anomalous
         back = 0
         while True:
-            uniform = _drawn(first - back, count + back, lambda rng: rng.random(_BLOCK), (*names, "changes"))
+            uniform = drawn(first - back, count + back, np.random.Generator.random, *names, "changes")
             decided = (uniform < low) | (uniform >= high)
             if decided[: back + 1].any():
                 break
-            back = max(2 * back, _BLOCK)
+            back = max(2 * back, _FARTHER_BACK)
         position = np.arange(len(uniform))
         newest = np.maximum.accumulate(np.where(decided, position, -1))
         states = (uniform < low)[newest]
@@ -148,14 +163,3 @@ class MarkovSignal:
 
 def _deviations(signal: MarkovSignal) -> tuple[float, float]:
     return signal.anomalous.deviation, signal.normal.deviation
-
-
-def _drawn(
-    first: int, count: int, draw: Callable[[np.random.Generator], Floats], names: tuple[str | int, ...]
-) -> Floats:
-    """Return random numbers by their position, drawn in blocks that each have a generator of their own."""
-    blocks = range(first // _BLOCK, (first + count - 1) // _BLOCK + 1)
-    seed, *others = names
-    drawn = np.concatenate([draw(generator(int(seed), *others, block)) for block in blocks])
-    offset = first - blocks[0] * _BLOCK
-    return drawn[offset : offset + count]

@@ -14,9 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
-__all__ = ["Signal", "clean_values", "generator", "signal_of"]
+    Floats = npt.NDArray[np.float64]
+
+__all__ = ["Signal", "clean_values", "drawn", "generator", "signal_of"]
 
 _DAY_SECONDS = 86_400.0
 _BLOCK = 4096
@@ -100,15 +104,38 @@ def clean_values(
     days = seconds / _DAY_SECONDS
     daily = signal.daily_amplitude * np.sin(math.tau * days + signal.daily_phase)
     drift = signal.drift_amplitude * np.sin(math.tau * days / signal.drift_period_days + signal.drift_phase)
-    noise = signal.noise * _noise(first, len(seconds), seed, device, tag)
+    noise = signal.noise * drawn(first, len(seconds), np.random.Generator.standard_normal, seed, "noise", device, tag)
     return np.round(signal.level + daily + drift + noise, _DECIMALS)
 
 
-def _noise(first: int, count: int, seed: int, device: str, tag: str) -> npt.NDArray[np.float64]:
-    """Return standard normal numbers by their position, drawn in blocks that each have a generator of their own."""
+def drawn(
+    first: int, count: int, draw: Callable[[np.random.Generator, int], Floats], seed: int, *names: str | int
+) -> Floats:
+    """Return random numbers by their position, drawn in blocks that each have a generator of their own.
+
+    Parameters
+    ----------
+    first, count
+        Which of them; positions may be negative.
+    draw
+        Returns so many numbers of a generator.
+    seed, names
+        To whom the numbers belong.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(count,)``.
+
+    Examples
+    --------
+    >>> numbers = drawn(0, 9, np.random.Generator.random, 1, "press-1", "temperature")
+    >>> numbers[5:].tolist() == drawn(5, 4, np.random.Generator.random, 1, "press-1", "temperature").tolist()
+    True
+    """
     if not count:
         return np.empty(0)
     blocks = range(first // _BLOCK, (first + count - 1) // _BLOCK + 1)
-    drawn = np.concatenate([generator(seed, "noise", device, tag, block).standard_normal(_BLOCK) for block in blocks])
+    numbers = np.concatenate([draw(generator(seed, *names, block), _BLOCK) for block in blocks])
     offset = first - blocks[0] * _BLOCK
-    return drawn[offset : offset + count]
+    return numbers[offset : offset + count]

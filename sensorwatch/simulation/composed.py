@@ -1,0 +1,56 @@
+"""A fleet whose sensors read composed signals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from sensorwatch.errors import InvalidInputError
+from sensorwatch.records import SensorKey
+from sensorwatch.simulation.self_labelled import SelfLabelledFleet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sensorwatch.simulation.anomalies import LabelKind
+    from sensorwatch.simulation.markov import LabelledValues
+    from sensorwatch.simulation.shapes import ReadingSpan, Shape
+
+__all__ = ["ComposedFleet"]
+
+
+@dataclass(frozen=True)
+class ComposedFleet(SelfLabelledFleet):
+    """Devices that each have each tag, with its signal; what is random in it each draws on its own.
+
+    Attributes
+    ----------
+    devices
+        Their names.
+    signals
+        What a tag reads.
+    interval_seconds
+        Between two readings of a sensor; at least a millisecond.
+    seed
+        Decides everything random.
+    """
+
+    label_kind: ClassVar[LabelKind] = "marked"
+
+    devices: tuple[str, ...]
+    signals: Mapping[str, Shape]
+    interval_seconds: float = 1.0
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        self._check_interval()
+        if not self.sensors:
+            raise InvalidInputError("a fleet needs at least one device and one tag")
+
+    @property
+    def sensors(self) -> tuple[SensorKey, ...]:
+        """The sensors, device by device."""
+        return tuple(SensorKey(device, tag) for device in self.devices for tag in self.signals)
+
+    def _emit(self, sensor: SensorKey, span: ReadingSpan) -> LabelledValues:
+        return self.signals[sensor.tag].over(span)

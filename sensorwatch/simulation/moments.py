@@ -1,0 +1,50 @@
+"""Moments in files of signals: a time, or so many seconds after the simulated time begins."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+from sensorwatch.readings import TICKS_PER_SECOND, parse_time
+
+if TYPE_CHECKING:
+    from pydantic import ValidationInfo
+
+__all__ = ["START", "moment"]
+
+START = "start"
+"""What the validation's context calls the beginning of the simulated time, in seconds since 1970-01-01T00:00:00Z."""
+
+
+def moment(given: object, info: ValidationInfo) -> object:
+    """Return a moment in seconds since 1970-01-01T00:00:00Z; what is none is returned as it is.
+
+    Parameters
+    ----------
+    given
+        A time, in UTC where it has no zone; its ISO 8601 text; or seconds after the beginning of the simulated time,
+        also as text, since YAML takes 1e3 for one. They are seconds since 1970 where the context knows of no beginning.
+
+    Raises
+    ------
+    ValueError
+        A text is no time.
+    """
+    if isinstance(given, str):
+        with suppress(ValueError):
+            given = float(given)
+    if isinstance(given, str):
+        try:
+            return parse_time(given) / TICKS_PER_SECOND
+        except ValueError:
+            raise ValueError(
+                "expected a time like `2026-11-20T10:15:00Z`, or a number of seconds after the simulated time begins"
+            ) from None
+    if isinstance(given, date) and not isinstance(given, datetime):
+        given = datetime(given.year, given.month, given.day, tzinfo=UTC)
+    if isinstance(given, datetime):
+        return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        return given + (info.context or {}).get(START, 0.0)
+    return given
