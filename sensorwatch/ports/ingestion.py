@@ -88,7 +88,10 @@ class RetentionStore(Protocol):
     """Letting go of old windows."""
 
     def delete_windows(self, until: datetime) -> int:
-        """Delete every window that ends at or before ``until`` (UTC); return how many there were."""
+        """Delete every window that ends at or before ``until`` (UTC); return how many there were.
+
+        What real time said of them goes too. May be interrupted, and done again.
+        """
         ...
 
 

@@ -102,7 +102,7 @@ class DataSettings(BaseModel):
         None,
         alias="WINDOW_RETENTION_DAYS",
         ge=1,
-        description="Windows are deleted after this; left out, they are kept.",
+        description="Windows, and what real time said of them, are deleted after this; left out, they are kept.",
     )
 
     # Shards and models

@@ -1,4 +1,4 @@
-"""Let go of windows that are older than the settings ask for."""
+"""Let go of windows, and of what real time said of them, that are older than the settings ask for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deleting windows that are older than anybody needs."""
+"""Deleting windows, and what real time said of them, when they are older than anybody needs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from sensorwatch.store.database import StorePart
-from sensorwatch.store.tables import rescore_windows, sensor_windows
+from sensorwatch.store.tables import rescore_windows, sensor_windows, served_windows
 from sensorwatch.store.types import seconds_of
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ __all__ = ["RetentionPart"]
 
 # A day of a shard of 1,000 sensors is 17 million windows: a transaction of a few minutes' worth holds no one up.
 _SLICE_SECONDS = 600
+# SQL Server locks a whole table in place of 5,000 of its rows, and real time could not write meanwhile.
+_SERVED_ROWS = 2000
 
 
 class RetentionPart(StorePart):
@@ -26,12 +28,14 @@ class RetentionPart(StorePart):
     def delete_windows(self, until: datetime) -> int:
         """Delete every window that ends at or before ``until`` (UTC); return how many there were.
 
-        Each shard's oldest windows go first, some minutes of them in a transaction, so that ingestion never waits long
-        and what was interrupted goes on where it stopped.
+        What real time said of them goes first, then each shard's windows, always the oldest first and few enough in a
+        transaction that nobody waits long. What was interrupted goes on where it stopped.
         """
         limit = seconds_of(until)
+        while self._database.write(partial(self._delete_served, limit=limit)) == _SERVED_ROWS:
+            pass
         shards = self._database.read(
-            lambda connection: list(connection.scalars(sa.select(sensor_windows.c.Shard).distinct()))
+            lambda connection: list(connection.execute(sa.select(sensor_windows.c.Shard).distinct()).scalars())
         )
         return sum(self._delete_of(shard, limit) for shard in shards)
 
@@ -41,6 +45,14 @@ class RetentionPart(StorePart):
             end = min(limit, oldest + _SLICE_SECONDS)
             deleted += self._database.write(partial(_delete, shard=shard, end=end))
         return deleted
+
+    def _delete_served(self, connection: sa.Connection, limit: int) -> int:
+        key = list(served_windows.primary_key.columns)
+        oldest = sa.select(*key).where(limit >= served_windows.c.TS).order_by(served_windows.c.TS).limit(_SERVED_ROWS)
+        names = [column.name for column in key]
+        rows = [dict(zip(names, row, strict=True)) for row in connection.execute(oldest)]
+        self._database.dialect.delete(connection, served_windows, rows)
+        return len(rows)
 
     def _oldest(self, shard: int) -> int | None:
         end = sa.type_coerce(sa.func.min(sensor_windows.c.TS), sensor_windows.c.TS.type)

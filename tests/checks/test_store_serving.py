@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import pytest
 from store_cases import HUB, NOTHING, NOW, T0, at, keys, run_of, spec
 
 from sensorwatch.records import (
@@ -19,7 +20,9 @@ from sensorwatch.records import (
     ServingCounts,
     ServingStatus,
 )
-from sensorwatch.store import SqlStore
+from sensorwatch.store import SqlStore, retention
+from sensorwatch.store.dialects.mssql import MssqlDialect
+from sensorwatch.store.dialects.sqlite import SqliteDialect
 
 pytest_plugins = ["store_databases"]
 
@@ -115,3 +118,56 @@ def test_a_refused_version_is_noted_until_another_is_accepted(store: SqlStore) -
     assert store.refused_versions() == [second]
     store.accept_version("own", 3)
     assert store.refused_versions() == []
+
+
+# ---- retention -------------------------------------------------------------------------------------------------------
+
+
+def store_served(store: SqlStore) -> None:
+    """Store what models said of five windows of two sensors, twice of each."""
+    store.sensor_ids(keys(2))
+    windows = [served(i, end, readings=n) for i in (0, 1) for end in (5, 10, 15, 20, 25) for n in (1, 2)]
+    store.publish_served(windows, [], [], [], decide_nothing)
+
+
+def kept(store: SqlStore) -> list[tuple[int, int]]:
+    return sorted((each.end - T0, each.sensor_id) for each in store.served_windows())
+
+
+@pytest.mark.parametrize("rows", [1, 3, 12, 2000])
+def test_what_models_said_of_old_windows_goes_with_them(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr(retention, "_SERVED_ROWS", rows)
+    store_served(store)
+    for _ in range(2):
+        store.delete_windows(at(15))
+        assert kept(store) == [(20, 0), (20, 0), (20, 1), (20, 1), (25, 0), (25, 0), (25, 1), (25, 1)]
+
+
+def test_retention_that_was_killed_half_way_goes_on_where_it_stopped(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_SERVED_ROWS", 4)
+    store_served(store)
+    with monkeypatch.context() as broken:
+        for dialect in (SqliteDialect, MssqlDialect):
+            broken.setattr(dialect, "delete", dies_at_second_call(dialect.delete))
+        with pytest.raises(InterruptedError):
+            store.delete_windows(at(25))
+    assert sorted({end for end, _ in kept(store)}) == [10, 15, 20, 25]
+    store.delete_windows(at(25))
+    assert kept(store) == []
+
+
+def dies_at_second_call(work: Callable[..., int]) -> Callable[..., int]:
+    calls = []
+
+    def delete(*arguments: object) -> int:
+        calls.append(arguments)
+        deleted = work(*arguments)
+        if len(calls) == 2:
+            raise InterruptedError
+        return deleted
+
+    return delete

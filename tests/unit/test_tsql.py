@@ -256,6 +256,7 @@ CALLS: dict[str, Callable[[SqlStore], object]] = {
     "sensors_of": lambda store: store.sensors_of(["d"]),
     "shard_page": lambda store: store.shard_page(7),
     "model_times": lambda store: store.model_times(),
+    "delete_windows": lambda store: store.delete_windows(NOW),
     "history_range": lambda store: store.history_range(3),
     "sensor_windows": lambda store: store.sensor_windows(3, WindowRange(0, 600), 5),
 }
@@ -286,6 +287,7 @@ ANSWERS: dict[str, list[Any]] = {
     "WHERE [Anomalies].[SensorId] = ? AND [Anomalies].[TS] = ": [SimpleNamespace(**anomaly_row(ANOMALY))],
     "WHERE [Silences].[SilenceId] = ?": [SimpleNamespace(**silence_row(SILENCE))],
     "WHERE [HeldNotifications].[UntilTime] <= ?": [SimpleNamespace(**HELD)],
+    "[ServedWindows].[TS] <= ": [(0, 5, 1)],
     "AS [Last]": [SimpleNamespace(**incident_row(INCIDENT), Last=10)],
 }
 BATCHES = {"merge": MERGE_WINDOWS.replace(":windows", "?"), "lock": TAKE_LOCK.replace(":milliseconds", "?")}
