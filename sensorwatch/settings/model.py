@@ -294,6 +294,12 @@ class Settings(DataSettings):
         alias="TELEMETRY_FILE",
         description="File of the exporter `file`, which every process on the machine adds to.",
     )
+    telemetry_file_bytes: int = Field(
+        67_108_864,
+        alias="TELEMETRY_FILE_BYTES",
+        ge=65_536,
+        description="Most that this file and its former parts hold; the oldest part makes room.",
+    )
     otlp_endpoint: str = Field(
         "http://127.0.0.1:4318",
         alias="OTEL_EXPORTER_OTLP_ENDPOINT",

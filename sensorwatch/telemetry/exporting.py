@@ -60,8 +60,9 @@ def _exporters(settings: Settings) -> Exporters:
     match settings.telemetry_exporter:
         case "file":
             from sensorwatch.telemetry.files import FileMetricExporter, FileSpanExporter
+            from sensorwatch.telemetry.rotation import RotatingFile
 
-            file = Path(settings.telemetry_file)
+            file = RotatingFile(Path(settings.telemetry_file), settings.telemetry_file_bytes)
             return Exporters(FileSpanExporter(file), FileMetricExporter(file), at_once=True)
         case "otlp":
             return _otlp_exporters(settings.otlp_endpoint)

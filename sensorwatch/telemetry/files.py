@@ -1,13 +1,12 @@
 """Spans and measurements in a file of JSON lines: for one machine, where every process adds to the same file.
 
-Each line is written at once, with one call, so lines of several processes never mix. Measurements are those since the
-line before of the same process: their sum over the file is the total.
+Lines of several processes never mix. Measurements are those since the line before of the same process: their sum over
+the file and its former parts is the total, as far back as these go.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +22,10 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from opentelemetry.sdk.trace import ReadableSpan
+
+    from sensorwatch.telemetry.rotation import RotatingFile
 
 __all__ = ["FileMetricExporter", "FileSpanExporter"]
 
@@ -36,27 +36,28 @@ _DELTA: dict[type, AggregationTemporality] = {
 
 
 class FileSpanExporter(SpanExporter):
-    """Adds a line for each span that ends; the folder is made where it is missing."""
+    """Adds a line for each span that ends."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: RotatingFile) -> None:
         self._file = file
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Write the spans."""
-        _append(self._file, [_span_line(span) for span in spans])
+        self._file.append(_as_lines(_span_line(span) for span in spans))
         return SpanExportResult.SUCCESS
 
 
 class FileMetricExporter(MetricExporter):
     """Adds a line for each metric and set of attributes that was measured since the last time."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: RotatingFile) -> None:
         super().__init__(preferred_temporality=_DELTA)
         self._file = file
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object) -> MetricExportResult:
         """Write the measurements."""
-        _append(self._file, list(_metric_lines(metrics_data)))
+        if content := _as_lines(_metric_lines(metrics_data)):
+            self._file.append(content)
         return MetricExportResult.SUCCESS
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
@@ -67,16 +68,8 @@ class FileMetricExporter(MetricExporter):
         """Nothing is held open."""
 
 
-def _append(file: Path, lines: list[dict[str, Any]]) -> None:
-    if not lines:
-        return
-    content = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines).encode()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        os.write(descriptor, content)
-    finally:
-        os.close(descriptor)
+def _as_lines(lines: Iterable[dict[str, Any]]) -> bytes:
+    return "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines).encode()
 
 
 def _span_line(span: ReadableSpan) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from sensorwatch.errors import InvalidInputError, NotFoundError
+from sensorwatch.telemetry.rotation import read_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -83,7 +84,7 @@ class Recording:
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """Read a file; a last line that is still being written is left out.
+        """Read a file and its former parts; a last line that is still being written is left out.
 
         Raises
         ------
@@ -93,19 +94,12 @@ class Recording:
             It is not a telemetry file.
         """
         try:
-            content = file.read_bytes()
+            parts = read_parts(file)
         except FileNotFoundError:
             raise NotFoundError(
                 f"{file}: no such file; with TELEMETRY_EXPORTER=file the processes that run write it"
             ) from None
-        lines: list[dict[str, Any]] = []
-        for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), 1):
-            try:
-                lines.append(dict(json.loads(line)))
-            except (ValueError, TypeError):
-                raise InvalidInputError(
-                    f"{file}, line {number}: expected a JSON object, got `{line[:100].decode(errors='replace')}`"
-                ) from None
+        lines = [line for path, content in parts for line in _lines(path, content)]
         spans = [_span(line) for line in lines if "span" in line]
         return cls(spans, [line for line in lines if "metric" in line])
 
@@ -190,6 +184,16 @@ class Recording:
         yield Step(depth, span, link)
         for child in self._children[span.span_id]:
             yield from self._below(child, depth + 1, reading, None)
+
+
+def _lines(file: Path, content: bytes) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), 1):
+        try:
+            yield dict(json.loads(line))
+        except (ValueError, TypeError):
+            raise InvalidInputError(
+                f"{file}, line {number}: expected a JSON object, got `{line[:100].decode(errors='replace')}`"
+            ) from None
 
 
 def _span(line: Mapping[str, Any]) -> RecordedSpan:
