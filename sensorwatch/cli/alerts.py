@@ -292,7 +292,7 @@ def export_labels(
 _LABEL_COLUMNS = (
     *("device", "tag", "alert_id", "kind", "label", "opened", "last_anomaly", "cleared", "anomalies"),
     *("peak_score", "severity", "peak_value", "expected_low", "expected_high", "model_version"),
-    *("training_start", "training_end", "labelled_by", "labelled_at"),
+    *("training_start", "training_end", "labelled_by", "labelled_at", "explanation"),
 )
 
 
@@ -305,6 +305,7 @@ def _label_row(label: Label) -> dict[str, Any]:
         *(alert.expected_low, alert.expected_high, alert.model_version),
         *map(_time, (alert.training_start, alert.training_end)),
         *(handling.feedback_by, handling.feedback_at and handling.feedback_at.astimezone(UTC).isoformat()),
+        alert.explanation or None,
     )
     return dict(zip(_LABEL_COLUMNS, values, strict=True))
 

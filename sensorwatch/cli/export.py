@@ -10,8 +10,11 @@ import typer
 
 from sensorwatch.cli.context import TIME_FORMATS, CommandContext
 from sensorwatch.errors import InvalidInputError, NotFoundError
+from sensorwatch.explanations import explanation_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
     from sensorwatch.records import SensorStatus
@@ -59,7 +62,9 @@ def sensor_frame(wiring: Wiring, sensor: SensorStatus, after: datetime | None, u
     """Return a sensor's windows with ``after < TS <= until`` (UTC) as a frame, oldest first.
 
     Columns are those of the original system's ``SensorValues`` (TS, Device, Tag, Value), then Readings, the number that
-    Value is the mean of, and of anomalous windows Score (0-100), Severity, ExpectedLow and ExpectedHigh.
+    Value is the mean of, and of anomalous windows Score (0-100), Severity, ExpectedLow, ExpectedHigh, ExpectedValue,
+    ModelVersion, TrainingStart and TrainingEnd (ends of windows, UTC), SuppressedBy, which says why the window raises
+    no alert and is null where it may, and Explanation in words. Their types are the same whatever there is.
     """
     import pandas as pd
 
@@ -75,13 +80,29 @@ def sensor_frame(wiring: Wiring, sensor: SensorStatus, after: datetime | None, u
         }
     )
     anomalies = wiring.store.anomalies(sensor.sensor_id, limit=_ALL)
+
+    def times(seconds: Iterable[int | None]) -> pd.Series:
+        return pd.to_datetime(pd.Series(list(seconds), dtype="Int64"), unit="s", utc=True)
+
+    def texts(given: Iterable[str]) -> pd.Series:
+        return pd.Series([text or None for text in given], dtype="string")
+
+    def numbers(given: Iterable[float | None]) -> pd.Series:
+        return pd.Series(list(given), dtype="float64")
+
     found = pd.DataFrame(
         {
-            "TS": pd.to_datetime([anomaly.end for anomaly in anomalies], unit="s", utc=True),
-            "Score": [anomaly.score for anomaly in anomalies],
-            "Severity": [anomaly.severity for anomaly in anomalies],
-            "ExpectedLow": [anomaly.expected_low for anomaly in anomalies],
-            "ExpectedHigh": [anomaly.expected_high for anomaly in anomalies],
+            "TS": times(each.end for each in anomalies),
+            "Score": numbers(each.score for each in anomalies),
+            "Severity": texts(each.severity for each in anomalies),
+            "ExpectedLow": numbers(each.expected_low for each in anomalies),
+            "ExpectedHigh": numbers(each.expected_high for each in anomalies),
+            "ExpectedValue": numbers(each.expected_value for each in anomalies),
+            "ModelVersion": texts(each.model_version for each in anomalies),
+            "TrainingStart": times(each.training_start for each in anomalies),
+            "TrainingEnd": times(each.training_end for each in anomalies),
+            "SuppressedBy": texts(each.suppressed for each in anomalies),
+            "Explanation": texts(explanation_text(each) for each in anomalies),
         }
     )
     return windows.merge(found, on="TS", how="left", sort=True)

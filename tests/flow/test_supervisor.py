@@ -129,6 +129,6 @@ def test_every_command_of_the_command_line_answers_in_tables_and_in_json(make_st
         json.loads(run(command, "--json"))
     exported = stack.data / "windows.csv"
     assert "wrote 240 windows" in run("export", "press-1", "temperature", str(exported))
-    assert exported.read_text().startswith("TS,Device,Tag,Value,Readings,Score,Severity,ExpectedLow,ExpectedHigh\n")
+    assert exported.read_text().startswith("TS,Device,Tag,Value,Readings,Score,Severity,ExpectedLow,ExpectedHigh,")
     run_id = json.loads(run("jobs", "--json"))[-1]["run_id"]
     assert json.loads(run("jobs", run_id, "--json"))[0]["state"] == "succeeded"

@@ -217,5 +217,7 @@ def test_labels_are_exported_as_csv_and_ndjson(store: SqlStore, command: Callabl
     assert (row["tag"], row["label"], row["opened"], row["peak_value"], row["labelled_by"]) == (
         *("force", "confirmed", "1970-01-01T00:00:10Z", "15.0", "anna"),
     )
+    assert row["explanation"] == "15 where 0 to 10 was expected; found by ewma (score 90)."
+    assert json.loads(line)["explanation"] == row["explanation"]
     with pytest.raises(InvalidInputError, match=r"\.csv or \.ndjson"):
         command("labels", "export", "labels.xlsx", plain=True)
