@@ -15,6 +15,7 @@ from bench import (
     bench_memory,
     bench_models,
     bench_serve,
+    bench_starts,
     bench_step,
     bench_store,
     bench_telemetry,
@@ -30,6 +31,7 @@ _BENCHMARKS: dict[str, tuple[Callable[[Size], dict[str, object]], Size, Size]] =
     "detectors": (bench_detectors.run, bench_detectors.QUICK, bench_detectors.FULL),
     "serve": (bench_serve.run, bench_serve.QUICK, bench_serve.FULL),
     "telemetry": (bench_telemetry.run, bench_telemetry.QUICK, bench_telemetry.FULL),
+    "starts": (bench_starts.run, bench_starts.QUICK, bench_starts.FULL),
     "models": (bench_models.run, bench_models.QUICK, bench_models.FULL),
 }
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import os
 import pickle
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -56,10 +55,6 @@ from sklearn.svm import OneClassSVM
 values = np.load(sys.argv[1])[:, None]
 model = make_pipeline(StandardScaler(), OneClassSVM(nu=0.0001, gamma=0.01)).fit(values)
 model.predict(values)
-"""
-START = """
-import batch_tasks.arguments, sensorwatch.wiring, sensorwatch.store, sensorwatch.registry, sensorwatch.predictions
-import azure.storage.blob, pandas, pyarrow.parquet, sensorwatch.steps.{kind}
 """
 
 
@@ -303,7 +298,7 @@ class _Files:
 
 
 def _tasks(rounds: int) -> dict[str, object]:
-    """Measure what a task does between its imports and its end, on SQLite, and its start apart."""
+    """Measure what a task does between its imports and its end, on SQLite; bench_starts has its start."""
     trained_until = datetime(2026, 11, 20, 12, tzinfo=UTC)
     scored_until = trained_until + timedelta(seconds=SCORED * WINDOW_SECONDS)
     with tempfile.TemporaryDirectory() as folder:
@@ -339,22 +334,10 @@ def _tasks(rounds: int) -> dict[str, object]:
         results += compare({"score, 12 windows": score_one}, SHARD, rounds * 3)
         store.dispose()
     show(f"Whole tasks of {SHARD:,} sensors on SQLite", results, "sensors/CPU-s", "train, 720 windows")
-    starts = {kind: _start_seconds(kind, rounds) for kind in ("train", "score")}
-    print(f"CPU seconds to start the interpreter and import everything: {starts}")
     return {
         "tasks": {result.name: result.as_json() for result in results},
-        "task_start_seconds": starts,
         "shard_bytes_a_model": round(max(map(len, registry.files.values())) / SHARD, 1),
     }
-
-
-def _start_seconds(kind: str, rounds: int) -> float:
-    seconds = []
-    for _ in range(rounds):
-        process = subprocess.Popen([sys.executable, "-c", START.format(kind=kind)])
-        _, _, usage = os.wait4(process.pid, 0)
-        seconds.append(usage.ru_utime + usage.ru_stime)
-    return round(statistics.median(seconds), 2)
 
 
 if __name__ == "__main__":
