@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -10,11 +11,12 @@ from pydantic import BaseModel, Field
 
 from sensorwatch.api.requests import Context, ReadContext
 from sensorwatch.records import Kind
-from sensorwatch.sensor_states import SensorQuery
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["health"])
+
+_SHARES = (0.5, 0.9, 0.99, 1.0)
 
 
 class SinkHealth(BaseModel):
@@ -92,8 +94,8 @@ def health(context: ReadContext) -> Health:
             for sink in store.sink_status()
         ],
         watermark_lag_seconds=_lag(context),
-        model_age_seconds=_ages(store.model_times(), wiring.clock()),
-        failed_sensors=store.count_states(SensorQuery(), wiring.freshness)["failed"],
+        model_age_seconds=_ages(store.trained_until(_SHARES), wiring.clock()),
+        failed_sensors=store.failed_sensors(),
         missed_cycles=[MissedCycle(kind=kind, due_at=due_at) for kind, due_at in wiring.missed_cycles()],
     )
 
@@ -107,16 +109,6 @@ def _lag(context: Context) -> WatermarkLag:
     return WatermarkLag(largest=max((lag.seconds for lag in lags), default=None), partitions=lags)
 
 
-def _ages(times: list[tuple[datetime, int]], now: datetime) -> ModelAges:
-    """Return percentiles by nearest rank of ages, from the times (oldest first) and how many models have each."""
-    total = sum(number for _, number in times)
-
-    def age(share: float) -> float | None:
-        rank, seen = total * share, 0
-        for until, number in reversed(times):
-            seen += number
-            if seen >= rank:
-                return max(0.0, (now - until).total_seconds())
-        return None
-
-    return ModelAges(p50=age(0.5), p90=age(0.9), p99=age(0.99), largest=age(1.0))
+def _ages(times: Sequence[datetime | None], now: datetime) -> ModelAges:
+    p50, p90, p99, largest = (None if until is None else max(0.0, (now - until).total_seconds()) for until in times)
+    return ModelAges(p50=p50, p90=p90, p99=p99, largest=largest)

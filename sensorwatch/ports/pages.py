@@ -107,8 +107,20 @@ class FleetPages(Protocol):
         """Return the shards in order."""
         ...
 
-    def model_times(self) -> list[tuple[datetime, int]]:
-        """Return the ends (UTC) of the newest training windows, in order, with how many sensors have each."""
+    def trained_until(self, shares: Sequence[float]) -> list[datetime | None]:
+        """Return up to when (UTC) shares of the sensors with a model are trained at least; None while none has.
+
+        A share is over 0 and at most 1, of the sensors from the one that is trained furthest; its time is that of the
+        nearest rank.
+        """
+        ...
+
+    def failed_sensors(self) -> int:
+        """Return how many sensors training could not give a model."""
+        ...
+
+    def newest_window(self) -> datetime | None:
+        """Return the end (UTC) of the newest window of all sensors, None where there is none."""
         ...
 
 

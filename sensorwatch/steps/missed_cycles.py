@@ -39,13 +39,16 @@ def missed_cycles(
     settle_seconds, run_window_seconds
         As :func:`sensorwatch.plans.run_window_end` takes them.
     """
+    due = [(kind, last_due(schedule, now - _GRACE)) for kind, schedule in schedules.items()]
+    unplanned = [(kind, due_at) for kind, due_at in due if due_at is not None and not _was_planned(store, kind, due_at)]
+    newest = store.newest_window() if unplanned else None
     missed: list[tuple[Kind, datetime]] = []
     activity: list[ShardActivity] | None = None
-    for kind, schedule in schedules.items():
-        due_at = last_due(schedule, now - _GRACE)
-        if due_at is None or _was_planned(store, kind, due_at):
-            continue
+    for kind, due_at in unplanned:
         end = run_window_end(due_at, settle_seconds=settle_seconds, run_window_seconds=run_window_seconds)
+        # A shard with something to do has windows up to then; the activity of all costs several times this look.
+        if newest is None or newest < end:
+            continue
         planned = store.last_planned(kind)
         # Read once: it goes through the whole catalogue.
         activity = store.shard_activity() if activity is None else activity

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from sensorwatch.records import SensorStatus
 
 __all__ = ["FleetPagesPart"]
+
+_READY = sa.literal_column("'ready'", sa.String)
 
 
 class FleetPagesPart(SensorPart):
@@ -48,9 +51,38 @@ class FleetPagesPart(SensorPart):
         last = min(newest // size, first + limit - 1)
         return [ShardSize(shard, min(size, newest + 1 - shard * size)) for shard in range(first, last + 1)]
 
-    def model_times(self) -> list[tuple[datetime, int]]:
-        """Return the ends (UTC) of the newest training windows with how many sensors have each, oldest first."""
+    def trained_until(self, shares: Sequence[float]) -> list[datetime | None]:
+        """Return up to when (UTC) shares of the sensors with a model are trained at least: the nearest rank of each."""
         trained = sensors.c.TrainedUntil
-        query = sa.select(trained, sa.func.count()).where(trained.is_not(None)).group_by(trained).order_by(trained)
-        rows = self._database.read(lambda connection: connection.execute(query).all())
-        return [(time_of(until), number) for until, number in rows]
+        with_model = sa.select(trained).where(trained.is_not(None))
+        number = sa.select(sa.func.count()).select_from(sensors).where(trained.is_not(None))
+
+        def at(connection: sa.Connection, rank: int, total: int) -> datetime | None:
+            # An index has them in order; the way to a rank is shorter from one of its ends.
+            if 2 * rank <= total:
+                ranked = with_model.order_by(trained.desc()).offset(rank - 1)
+            else:
+                ranked = with_model.order_by(trained).offset(total - rank)
+            found = connection.execute(ranked.limit(1)).scalar_one_or_none()
+            return None if found is None else time_of(found)
+
+        def work(connection: sa.Connection) -> list[datetime | None]:
+            total = connection.execute(number).scalar_one()
+            if not total:
+                return [None for _ in shares]
+            return [at(connection, max(1, math.ceil(total * share)), total) for share in shares]
+
+        return self._database.read(work)
+
+    def failed_sensors(self) -> int:
+        """Return how many sensors training could not give a model."""
+        state = sensors.c.State
+        # By a literal, as a parameter tells neither engine that the index has all of these rows.
+        query = sa.select(sa.func.count()).select_from(sensors).where(state == "failed", state != _READY)
+        return self._database.read(lambda connection: int(connection.execute(query).scalar_one()))
+
+    def newest_window(self) -> datetime | None:
+        """Return the end (UTC) of the newest window of all sensors, None where there is none."""
+        query = sa.select(sa.func.max(sensors.c.LastWindow))
+        newest = self._database.read(lambda connection: connection.execute(query).scalar_one())
+        return None if newest is None else time_of(newest)

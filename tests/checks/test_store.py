@@ -158,6 +158,37 @@ def test_training_is_recorded_and_never_moves_back(store: SqlStore) -> None:
     store.record_training([])
 
 
+def ages_ranked_one_by_one(trained: list[int], shares: tuple[float, ...]) -> list[int | None]:
+    """The nearest ranks, by counting from the sensor that is trained furthest until the share is reached."""
+    found: list[int | None] = []
+    for share in shares:
+        reached = (until for seen, until in enumerate(sorted(trained, reverse=True), 1) if seen >= len(trained) * share)
+        found.append(next(reached, None))
+    return found
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 7, 10, 100, 101])
+def test_sensors_are_ranked_by_how_far_they_are_trained(store: SqlStore, number: int) -> None:
+    shares = (0.01, 0.5, 0.9, 0.99, 1.0)
+    store.sensor_ids(keys(number + 2))
+    # Many are trained up to the same time, and two not at all.
+    trained = [5 * (i * i % 17) for i in range(number)]
+    store.record_training(
+        [TrainingOutcome(i, "ready", "", at(until), "v1") for i, until in enumerate(trained)]
+        + [TrainingOutcome(number, "failed", "constant", None, "")]
+    )
+    expected = ages_ranked_one_by_one(trained, shares)
+    assert store.trained_until(shares) == [None if until is None else at(until) for until in expected]
+    assert store.failed_sensors() == 1
+
+
+def test_the_newest_window_of_all_sensors(store: SqlStore) -> None:
+    assert store.newest_window() is None
+    store.sensor_ids(keys(12))
+    store.commit_ingest(HUB, None, mark(1), [window(11, 5, 1.0), window(0, 10, 1.0), window(3, -5, 1.0)], counts(3))
+    assert store.newest_window() == at(10)
+
+
 # ---- ingestion -------------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from api_client import NOW, T0, Api, as_problem
 
 from sensorwatch.alerting.rules import AlertRules, ScoredWindow, advance
-from sensorwatch.records import Anomaly, IngestCounts, IngestMark, Partition, Run, TaskSpec, Window
+from sensorwatch.records import Anomaly, IngestCounts, IngestMark, Partition, Run, TaskSpec, TrainingOutcome, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -205,6 +205,36 @@ def test_health_tells_lag_failed_sensors_and_ages(api: Api) -> None:
     assert health["watermark_lag_seconds"]["largest"] == 90.0
     assert health["failed_sensors"] == 0
     assert health["model_age_seconds"] == {"p50": None, "p90": None, "p99": None, "largest": None}
+
+
+def test_health_ranks_models_by_age_and_counts_failures(api: Api) -> None:
+    api.add_sensors(*((f"d{i}", "t") for i in range(10)))
+    ages = [60, 10, 20, 20, 50, 30, 30, 90]
+    outcomes = [TrainingOutcome(i, "ready", "", NOW - timedelta(seconds=age), "v1") for i, age in enumerate(ages)]
+    api.wiring.store.record_training([*outcomes, TrainingOutcome(9, "failed", "constant", None, "")])
+    seconds = (api.clock() - NOW).total_seconds()
+    health = api.get("/api/health")
+    expected = {"p50": 30.0, "p90": 90.0, "p99": 90.0, "largest": 90.0}
+    assert health["model_age_seconds"] == {name: age + seconds for name, age in expected.items()}
+    assert health["failed_sensors"] == 1
+
+
+def test_health_reads_ages_and_failures_off_indexes(api: Api) -> None:
+    statements: list[tuple[str, Any]] = []
+    engine = api.wiring.store._database.engine
+    sa.event.listen(engine, "before_cursor_execute", lambda *given: statements.append((given[2], given[3])))
+    api.add_sensors(("a", "t"))
+    store_windows(api, 3, float)
+    api.wiring.store.record_training([TrainingOutcome(0, "ready", "", NOW, "v1")])
+    statements.clear()
+    api.get("/api/health")
+    asked = [(text, given) for text, given in statements if "count(*)" in text or text.endswith("OFFSET ?")]
+    asked = [(text, given) for text, given in asked if "GROUP BY" not in text and '"Sensors"' in text]
+    assert len(asked) == 6
+    with engine.connect() as connection:
+        for text, values in asked:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values).all()
+            assert any("USING COVERING INDEX IX_Sensors_" in row[3] for row in plan), (text, plan)
 
 
 LISTS = [

@@ -255,8 +255,10 @@ CALLS: dict[str, Callable[[SqlStore], object]] = {
     "device_page": lambda store: store.device_page(7, "d"),
     "sensors_of": lambda store: store.sensors_of(["d"]),
     "shard_page": lambda store: store.shard_page(7),
-    "model_times": lambda store: store.model_times(),
     "delete_windows": lambda store: store.delete_windows(NOW),
+    "trained_until": lambda store: store.trained_until([0.5, 1.0]),
+    "failed_sensors": lambda store: store.failed_sensors(),
+    "newest_window": lambda store: store.newest_window(),
     "history_range": lambda store: store.history_range(3),
     "sensor_windows": lambda store: store.sensor_windows(3, WindowRange(0, 600), 5),
 }

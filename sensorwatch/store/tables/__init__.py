@@ -64,5 +64,5 @@ __all__ = [
     "tolerances",
 ]
 
-REVISION = "0010"
+REVISION = "0011"
 """The migration that these tables belong to."""

@@ -54,6 +54,12 @@ sensors = sa.Table(
         mssql_where=sa.text("State <> 'ready'"),
         sqlite_where=sa.text("State <> 'ready'"),
     ),
+    sa.Index(
+        "IX_Sensors_TrainedUntil",
+        "TrainedUntil",
+        mssql_where=sa.text("TrainedUntil IS NOT NULL"),
+        sqlite_where=sa.text("TrainedUntil IS NOT NULL"),
+    ),
 )
 
 
