@@ -33,6 +33,9 @@ _SEED = 20_260_101
 _NORMAL_MEDIAN = 1.4826
 """A standard deviation in median absolute deviations, of a normal distribution."""
 
+_MOST_EXPONENT = 500
+"""Squares of larger values than two to this power, and faults of their size, can be beyond all numbers."""
+
 LEAST_WINDOWS = 12 * _KINDS
 """Fewer have no room for a fault of every kind."""
 
@@ -40,7 +43,8 @@ LEAST_WINDOWS = 12 * _KINDS
 def inject(series: Series, copy: int) -> tuple[Series, Flags]:
     """Return the series with faults, and which windows are disturbed, or follow a disturbed one.
 
-    A sensor with fewer than ``LEAST_WINDOWS`` windows stays as it is.
+    A sensor with fewer than ``LEAST_WINDOWS`` windows stays as it is. A fault that would go beyond all numbers ends
+    at the largest one.
 
     Parameters
     ----------
@@ -53,8 +57,18 @@ def inject(series: Series, copy: int) -> tuple[Series, Flags]:
     for first, last in zip(series.offsets[:-1].tolist(), series.offsets[1:].tolist(), strict=True):
         if last - first >= LEAST_WINDOWS:
             # The same draws for every sensor: its weights must not depend on its neighbours.
-            _disturb(values[first:last], disturbed[first:last], np.random.default_rng((_SEED, copy)))
+            rng = np.random.default_rng((_SEED, copy))
+            values[first:last] = _disturbed(values[first:last], disturbed[first:last], rng)
     return Series(series.offsets, series.times, values), disturbed
+
+
+def _disturbed(values: Floats, disturbed: Flags, rng: np.random.Generator) -> Floats:
+    """Return the values with faults, and note where; a power of two brings huge ones down and back, which is exact."""
+    down = max(0, int(np.frexp(np.abs(values).max())[1]) - _MOST_EXPONENT)
+    scaled = np.ldexp(values, -down)
+    _disturb(scaled, disturbed, rng)
+    most = np.ldexp(np.finfo(np.float64).max, -down)
+    return np.where(disturbed, np.ldexp(np.clip(scaled, -most, most), down), values)
 
 
 def _disturb(values: Floats, disturbed: Flags, rng: np.random.Generator) -> None:
@@ -71,9 +85,8 @@ def _disturb(values: Floats, disturbed: Flags, rng: np.random.Generator) -> None
 
 def _sizes(values: Floats) -> tuple[float, float]:
     """Return the smallest and the largest size of a fault."""
-    with np.errstate(over="ignore"):
-        spread = float(values.std())
-    if not 0 < spread < np.inf:
+    spread = float(values.std())
+    if not spread > 0:
         spread = max(abs(float(values[0])), 1.0)
     noise = _NORMAL_MEDIAN * float(np.median(np.abs(np.diff(values)))) / np.sqrt(2.0)
     return 3.0 * min(max(noise, 0.02 * spread), spread), 3.0 * spread

@@ -106,6 +106,7 @@ def test_a_late_reading_has_its_window_scored_again_and_once(plant: Plant) -> No
     assert plant.run("score", after(3)) is None
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_a_bad_sensor_fails_alone(plant: Plant) -> None:
     plant.ingest(
         {0: noise(720), 1: [5.0] * 720, 2: [1e308, -1e308] * 360, 3: [1.0, 2.0], 4: [1.0], 6: noise(720, seed=2)}, NOON
