@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.records import SensorKey
 from sensorwatch.simulation.self_labelled import SelfLabelledFleet
@@ -33,6 +35,11 @@ class ComposedFleet(SelfLabelledFleet):
         Between two readings of a sensor; at least a millisecond.
     seed
         Decides everything random.
+
+    Raises
+    ------
+    InvalidInputError
+        There is no sensor, they read too often, or, when they read, a signal's values are no finite numbers.
     """
 
     label_kind: ClassVar[LabelKind] = "marked"
@@ -53,4 +60,10 @@ class ComposedFleet(SelfLabelledFleet):
         return tuple(SensorKey(device, tag) for device in self.devices for tag in self.signals)
 
     def _emit(self, sensor: SensorKey, span: ReadingSpan) -> LabelledValues:
-        return self.signals[sensor.tag].over(span)
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = self.signals[sensor.tag].over(span)
+        if not np.isfinite(found.values).all():
+            raise InvalidInputError(
+                f"the signal of `{sensor.tag}` gets larger than numbers can be; multiply smaller ones"
+            )
+        return found

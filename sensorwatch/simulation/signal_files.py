@@ -20,6 +20,7 @@ A piece is one of those of :mod:`sensorwatch.simulation.shapes` by its name, wit
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -118,6 +119,10 @@ class _Reader:
 
     def shape(self, where: str, given: object, depth: int = 0) -> Shape:
         """Return the signal in a value; anything where that has a mistake."""
+        if isinstance(given, str):
+            # YAML takes a number without a point, such as 1e3, for text.
+            with suppress(ValueError):
+                given = float(given)
         if isinstance(given, int | float) and not isinstance(given, bool):
             return self._piece(where, "constant", {"value": given})
         names = ", ".join(sorted({*PIECES, *_MODELS}))

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from sensorwatch.errors import InvalidInputError
 from sensorwatch.readings import TICKS_PER_SECOND, ticks_of
 from sensorwatch.simulation.composed import ComposedFleet
 from sensorwatch.simulation.markov import MarkovSignal
@@ -224,6 +225,12 @@ def test_a_fleet_reads_its_signals_in_order_and_labels_what_they_mark() -> None:
     ]
     for label in fleet.labels(NOON, NOON + MINUTE):
         assert (label.start - NOON, label.end - NOON) == (timedelta(seconds=20), timedelta(seconds=30))
+
+
+def test_a_signal_beyond_all_numbers_is_told_before_anything_is_sent() -> None:
+    fleet = ComposedFleet(("press-1",), {"load": Product((Constant(1e200), Constant(1e200)))})
+    with pytest.raises(InvalidInputError, match="the signal of `load` gets larger than numbers can be"):
+        fleet.labels(NOON, NOON + MINUTE)
 
 
 @settings(max_examples=25)

@@ -27,6 +27,7 @@ def test_a_signal_is_a_number_a_piece_or_a_model_of_signals(tmp_path: Path) -> N
         """
 tags:
   7: 20
+  8: 1e3
   noise: {normal: {deviation: 2}}
   load: {sum: [1, {product: [{step: {at: 600, before: 1, after: 3}}, {normal:}]}]}
   cpu: {markov: {normal: [1, 0.5], anomalous: {mean: 2, deviation: 0.1}}}
@@ -34,6 +35,7 @@ tags:
     )
     assert signals == {
         "7": Constant(20),
+        "8": Constant(1000),
         "noise": Normal(2),
         "load": Sum((Constant(1), Product((Step(BEGIN + 600, 1, 3), Normal())))),
         "cpu": MarkovSignal(normal=Emission(1, 0.5), anomalous=Emission(2, 0.1)),
