@@ -57,8 +57,8 @@ class RotatingFile:
             try:
                 if 0 < os.fstat(descriptor).st_size > self._part_bytes - len(content):
                     self._rotate(descriptor)
-                    os.close(descriptor)
-                    descriptor = self._open()
+                    full, descriptor = descriptor, self._open()
+                    os.close(full)
                 os.write(descriptor, content)
             finally:
                 os.close(descriptor)

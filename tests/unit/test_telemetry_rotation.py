@@ -99,6 +99,21 @@ def test_processes_that_write_and_rename_at_once_lose_nothing(tmp_path: Path) ->
     assert sorted(line[:8] for line in lines) == [f"{n} {number:06}" for n in range(3) for number in range(2000)]
 
 
+def test_who_dies_before_the_oldest_is_deleted_leaves_that_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "telemetry.jsonl"
+    file = RotatingFile(path, 400)
+    with monkeypatch.context() as dying:
+        dying.setattr(RotatingFile, "_delete_oldest", lambda self: None)
+        for _ in range(10):
+            file.append(b"o" * 100)
+    assert all_bytes(tmp_path) == 1000
+    RotatingFile(path, 400).append(b"n" * 100)
+    assert held(path) == b"o" * 300 + b"n" * 100
+    assert all_bytes(tmp_path) == 400
+
+
 def test_who_reads_meanwhile_finds_no_gap_and_nothing_twice(tmp_path: Path) -> None:
     path = tmp_path / "telemetry.jsonl"
     file = RotatingFile(path, 4000)
