@@ -11,7 +11,7 @@ as it would have been in training.
 
 Whether that is an alarm is for its tail to say (:mod:`~sensorwatch.detectors.recent_tail`). Of a window that is one the
 score is the mean of how rare it is by now and of how rare it, or the last windows on average, are by training and by
-now, whichever is more; at least 3. Below that only their order matters, and it is that of the last windows.
+now, whichever is more; at least 3. Below that only their order matters, and it is that of the latter.
 
 Rarities, before and after, are those of :mod:`sensorwatch.calibration`.
 """
@@ -107,7 +107,7 @@ class Adaptation(NamedTuple):
         Rarity of the last windows on average.
     trained_until
         End of the last training window of the model whose rarities these are.
-    tail_level, tail_excess, tail_calm, tail_alarm_windows
+    tail_level, tail_excess, tail_caution, tail_calm, tail_alarm_windows
         A :class:`~sensorwatch.detectors.recent_tail.RecentTail`.
     """
 
@@ -122,6 +122,7 @@ class Adaptation(NamedTuple):
     trained_until: Floats
     tail_level: Floats
     tail_excess: Floats
+    tail_caution: Floats
     tail_calm: Floats
     tail_alarm_windows: Floats
 
@@ -129,7 +130,7 @@ class Adaptation(NamedTuple):
     def begin(cls, usual: Usual, trained_until: Integers) -> Adaptation:
         """Return what is known when training ends."""
         zero = np.zeros(len(usual.mean))
-        tail = RecentTail(usual.level, usual.excess, zero + HOLD_WINDOWS, zero)
+        tail = RecentTail.begin(usual.level, usual.excess)
         return cls(
             *usual[:2], *usual[:2], zero + HOLD_WINDOWS, zero, zero, usual.mean, trained_until.astype(np.float64), *tail
         )
@@ -217,8 +218,10 @@ def _read(rarity: Floats, mean: Floats, deviation: Floats, state: Adaptation) ->
 
 
 def _score(by_now: Floats, both: Floats, lately: Floats) -> Floats:
-    alarming = (by_now + np.maximum(np.maximum(both, lately), ANOMALOUS_RARITY)) / 2
-    return np.where(by_now > ANOMALOUS_RARITY, alarming, -ANOMALOUS_RARITY * np.expm1(-lately / 2))
+    # A single wild window stands out at once, a weak but lasting change by and by.
+    most = np.maximum(both, lately)
+    alarming = (by_now + np.maximum(most, ANOMALOUS_RARITY)) / 2
+    return np.where(by_now > ANOMALOUS_RARITY, alarming, -ANOMALOUS_RARITY * np.expm1(-most / 2))
 
 
 def _learn(

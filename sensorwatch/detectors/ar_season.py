@@ -40,6 +40,7 @@ class ArSeason(Seasonal):
 
     name = "ar_season"
     size = _LAGS + 1
+    passes_over_isolated = True
     fields = (*SEASON_FIELDS, pa.field("weights", pa.list_(pa.float64())))
 
     def _fit_patterns(self, found: Floats) -> dict[str, Any]:

@@ -1,7 +1,12 @@
 """What the detectors share that judge the pattern of a window and those just before it.
 
 Values are centred and scaled by the sensor's training median and quartiles; patterns are made by
-:mod:`~sensorwatch.detectors.lags`. The memory is the windows that the next pattern begins with, as they were.
+:mod:`~sensorwatch.detectors.lags`. The memory is the windows that the next pattern begins with, as they were, and the
+one before them.
+
+One wild value would be in all patterns of the next windows, and make each of them look odd. Detectors for which the
+value alone counts once it is over pass over **isolated** values: those that lie five usual steps, and more, above or
+below both of their neighbours. In the pattern that ends with it such a value is what it is.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from sensorwatch.detectors.base import MEMORY, Expected, Fitted, Followed
-from sensorwatch.detectors.lags import median_step, patterns
+from sensorwatch.detectors.lags import median_step, patterns, without_isolated
 from sensorwatch.detectors.robust import center_and_scale
 from sensorwatch.detectors.rows import ParameterRows
 from sensorwatch.detectors.summary import Summary
@@ -38,6 +43,7 @@ __all__ = ["Lagged", "Past", "pasts"]
 _LARGEST = 1e6
 """Scaled values are cut here: products of them stay numbers."""
 
+_ISOLATED_STEPS = 5.0
 _LEAST_PATTERNS = 32
 _PATTERNS_AT_ONCE = 2048
 """Copies of so many stay in the processor's cache."""
@@ -83,11 +89,14 @@ class Lagged(ABC):
         Steps of a pattern.
     fields
         The subclass's own parameters.
+    passes_over_isolated
+        Whether isolated values count in the pattern only that ends with them.
     """
 
     name: str
     size: int
     fields: ClassVar[tuple[pa.Field, ...]]
+    passes_over_isolated = False
     threshold = None
 
     @abstractmethod
@@ -114,7 +123,7 @@ class Lagged(ABC):
     @property
     def _type(self) -> pa.DataType:
         common = [pa.field("step", pa.int64())]
-        common += [pa.field(name, pa.float64()) for name in ("center", "scale")]
+        common += [pa.field(name, pa.float64()) for name in ("center", "scale", "isolated")]
         return pa.struct([*common, *self.fields, pa.field(MEMORY, _MEMORY)])
 
     def fit(self, series: Series) -> Fitted:
@@ -134,13 +143,15 @@ class Lagged(ABC):
 
     def _fit_one(self, past: Past) -> dict[str, Any]:
         row = self._prepare(past)
-        found = patterns(past.times, self._scaled(row, past), row["step"], self.size)
+        scaled = self._scaled(row, past)
+        row["isolated"] = _isolated(scaled) if self.passes_over_isolated else np.inf
+        found = patterns(past.times, without_isolated(scaled, row["isolated"]), row["step"], self.size)
         if len(found.values) < _LEAST_PATTERNS:
             raise InvalidInputError(
                 f"a model needs at least {_LEAST_PATTERNS} stretches of {self.size} windows without long gaps, "
                 f"got {len(found.values)}"
             )
-        row |= self._fit_patterns(found.values)
+        row |= self._fit_patterns(_ending(found.values, scaled[found.window]))
         return row | {MEMORY: _remembered(past, self.size)}
 
     def score(self, params: pa.StructArray, series: Series) -> Floats:
@@ -211,13 +222,14 @@ class Lagged(ABC):
                 continue
             own = slice(int(series.offsets[i]), int(series.offsets[i + 1]))
             finite = own.start + np.flatnonzero(np.isfinite(series.values[own]))
-            found = patterns(past.times, self._scaled(row, past), row["step"], self.size)
+            scaled = self._scaled(row, past)
+            found = patterns(past.times, without_isolated(scaled, row["isolated"]), row["step"], self.size)
             known = len(past.times) - past.new
             begin = int(np.searchsorted(found.window, known))
             for first in range(begin, len(found.window), _PATTERNS_AT_ONCE):
                 part = slice(first, first + _PATTERNS_AT_ONCE)
-                # Patterns overlap in memory, which makes for slow products of matrices.
-                yield row, finite[found.window[part] - known], np.ascontiguousarray(found.values[part])
+                window = found.window[part]
+                yield row, finite[window - known], _ending(found.values[part], scaled[window])
 
 
 def pasts(params: pa.StructArray, series: Series) -> Iterator[_RowAndPast]:
@@ -236,6 +248,19 @@ def pasts(params: pa.StructArray, series: Series) -> Iterator[_RowAndPast]:
         yield row, Past(times, values, new)
 
 
+def _isolated(scaled: Floats) -> float:
+    """Return by how much values have to differ from both neighbours; infinity for a sensor that mostly stands still."""
+    usual = float(np.median(np.abs(np.diff(scaled)))) if len(scaled) > 1 else 0.0
+    return _ISOLATED_STEPS * usual or np.inf
+
+
+def _ending(found: Floats, last: Floats) -> Floats:
+    """Return a copy of patterns with these last values; overlapping ones make for slow products of matrices."""
+    ending = np.array(found, order="C")
+    ending[:, -1] = last
+    return ending
+
+
 def _remembered(past: Past, size: int) -> dict[str, Any]:
-    kept = slice(max(0, len(past.times) - (size - 1)), None)
+    kept = slice(max(0, len(past.times) - size), None)
     return {"as_of": int(past.times[-1]), "times": past.times[kept], "values": past.values[kept]}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]
 
-__all__ = ["LONGEST_GAP", "Patterns", "median_step", "patterns"]
+__all__ = ["LONGEST_GAP", "Patterns", "median_step", "patterns", "without_isolated"]
 
 LONGEST_GAP = 8
 """Steps; what is further apart is not connected."""
@@ -47,6 +47,33 @@ def median_step(times: Integers) -> int:
     10
     """
     return max(1, int(np.median(np.diff(times)))) if len(times) > 1 else 1
+
+
+def without_isolated(values: Floats, least: float) -> Floats:
+    """Return values with every isolated one replaced by the nearer of its neighbours.
+
+    Parameters
+    ----------
+    values
+        Finite ones, shape ``(n,)``. The first and the last are never isolated.
+    least
+        One is isolated that lies above both neighbours, or below both, by more than that.
+
+    Examples
+    --------
+    >>> without_isolated(np.array([1.0, 2.0, 9.0, 1.0, 9.0, 9.0, 0.0]), 5.0).tolist()
+    [1.0, 2.0, 2.0, 9.0, 9.0, 9.0, 0.0]
+    """
+    if len(values) < 3 or not np.isfinite(least):
+        return values
+    before, after = values[1:-1] - values[:-2], values[1:-1] - values[2:]
+    nearer = np.minimum(np.abs(before), np.abs(after))
+    at = np.flatnonzero((before * after > 0) & (nearer > least))
+    if not len(at):
+        return values
+    replaced = values.copy()
+    replaced[at + 1] = np.where(np.abs(before[at]) < np.abs(after[at]), values[at], values[at + 2])
+    return replaced
 
 
 def patterns(times: Integers, values: Floats, step: int, size: int) -> Patterns:

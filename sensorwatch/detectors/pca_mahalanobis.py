@@ -38,6 +38,7 @@ class PcaMahalanobis(Lagged):
 
     name = "pca_maha"
     size = 16
+    passes_over_isolated = True
     fields = (pa.field("mean", pa.list_(pa.float64())), pa.field("whitening", pa.list_(pa.float64())))
 
     def _fit_patterns(self, found: Floats) -> dict[str, Any]:

@@ -5,12 +5,17 @@ exceed 2 already; where all of them look back on the same hour, far more than th
 windows show counts, by peaks over threshold that go on (compare :mod:`sensorwatch.calibration`): the level that one
 normal window in twenty exceeds, and by how much these do so on average.
 
-Every window moves the level a little, up or down; one beyond it moves the mean excess, by at most 1.5 beyond. **Frozen
-while alarming**: of an alarm the first twelve windows count, and then none until 100 have followed that are no alarm.
-So false alarms become rarer where there are too many, and a long fault hardly changes anything.
+Every window moves the level a little, up or down; one beyond it moves the mean excess, by at most 2.5 beyond. Tails
+that are heavier than exponential take caution: a factor on the excess that every anomalous window raises, and every
+other lowers by so little that both cancel out where one in a thousand is anomalous.
+
+**Frozen while alarming**: of an alarm the first five windows count, and then none until 100 have followed that are no
+alarm. So false alarms become rarer where there are too many, and a long fault hardly changes anything. What is learnt
+of an alarm may end it if it is a weak one; a strong one, of a rarity of 5 and more, goes on.
 
 Source: A. Siffer et al., Anomaly detection in streams with extreme value theory, KDD 2017, with an exponential tail;
-the level is a quantile followed by stochastic approximation (H. Robbins and S. Monro, 1951).
+the level is a quantile followed by stochastic approximation (H. Robbins and S. Monro, 1951); caution is that of
+I. Gibbs and E. Candès, Adaptive conformal inference under distribution shift, NeurIPS 2021.
 """
 
 from __future__ import annotations
@@ -34,10 +39,17 @@ HOLD_WINDOWS = 100
 """Windows without an anomalous one that end an alarm."""
 
 _SHARE = 0.05
-_LEARNT_WINDOWS = 12.0
-_MOST_EXCESS = 1.5
+_LEARNT_WINDOWS = 5.0
+_MOST_EXCESS = 2.5
 _LEVEL_STEP = 0.03
-_EXCESS_WEIGHT = 1 / 20
+_EXCESS_WEIGHT = 1 / 10
+_CAUTION_STEP = 0.2
+_LEAST_CAUTION, _MOST_CAUTION = 0.7, 3.0
+_NOMINAL = 10.0**-ANOMALOUS_RARITY
+
+_STRONG = 5.0
+_GOES_ON_FOR = 10
+"""Windows, since the last anomalous one, for which a strong one needs no more than that to be one too."""
 _LEAST_LEVEL, _LEAST_EXCESS = 0.2, 0.1
 
 _PRIOR_LEVEL, _PRIOR_LEVEL_WINDOWS = 0.9, 100
@@ -54,6 +66,8 @@ class RecentTail(NamedTuple):
         What one normal window in twenty exceeds.
     excess
         By how much these exceed it on average.
+    caution
+        What the excess is multiplied by, as alarms have come more often than they should, or less.
     calm
         Windows since the last anomalous one, at most ``HOLD_WINDOWS``: with so many no alarm is on.
     alarm_windows
@@ -62,6 +76,7 @@ class RecentTail(NamedTuple):
 
     level: Floats
     excess: Floats
+    caution: Floats
     calm: Floats
     alarm_windows: Floats
 
@@ -87,14 +102,23 @@ class RecentTail(NamedTuple):
             level[i] = (np.quantile(own, 1.0 - _SHARE) * len(own) + _PRIOR_LEVEL * _PRIOR_LEVEL_WINDOWS) / n
             beyond = own[own > level[i]] - level[i]
             excess[i] = (beyond.sum() + _PRIOR_EXCESS * _PRIOR_EXCESSES) / (len(beyond) + _PRIOR_EXCESSES)
-        return cls(level, excess, np.full(len(level), float(HOLD_WINDOWS)), np.zeros(len(level)))
+        return cls.begin(level, excess)
+
+    @classmethod
+    def begin(cls, level: Floats, excess: Floats) -> RecentTail:
+        """Return the tail before the first window of its sensors."""
+        n = len(level)
+        return cls(level, excess, np.ones(n), np.full(n, float(HOLD_WINDOWS)), np.zeros(n))
 
     def read(self, rarity: Floats) -> Floats:
         """Return how rare a window of each sensor is by now, 0 to 10; NaN for NaN."""
         at_level = -np.log10(_SHARE)
+        unit = self.caution * self.excess * np.log(10.0)
         body = at_level * rarity / np.maximum(self.level, _LEAST_LEVEL)
-        tail = at_level + (rarity - self.level) / (self.excess * np.log(10.0))
-        return np.asarray(np.clip(np.where(rarity > self.level, tail, body), 0.0, HIGHEST_RARITY))
+        tail = at_level + (rarity - self.level) / unit
+        by_now = np.where(rarity > self.level, tail, body)
+        goes_on = (self.calm < _GOES_ON_FOR) & (rarity >= _STRONG)
+        return np.asarray(np.clip(np.where(goes_on, np.maximum(by_now, rarity), by_now), 0.0, HIGHEST_RARITY))
 
     def learn(self, rarity: Floats, by_now: Floats, learns: Flags) -> None:
         """Take in one window of each sensor that learns: change the arrays in place.
@@ -108,13 +132,15 @@ class RecentTail(NamedTuple):
         learns
             Whether the window counts.
         """
-        level, excess, calm, alarm_windows = self
+        level, excess, caution, calm, alarm_windows = self
         anomalous = learns & (by_now > ANOMALOUS_RARITY)
         alarm_windows[anomalous & (calm >= HOLD_WINDOWS)] = 0.0
         alarm_windows += learns & (anomalous | (calm < HOLD_WINDOWS))
         calm[learns] = np.minimum(calm[learns] + 1.0, HOLD_WINDOWS)
         calm[anomalous] = 0.0
         counts = learns & ((calm >= HOLD_WINDOWS) | (alarm_windows <= _LEARNT_WINDOWS))
+        moved = caution[counts] + _CAUTION_STEP * (anomalous[counts] - _NOMINAL)
+        caution[counts] = np.clip(moved, _LEAST_CAUTION, _MOST_CAUTION)
         beyond = counts & (rarity > level)
         step = _EXCESS_WEIGHT * (np.minimum(rarity[beyond] - level[beyond], _MOST_EXCESS) - excess[beyond])
         excess[beyond] = np.maximum(excess[beyond] + step, _LEAST_EXCESS)

@@ -36,6 +36,7 @@ class Shift(Seasonal):
 
     name = "shift"
     size = max(_LENGTHS) + _BEFORE
+    passes_over_isolated = True
     fields = (*SEASON_FIELDS, pa.field("spreads", pa.list_(pa.float64())))
 
     def _fit_patterns(self, found: Floats) -> dict[str, Any]:

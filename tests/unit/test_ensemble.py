@@ -9,7 +9,7 @@ from sensorwatch.detectors import Series, calibration_of, detector
 from sensorwatch.detectors.adaptation import NEW_NORMAL_WINDOWS, Adaptation, Usual, adapt
 from sensorwatch.detectors.ensemble import Ensemble
 from sensorwatch.detectors.injection import LEAST_WINDOWS, average_precisions, inject
-from sensorwatch.detectors.recent_tail import HOLD_WINDOWS
+from sensorwatch.detectors.recent_tail import HOLD_WINDOWS, RecentTail
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.shards import MODEL_SCHEMA
 from sensorwatch.steps.model_changes import describe_model
@@ -58,7 +58,44 @@ def test_a_tail_that_is_heavier_than_in_training_is_learnt() -> None:
     alarms = followed(heavy) > 3
     by_training = (heavy > USUAL.level + 1.7 * np.log(10) * USUAL.excess).mean()
     assert by_training > 0.005
-    assert 0.0005 <= alarms[:, 1000:].mean() <= 0.0025
+    assert 0.0005 <= alarms[:, 1000:].mean() <= 0.002
+
+
+def test_alarms_make_cautious_and_calm_undoes_it_at_the_nominal_rate() -> None:
+    tail = RecentTail.begin(np.array([1.0]), np.array([0.3]))
+
+    def learn(rarity: float, times: int) -> None:
+        for _ in range(times):
+            tail.learn(np.array([rarity]), tail.read(np.array([rarity])), np.array([True]))
+
+    learn(9.0, 1)
+    after_one = float(tail.caution[0])
+    assert after_one > 1.15
+    learn(9.0, 50)
+    after_all = float(tail.caution[0])
+    assert after_one < after_all <= 1 + 5 * (after_one - 1)
+    learn(0.5, HOLD_WINDOWS - 1)
+    assert tail.caution[0] == after_all
+    learn(0.5, 1000)
+    assert after_all - tail.caution[0] == pytest.approx(after_one - 1, rel=0.01)
+    learn(0.5, 20_000)
+    assert 0.5 < tail.caution[0] < 1
+
+
+def test_a_strong_alarm_goes_on_and_a_weak_one_is_learnt() -> None:
+    weak, strong = (np.minimum(exponential(1200), 1.5) for _ in range(2))
+    weak[500:700] += 2.6
+    strong[500:700] += 6
+    assert (followed(strong)[500:700] > 3).all()
+    assert (followed(weak)[500:503] > 3).any()
+    assert (followed(weak)[520:700] > 3).mean() < 0.2
+
+
+def test_a_single_wild_window_ranks_high_at_once() -> None:
+    rarity = np.minimum(exponential(1200), 1.0)
+    rarity[20] = 1.9
+    scores = followed(rarity)
+    assert scores[20] == scores[:21].max() < 3
 
 
 def test_slowly_rising_rarities_are_no_alarm() -> None:
@@ -238,7 +275,7 @@ def false_alarms(kind: str, sensors: int, scored: int) -> float:
     return float((auto().score(params, series_of(values[:, trained:], first=trained)) > 3).mean())
 
 
-@pytest.mark.parametrize("kind", ["correlated", "wander"])
+@pytest.mark.parametrize("kind", ["correlated", "heavy-tailed", "wander"])
 def test_false_alarms_are_few(kind: str) -> None:
     assert false_alarms(kind, 8, 1500) <= 0.002
 
@@ -246,8 +283,8 @@ def test_false_alarms_are_few(kind: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_false_alarms_are_about_one_in_a_thousand(kind: str) -> None:
-    # False alarms come in clusters, and tails that are heavier than training could show take their time.
-    assert 0.0004 <= false_alarms(kind, 40, 3000) <= (0.004 if kind == "heavy-tailed" else 0.0025)
+    # Nominal is 0.001, and as they come in clusters a factor of two is left.
+    assert 0.0004 <= false_alarms(kind, 40, 3000) <= 0.002
 
 
 def test_a_lasting_change_is_one_alarm_and_then_normal() -> None:
