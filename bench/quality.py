@@ -45,7 +45,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _totals(figures: Sequence[DetectorFigures], n_series: int) -> Table:
     table = Table(title=f"Synthetic benchmark, {n_series} series", title_justify="left")
     table.add_column("detector")
-    for column in ("VUS-PR", "AUC-PR", "range precision", "range recall", "false alarms/day", "found", "NAB", "CPU s"):
+    for column in (
+        "VUS-PR",
+        "AUC-PR",
+        "range precision",
+        "range recall",
+        "false alarms/day",
+        "found",
+        "NAB",
+        "alarms",
+        "CPU s",
+    ):
         table.add_column(column, justify="right")
     for each in figures:
         table.add_row(
@@ -57,6 +67,7 @@ def _totals(figures: Sequence[DetectorFigures], n_series: int) -> Table:
             f"{each.alarms.false_alarms_per_day:.2f}",
             f"{each.alarms.detected} of {each.alarms.anomalies}",
             f"{each.nab_score:.1f}",
+            f"{each.nab_alarm_score:.1f}",
             f"{each.cpu_seconds:.1f}",
         )
     return table

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]
 
-__all__ = ["alarm_scores", "alarm_spans"]
+__all__ = ["alarm_scores", "alarm_spans", "onset_scores"]
 
 
 def alarm_spans(anomalous: Flags, hold: int) -> tuple[Integers, Integers]:
@@ -72,3 +72,29 @@ def alarm_scores(scores: Floats, anomalous: Flags, hold: int) -> Floats:
         on = slice(int(first), int(last) + hold + 1)
         alarm[on] = np.maximum.accumulate(counted[on])
     return alarm
+
+
+def onset_scores(scores: Floats, hold: int) -> Floats:
+    """Return the scores that are higher than any of the ``hold`` windows before them, 0 elsewhere.
+
+    These are alarms for whatever threshold: the first window beyond it is kept, and so is one at which the alarm gets
+    worse, but not all the others that an alarm consists of. A value depends on the windows up to its own only.
+
+    Parameters
+    ----------
+    scores
+        0-100, shape ``(n_windows,)``; NaN is no score.
+    hold
+        Windows for which what was told need not be told again.
+
+    Examples
+    --------
+    >>> onset_scores(np.array([10.0, 60.0, 20.0, 90.0, 30.0, 30.0, 35.0]), hold=2).tolist()
+    [10.0, 60.0, 0.0, 90.0, 0.0, 0.0, 35.0]
+    """
+    known = np.nan_to_num(scores, nan=0.0)
+    if not hold:
+        return known
+    before = np.concatenate((np.zeros(hold), known))[:-1]
+    highest = np.lib.stride_tricks.sliding_window_view(before, hold).max(axis=1) if len(known) else known
+    return np.where(known > highest, known, 0.0)

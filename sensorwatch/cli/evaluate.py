@@ -36,9 +36,15 @@ def evaluate(
         Path | None, typer.Option(help="NAB's label windows (JSON); default: looked for beside the data.")
     ] = None,
     train: Annotated[float, typer.Option(help="Part of each series that is trained on, 0-1.")] = 0.15,
+    train_at_most: Annotated[
+        int | None, typer.Option(min=1, help="Windows of each series that are trained on at most; NAB: 750.")
+    ] = None,
     hold: Annotated[int, typer.Option(min=0, help="Normal windows that an alarm outlasts.")] = 10,
     buffer: Annotated[int, typer.Option(min=0, help="Largest buffer of VUS-PR, in windows.")] = 100,
     report: Annotated[Path | None, typer.Option(help="Write an HTML report with pictures here.")] = None,
+    nab_results: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the alarms here for NAB's own runner.")
+    ] = None,
     by_series: Annotated[bool, typer.Option("--by-series", help="Show the figures of every series, too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -46,6 +52,7 @@ def evaluate(
     from sensorwatch.detectors import detectors
     from sensorwatch.evaluation.comparison import compare
     from sensorwatch.evaluation.files import read_labelled
+    from sensorwatch.evaluation.nab_results import nab_name, write_nab_results
     from sensorwatch.evaluation.report import html_report
     from sensorwatch.evaluation.scoring import score_series
 
@@ -55,7 +62,7 @@ def evaluate(
     if unknown:
         raise InvalidInputError(f"unknown detector `{unknown[0]}`; expected one of {', '.join(sorted(known))}")
     series = read_labelled(place, labels)
-    scorings = [score_series(known[name], series, train, explained=True) for name in names]
+    scorings = [score_series(known[name], series, train, most=train_at_most, explained=True) for name in names]
     figures = [compare(series, scoring, hold=hold, largest_buffer=buffer) for scoring in scorings]
     refused = [
         {"detector": scoring.detector, "series": each.name, "reason": scored.reason}
@@ -66,6 +73,9 @@ def evaluate(
     if report:
         report.parent.mkdir(parents=True, exist_ok=True)
         report.write_text(html_report(f"Detectors on {place.name}", series, scorings, figures, hold=hold), "utf-8")
+    if nab_results:
+        for scoring in scorings:
+            write_nab_results(nab_results, place, series, scoring)
     if as_json:
         totals = [
             {**_totals(each), "by_series": [_row(s.name, f) for s, f in zip(series, each.series, strict=True)]}
@@ -86,6 +96,11 @@ def evaluate(
         typer.echo("{detector} has no model of {series}: {reason}".format_map(row))
     if report:
         typer.echo(f"The pictures are in {report}.")
+    if nab_results:
+        typer.echo(
+            f"The results for NAB's runner are in {nab_results}, as {', '.join(map(nab_name, names))}; "
+            "docs/evaluation.md says how to go on."
+        )
 
 
 def _totals(figures: DetectorFigures) -> dict[str, object]:
@@ -93,6 +108,7 @@ def _totals(figures: DetectorFigures) -> dict[str, object]:
         "detector": figures.detector,
         **_figures(figures),
         "nab_score": _known(figures.nab_score),
+        "nab_alarm_score": _known(figures.nab_alarm_score),
         "cpu_seconds": round(figures.cpu_seconds, 3),
     }
 

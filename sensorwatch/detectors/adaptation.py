@@ -11,7 +11,8 @@ as it would have been in training.
 
 Whether that is an alarm is for its tail to say (:mod:`~sensorwatch.detectors.recent_tail`). Of a window that is one the
 score is the mean of how rare it is by now and of how rare it, or the last windows on average, are by training and by
-now, whichever is more; at least 3. Below that only their order matters, and it is that of the latter.
+now, whichever is more; at least 3. Below that only their order matters, and it is that of the latter, where the window
+by itself counts a little less.
 
 Rarities, before and after, are those of :mod:`sensorwatch.calibration`.
 """
@@ -42,7 +43,10 @@ _FREEZES = ANOMALOUS_RARITY
 _NORMAL = 2.0
 """Windows below that are the usual ones of training."""
 
-_SMOOTHING = 0.25
+_SMOOTHING = 0.1
+_SINGLE = 0.9
+"""What a window counts for by itself where it is no alarm: a lasting oddity ranks before one of a single window."""
+
 _WEIGHT = 1 / 500
 _RECENT_WEIGHT = 1 / 100
 _LEAST_DEVIATION = 0.5
@@ -218,10 +222,9 @@ def _read(rarity: Floats, mean: Floats, deviation: Floats, state: Adaptation) ->
 
 
 def _score(by_now: Floats, both: Floats, lately: Floats) -> Floats:
-    # A single wild window stands out at once, a weak but lasting change by and by.
-    most = np.maximum(both, lately)
-    alarming = (by_now + np.maximum(most, ANOMALOUS_RARITY)) / 2
-    return np.where(by_now > ANOMALOUS_RARITY, alarming, -ANOMALOUS_RARITY * np.expm1(-most / 2))
+    alarming = (by_now + np.maximum(np.maximum(both, lately), ANOMALOUS_RARITY)) / 2
+    normal = -ANOMALOUS_RARITY * np.expm1(-np.maximum(_SINGLE * both, lately) / 2)
+    return np.where(by_now > ANOMALOUS_RARITY, alarming, normal)
 
 
 def _learn(

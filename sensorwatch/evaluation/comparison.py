@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensorwatch.alarms import alarm_spans
+from sensorwatch.alarms import alarm_spans, onset_scores
 from sensorwatch.evaluation.alarms import AlarmFigures, alarm_figures
-from sensorwatch.evaluation.nab import nab_score
+from sensorwatch.evaluation.nab import NAB_HOLD, nab_score
 from sensorwatch.evaluation.range_based import range_based
 from sensorwatch.evaluation.ranking import LARGEST_BUFFER, auc_pr, vus_pr
 from sensorwatch.evaluation.spans import spans
@@ -60,6 +60,8 @@ class DetectorFigures:
         Of all series together.
     nab_score
         NAB's, standard profile, over all series, with the scores of 0-100.
+    nab_alarm_score
+        The same with the scores at which alarms begin or get worse (:func:`sensorwatch.alarms.onset_scores`).
     cpu_seconds
         What training and scoring took.
     """
@@ -72,6 +74,7 @@ class DetectorFigures:
     range_recall: float
     alarms: AlarmFigures
     nab_score: float
+    nab_alarm_score: float
     cpu_seconds: float
 
 
@@ -107,6 +110,7 @@ def compare(
         range_recall=_mean([each.range_recall for each in figures]),
         alarms=sum((each.alarms for each in figures), AlarmFigures(0, 0, 0, 0, 0.0, ())),
         nab_score=nab_score(whole).score,
+        nab_alarm_score=nab_score([(labels, onset_scores(scores, NAB_HOLD)) for labels, scores in whole]).score,
         cpu_seconds=scoring.cpu_seconds,
     )
 

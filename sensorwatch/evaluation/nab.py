@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]
 
-__all__ = ["NabScore", "nab_score", "probation"]
+__all__ = ["NAB_HOLD", "NabScore", "nab_score", "probation"]
+
+NAB_HOLD = 100
+"""Windows for which a detection of an alarm stands: NAB charges each one outside of an anomaly window anew."""
 
 _HIT = 1.0
 _MISS = 1.0

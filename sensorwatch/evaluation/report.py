@@ -128,10 +128,11 @@ def _key() -> str:
 
 def _totals(figures: Sequence[DetectorFigures]) -> str:
     best = max((each.vus_pr for each in figures if not isnan(each.vus_pr)), default=None)
-    head = "".join(f"<th>{column}</th>" for column in (*_COLUMNS, "NAB", "CPU s"))
+    head = "".join(f"<th>{column}</th>" for column in (*_COLUMNS, "NAB", "NAB, alarms", "CPU s"))
     rows = "".join(
         f"<tr{' class=best' if each.vus_pr == best else ''}>{_cells(each.detector, each)}"
-        f"<td>{_number(each.nab_score, 1)}</td><td>{each.cpu_seconds:.2f}</td></tr>"
+        f"<td>{_number(each.nab_score, 1)}</td><td>{_number(each.nab_alarm_score, 1)}</td>"
+        f"<td>{each.cpu_seconds:.2f}</td></tr>"
         for each in figures
     )
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'

@@ -79,13 +79,25 @@ class Scoring:
     cpu_seconds: float
 
 
-def training_windows(n_windows: int, share: float) -> int:
-    """Return how many windows of a series are trained on."""
-    return int(share * n_windows)
+def training_windows(n_windows: int, share: float, most: int | None = None) -> int:
+    """Return how many windows of a series are trained on.
+
+    Examples
+    --------
+    >>> training_windows(1000, 0.15), training_windows(10_000, 0.15, most=750)
+    (150, 750)
+    """
+    windows = int(share * n_windows)
+    return windows if most is None else min(windows, most)
 
 
 def score_series(
-    detector: Detector, series: Sequence[LabelledSeries], training_share: float, *, explained: bool = False
+    detector: Detector,
+    series: Sequence[LabelledSeries],
+    training_share: float,
+    *,
+    most: int | None = None,
+    explained: bool = False,
 ) -> Scoring:
     """Train and apply a detector.
 
@@ -99,6 +111,8 @@ def score_series(
         One model is trained for each; labels are not looked at.
     training_share
         What part of each series, from its beginning, is trained on: above 0, below 1.
+    most
+        Windows of each series that are trained on at most; None: whatever the share comes to.
     explained
         Whether to say why windows are anomalous; it does not count in the time.
 
@@ -112,7 +126,7 @@ def score_series(
             f"the training share must be above 0 and below 1, got {training_share}; 0.15 trains on the first 15 %"
         )
     start = time.process_time()
-    firsts = [training_windows(len(each.times), training_share) for each in series]
+    firsts = [training_windows(len(each.times), training_share, most) for each in series]
     training = _joined([(each.times[:n], each.values[:n]) for each, n in zip(series, firsts, strict=True)])
     scored = _joined([(each.times[n:], each.values[n:]) for each, n in zip(series, firsts, strict=True)])
     fitted = detector.fit(training)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensorwatch.alarms import alarm_scores, alarm_spans
+from sensorwatch.alarms import alarm_scores, alarm_spans, onset_scores
 from sensorwatch.alerting.rules import AlertRules, ScoredWindow, advance
 from sensorwatch.records import Alert, AlertState
 
@@ -39,3 +39,24 @@ def test_the_future_never_changes_an_alarm(found: np.ndarray, hold: int) -> None
     whole = alarm_scores(found, found >= 50, hold)
     for n in range(len(found)):
         np.testing.assert_array_equal(alarm_scores(found[:n], found[:n] >= 50, hold), whole[:n])
+
+
+@given(scores, st.integers(0, 6), st.sampled_from([10.0, 50.0, 80.0]))
+def test_for_any_threshold_an_onset_is_where_an_alarm_begins_or_gets_worse(
+    found: np.ndarray, hold: int, threshold: float
+) -> None:
+    told = np.flatnonzero(onset_scores(found, hold) > threshold)
+    beyond = np.flatnonzero(found > threshold)
+    firsts, _ = alarm_spans(found > threshold, max(hold - 1, 0))
+    assert set(firsts) <= set(told) <= set(beyond)
+    for i in set(told) - set(firsts):
+        assert found[i] > found[max(i - hold, 0) : i].max(initial=0.0)
+
+
+@given(scores, st.integers(0, 6), st.integers(0, 40))
+def test_the_future_never_changes_an_onset(found: np.ndarray, hold: int, known: int) -> None:
+    np.testing.assert_array_equal(onset_scores(found[:known], hold), onset_scores(found, hold)[:known])
+
+
+def test_a_window_without_a_score_is_no_onset() -> None:
+    assert onset_scores(np.array([np.nan, 60.0, np.nan, 60.0, 70.0]), 3).tolist() == [0.0, 60.0, 0.0, 0.0, 70.0]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 import re
 from html.parser import HTMLParser
@@ -132,13 +133,33 @@ def test_the_command_compares_detectors_side_by_side(plain: Path) -> None:
     assert ours["vus_pr"] > 0.5
     assert ours["auc_pr"] == 1.0
     assert (ours["anomalies"], ours["detected"], ours["delay_seconds"]) == (1, 1, 0)
-    assert ours["nab_score"] == 100.0
+    assert ours["nab_score"] == ours["nab_alarm_score"] == 100.0
     assert ours["by_series"][0]["name"] == "oven.csv"
     assert figures["without_model"] == []
     table = CliRunner().invoke(app, [*given[:-1], "--by-series"])
     assert table.exit_code == 0, table.output
     assert "1 series, 600 windows, the first 15% of each trained on" in table.output
     assert table.output.count("ocsvm_sklearn") == 2
+
+
+def test_results_for_nabs_runner_are_as_it_reads_them(nab: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    given = ["evaluate", str(nab), "--detector", "ocsvm", "--detector", "ewma", "--nab-results", str(results)]
+    for place in (nab, nab / "machines", nab / "machines/oven.csv"):
+        result = CliRunner().invoke(app, [*given[:1], str(place), *given[2:], "--train-at-most", "50"])
+        assert result.exit_code == 0, result.output
+        assert f"in {results}, as sensorwatch_ocsvm, sensorwatch_ewma;" in result.output
+    files = sorted(file.relative_to(results).as_posix() for file in results.rglob("*.csv"))
+    assert files == [f"sensorwatch_{name}/machines/sensorwatch_{name}_oven.csv" for name in ("ewma", "ocsvm")]
+    rows = list(csv.DictReader((results / files[1]).open(encoding="utf-8")))
+    assert [row["timestamp"] for row in rows] == [stamp(i) for i in range(N)]
+    assert [float(row["value"]) for row in rows] == values()
+    assert [i for i, row in enumerate(rows) if row["label"] == "1"] == list(range(ANOMALY[0], ANOMALY[1] + 1))
+    told = np.array([float(row["anomaly_score"]) for row in rows])
+    assert told[:50].max() == 0.0
+    assert told[50:].max() == told[ANOMALY[0]] <= 1.0
+    # What is told once is not told again while it lasts.
+    assert (told[ANOMALY[0] + 1 : ANOMALY[1] + 1] == 0.0).mean() > 0.5
 
 
 def test_a_detector_that_does_not_exist_is_refused(plain: Path) -> None:
