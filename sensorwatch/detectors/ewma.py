@@ -42,7 +42,7 @@ _LEAST_SCORE = 1e-3
 
 _LARGEST = 1e300
 _SENSORS_AT_ONCE = 4096
-_CELLS_AT_ONCE = 1 << 16
+_CELLS_AT_ONCE = 1 << 17
 """Values that are laid out in time at once: they stay in the processor's cache."""
 
 _MEMORY = pa.struct(
@@ -261,12 +261,12 @@ def _side_by_side(state: _State, values: Floats, lengths: Integers, deviations: 
     deviations before each.
     """
     at_work = np.searchsorted(-lengths, -np.arange(len(values)), side="left")
-    own = state
+    width = 0
     for i, n in enumerate(at_work.tolist()):
         # The sensors that still have values are the first ones; all arithmetic is done in place.
-        if n != len(own.level):
-            own = state.first(n)
-        level, variance, least, d, step, spare, (low, high, weight, rest) = own
+        if n != width:
+            width = n
+            level, variance, least, d, step, spare, (low, high, weight, rest) = state.first(n)
         distance, deviation = values[i, :n], spare if deviations is None else deviations[i, :n]
         np.sqrt(variance, out=deviation)
         np.subtract(distance, level, out=distance)
