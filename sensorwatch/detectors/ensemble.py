@@ -4,9 +4,7 @@ Every member's raw scores become rarities by a calibration of its own (:mod:`sen
 is the rarity by training. It is read once more against what is usual by now, and that against its own tail
 (:mod:`~sensorwatch.detectors.adaptation`). So the raw score is a rarity, and more than 3 is anomalous.
 
-Members know their training windows too well to be calibrated on them. Of a sensor with up to 4,000 windows the first
-60 % fit a second set of models, and what these score in the rest is what is normal; with more windows the last 1,600
-are scored by the models themselves.
+Members are calibrated, and weighed, on windows that they were not fitted on (:mod:`~sensorwatch.detectors.held_out`).
 
 ``ensemble``
     Members that ``sensorwatch.yaml`` names, of equal weight.
@@ -22,13 +20,12 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from sensorwatch.calibration import ANOMALOUS_RARITY, Calibration, calibrate
+from sensorwatch.calibration import ANOMALOUS_RARITY, Calibration
 from sensorwatch.detectors.adaptation import Adaptation, Usual, adapt
 from sensorwatch.detectors.base import (
     NEW_NORMAL_SECONDS,
@@ -42,8 +39,10 @@ from sensorwatch.detectors.base import (
     memory_times,
     with_memory,
 )
+from sensorwatch.detectors.clean_tails import clean_tails
 from sensorwatch.detectors.ensemble_bands import mean_expected
 from sensorwatch.detectors.ensemble_params import EnsembleParams
+from sensorwatch.detectors.held_out import HeldOut, hold_out
 from sensorwatch.detectors.injection import average_precisions, inject
 from sensorwatch.detectors.series import Series
 from sensorwatch.detectors.weighing import Weights
@@ -61,10 +60,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Ensemble"]
 
-_FIT_SHARE = 0.6
-_SPLIT_UP_TO = 4000
-_HELD_OUT = 1600
-_LEAST_HELD_OUT = 30
 _COPIES = 3
 
 
@@ -121,11 +116,12 @@ class Ensemble:
     def _fit(self, series: Series, former: Former | None) -> Fitted:
         finite = series.finite()
         fitted = {name: self._candidates[name].fit(finite) for name in self._members}
-        held_out = self._held_out(finite, fitted)
-        tails = self._tails(finite, fitted, held_out)
+        held_out = hold_out({name: self._candidates[name] for name in self._members}, fitted, finite)
+        tails = {name: clean_tails(raw, held_out.scored, held_out.newest) for name, raw in held_out.raw.items()}
         as_of = finite.newest(np.zeros(finite.n_sensors, np.int64))
         weights = self._weights(held_out, tails, as_of, former)
-        rarities = _rarities(self._raw(held_out.params, held_out.series), tails, held_out.series)
+        newest = {name: raw[held_out.newest] for name, raw in held_out.raw.items()}
+        rarities = _rarities(newest, tails, held_out.series)
         usual = Usual.of(_mean(rarities, weights.weight, held_out.series), held_out.series.offsets)
         sound = np.zeros(finite.n_sensors, np.bool_)
         for each in fitted.values():
@@ -236,37 +232,8 @@ class Ensemble:
         patience = self._params.new_normal_seconds(params)
         return adapt(by_training, series, usual, known, trained_until, patience)
 
-    def _held_out(self, finite: Series, fitted: Mapping[str, Fitted]) -> _HeldOut:
-        """Return the last windows of each sensor, with models to which they are new."""
-        split = finite.lengths <= _SPLIT_UP_TO
-        first = np.where(split, np.floor(_FIT_SHARE * finite.lengths).astype(np.int64), finite.lengths - _HELD_OUT)
-        position = np.arange(len(finite.values)) - np.repeat(finite.offsets[:-1], finite.lengths)
-        late = position >= np.repeat(first, finite.lengths)
-        early = finite.kept(~late & np.repeat(split, finite.lengths))
-        params = {
-            name: pc.if_else(pa.array(split), self._candidates[name].fit(early).params, fitted[name].params)
-            for name in self._members
-        }
-        return _HeldOut(finite.kept(late), params)
-
-    def _tails(self, finite: Series, fitted: Mapping[str, Fitted], held_out: _HeldOut) -> dict[str, Calibration]:
-        """Return each member's calibration: on held-out windows, or on all where these are too few."""
-        tails = {}
-        for name in self._members:
-            raw = self._candidates[name].score(held_out.params[name], held_out.series)
-            numbers = np.concatenate(([0], np.cumsum(~np.isnan(raw))))[held_out.series.offsets]
-            few = np.diff(numbers) < _LEAST_HELD_OUT
-            tails[name] = calibrate(raw, held_out.series.offsets, None)
-            if few.any():
-                rows = np.flatnonzero(few)
-                own = finite.of(few)
-                known = self._candidates[name].score(fitted[name].params.take(pa.array(rows)), own)
-                for column, better in zip(tails[name].arrays, calibrate(known, own.offsets, None).arrays, strict=True):
-                    column[rows] = better
-        return tails
-
     def _weights(
-        self, held_out: _HeldOut, tails: Mapping[str, Calibration], as_of: Integers, former: Former | None
+        self, held_out: HeldOut, tails: Mapping[str, Calibration], as_of: Integers, former: Former | None
     ) -> Weights:
         n = held_out.series.n_sensors
         weights = Weights.equal(self._members, n) if former is None else Weights.of(former.params, self._members)
@@ -274,7 +241,7 @@ class Ensemble:
             return Weights.equal(self._members, n)
         chosen = np.ones(n, np.bool_) if former is None else former.weigh
         if chosen.any():
-            weights.find(np.flatnonzero(chosen), self._precisions(held_out.only(chosen), tails, chosen), as_of)
+            weights.find(np.flatnonzero(chosen), self._precisions(held_out, tails, chosen), as_of)
         if former is not None:
             weights.borrow(former.alike, as_of)
         return weights
@@ -283,31 +250,21 @@ class Ensemble:
         given = json.loads(self._specification).get("new_normal_seconds")
         return int(given or (former.new_normal_seconds if former else NEW_NORMAL_SECONDS))
 
-    def _precisions(self, held_out: _HeldOut, tails: Mapping[str, Calibration], chosen: Flags) -> dict[str, Floats]:
+    def _precisions(self, held_out: HeldOut, tails: Mapping[str, Calibration], chosen: Flags) -> dict[str, Floats]:
         """Return each member's mean average precision in finding injected faults; NaN where there is no room."""
-        own = {name: Calibration(*(each[chosen] for each in tail.arrays)) for name, tail in tails.items()}
-        found = {name: np.zeros(held_out.series.n_sensors) for name in self._members}
+        series = held_out.series.of(chosen)
+        params = {name: each.take(pa.array(np.flatnonzero(chosen))) for name, each in held_out.params.items()}
+        own = {name: tail.only(chosen) for name, tail in tails.items()}
+        found = {name: np.zeros(series.n_sensors) for name in self._members}
         for copy in range(_COPIES):
-            faulty, disturbed = inject(held_out.series, copy)
-            rarities = _rarities(self._raw(held_out.params, faulty), own, faulty)
+            faulty, disturbed = inject(series, copy)
+            rarities = _rarities(self._raw(params, faulty), own, faulty)
             for name, precision in average_precisions(disturbed, rarities, faulty).items():
                 found[name] += precision / _COPIES
         return found
 
     def _raw(self, params: Mapping[str, pa.StructArray], series: Series) -> dict[str, Floats]:
         return {name: self._candidates[name].score(each, series) for name, each in params.items()}
-
-
-class _HeldOut(NamedTuple):
-    """Windows, and models of the members that have not seen them."""
-
-    series: Series
-    params: Mapping[str, pa.StructArray]
-
-    def only(self, sensors: Flags) -> _HeldOut:
-        """Return those of some sensors."""
-        rows = pa.array(np.flatnonzero(sensors))
-        return _HeldOut(self.series.of(sensors), {name: each.take(rows) for name, each in self.params.items()})
 
 
 _NOTHING = Series(np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0))
