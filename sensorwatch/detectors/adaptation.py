@@ -9,10 +9,10 @@ as it would have been in training.
 - **A new normal**: an alarm that has lasted for so long, and for 500 windows, is a lasting change; what the last
   windows were like is normal from then on.
 
-Whether that is an alarm is for its tail to say (:mod:`~sensorwatch.detectors.recent_tail`). Of a window that is one the
-score is the mean of how rare it is by now and of how rare it, or the last windows on average, are by training and by
-now, whichever is more; at least 3. Below that only their order matters, and it is that of the latter, where the window
-by itself counts a little less.
+Whether that is an alarm is for its tail to say (:mod:`~sensorwatch.detectors.recent_tail`). The score is what the
+window and those before it count for by training and by now (:mod:`~sensorwatch.detectors.lately`), held below 3 where
+it is no alarm. Where it is one, the window alone may count for more: the score is the mean of the higher, at least 3,
+and of how rare it is by now.
 
 Rarities, before and after, are those of :mod:`sensorwatch.calibration`.
 """
@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 
 from sensorwatch.calibration import ANOMALOUS_RARITY, HIGHEST_RARITY
+from sensorwatch.detectors.lately import Lately
 from sensorwatch.detectors.recent_tail import HOLD_WINDOWS, RecentTail
 
 if TYPE_CHECKING:
@@ -43,9 +44,7 @@ _FREEZES = ANOMALOUS_RARITY
 _NORMAL = 2.0
 """Windows below that are the usual ones of training."""
 
-_SMOOTHING = 0.1
-_SINGLE = 0.9
-"""What a window counts for by itself where it is no alarm: a lasting oddity ranks before one of a single window."""
+_NO_ALARM = float(np.nextafter(ANOMALOUS_RARITY, 0.0))
 
 _WEIGHT = 1 / 500
 _RECENT_WEIGHT = 1 / 100
@@ -107,11 +106,11 @@ class Adaptation(NamedTuple):
         Windows since the last one that froze it, at most ``HOLD_WINDOWS``: with so many no alarm is on.
     alarm_start, alarm_windows
         End of the first window of the alarm that is on, and windows since then.
-    smooth
-        Rarity of the last windows on average.
     trained_until
         End of the last training window of the model whose rarities these are.
-    tail_level, tail_excess, tail_caution, tail_calm, tail_alarm_windows
+    smooth, lasting, step, step_windows
+        A :class:`~sensorwatch.detectors.lately.Lately`.
+    tail_level, tail_excess, tail_caution, tail_calm, tail_alarm_windows, tail_height
         A :class:`~sensorwatch.detectors.recent_tail.RecentTail`.
     """
 
@@ -122,22 +121,35 @@ class Adaptation(NamedTuple):
     calm: Floats
     alarm_start: Floats
     alarm_windows: Floats
-    smooth: Floats
     trained_until: Floats
+    smooth: Floats
+    lasting: Floats
+    step: Floats
+    step_windows: Floats
     tail_level: Floats
     tail_excess: Floats
     tail_caution: Floats
     tail_calm: Floats
     tail_alarm_windows: Floats
+    tail_height: Floats
 
     @classmethod
     def begin(cls, usual: Usual, trained_until: Integers) -> Adaptation:
         """Return what is known when training ends."""
         zero = np.zeros(len(usual.mean))
-        tail = RecentTail.begin(usual.level, usual.excess)
-        return cls(
-            *usual[:2], *usual[:2], zero + HOLD_WINDOWS, zero, zero, usual.mean, trained_until.astype(np.float64), *tail
-        )
+        lately, tail = Lately.begin(usual.mean), RecentTail.begin(usual.level, usual.excess)
+        until = trained_until.astype(np.float64)
+        return cls(*usual[:2], *usual[:2], zero + HOLD_WINDOWS, zero, zero, until, *lately, *tail)
+
+    @property
+    def lately(self) -> Lately:
+        """What is known of the last windows: the same arrays."""
+        return Lately(self.smooth, self.lasting, self.step, self.step_windows)
+
+    @property
+    def tail(self) -> RecentTail:
+        """The tail by now: the same arrays."""
+        return RecentTail(*self[-len(RecentTail._fields) :])
 
     @classmethod
     def type(cls) -> pa.DataType:
@@ -161,8 +173,9 @@ class Adaptation(NamedTuple):
             variance=begin.variance,
             recent_mean=begin.recent_mean,
             recent_variance=begin.recent_variance,
-            smooth=begin.smooth,
             trained_until=begin.trained_until,
+            smooth=begin.smooth,
+            lasting=begin.lasting,
         )
         return self.where(same, kept)
 
@@ -201,17 +214,17 @@ def adapt(
     for i, n in enumerate(at_work.tolist()):
         place = starts[:n] + i
         now = Adaptation(*(each[:n] for each in state))
-        tail = RecentTail(*now[-len(RecentTail._fields) :])
+        lately, tail = now.lately, now.tail
         adapted = _read(rarity[place], mean[:n], deviation[:n], now)
-        by_now = tail.read(adapted)
+        beyond_usual = rarity[place] - now.mean
+        by_now = tail.read(adapted, beyond_usual)
         both = (rarity[place] + adapted) / 2
         times = series.times[place]
         learns = ~np.isnan(adapted) & (times > learns_after[:n])
         if learns.any():
-            now.smooth[learns] += _SMOOTHING * (both - now.smooth)[learns]
-            tail.learn(adapted, by_now, learns)
+            tail.learn(adapted, beyond_usual, by_now, learns)
             _learn(rarity[place], adapted, times, learns, patience[:n], now)
-        scores[place] = _score(by_now, both, np.where(learns, now.smooth, both))
+        scores[place] = lately.stepped(_score(by_now, both, lately.weigh(both, learns)), learns)
     back = np.argsort(order)
     return scores, Adaptation(*(column[back] for column in state))
 
@@ -221,10 +234,9 @@ def _read(rarity: Floats, mean: Floats, deviation: Floats, state: Adaptation) ->
     return np.clip(mean + (rarity - state.mean) * (deviation / now), 0.0, HIGHEST_RARITY)
 
 
-def _score(by_now: Floats, both: Floats, lately: Floats) -> Floats:
-    alarming = (by_now + np.maximum(np.maximum(both, lately), ANOMALOUS_RARITY)) / 2
-    normal = -ANOMALOUS_RARITY * np.expm1(-np.maximum(_SINGLE * both, lately) / 2)
-    return np.where(by_now > ANOMALOUS_RARITY, alarming, normal)
+def _score(by_now: Floats, rarity: Floats, counts_for: Floats) -> Floats:
+    alarming = (by_now + np.maximum(np.maximum(rarity, counts_for), ANOMALOUS_RARITY)) / 2
+    return np.where(by_now > ANOMALOUS_RARITY, alarming, np.minimum(counts_for, _NO_ALARM))
 
 
 def _learn(

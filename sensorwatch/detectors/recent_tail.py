@@ -10,8 +10,14 @@ that are heavier than exponential take caution: a factor on the excess that ever
 other lowers by so little that both cancel out where one in a thousand is anomalous.
 
 **Frozen while alarming**: of an alarm the first five windows count, and then none until 100 have followed that are no
-alarm. So false alarms become rarer where there are too many, and a long fault hardly changes anything. What is learnt
-of an alarm may end it if it is a weak one; a strong one, of a rarity of 5 and more, goes on.
+alarm. So false alarms become rarer where there are too many, and a long fault hardly changes anything; what is learnt
+of a weak alarm may end it.
+
+**Strong windows**, whose rarity by training is 5 and more beyond the mean of now, are anomalous whatever the tail says,
+and teach it nothing: healthy sensors hardly have any, and a fault that comes again and again must not become the norm.
+
+**Behind a fault** detectors that look back see it for up to 96 windows. So a window is no alarm that lies less far
+beyond the usual than four fifths of the greatest height lately, which fades with every window.
 
 Source: A. Siffer et al., Anomaly detection in streams with extreme value theory, KDD 2017, with an exponential tail;
 the level is a quantile followed by stochastic approximation (H. Robbins and S. Monro, 1951); caution is that of
@@ -44,13 +50,18 @@ _MOST_EXCESS = 2.5
 _LEVEL_STEP = 0.03
 _EXCESS_WEIGHT = 1 / 10
 _CAUTION_STEP = 0.2
+_FIRST_CAUTION = 1.1
+"""What it comes to on normal noise: a mean excess of so few windows misses its true value, and rather by too little."""
+
 _LEAST_CAUTION, _MOST_CAUTION = 0.7, 3.0
 _NOMINAL = 10.0**-ANOMALOUS_RARITY
 
 _STRONG = 5.0
-_GOES_ON_FOR = 10
-"""Windows, since the last anomalous one, for which a strong one needs no more than that to be one too."""
-_LEAST_LEVEL, _LEAST_EXCESS = 0.2, 0.1
+_BEHIND_SHARE = 0.8
+_HEIGHT_KEPT = 0.98
+"""With every window the height that the next is held against becomes less: a half in some 35."""
+
+_LEAST_LEVEL, _LEAST_EXCESS = 0.2, 0.05
 
 _PRIOR_LEVEL, _PRIOR_LEVEL_WINDOWS = 0.9, 100
 _PRIOR_EXCESS, _PRIOR_EXCESSES = 0.3, 10
@@ -72,6 +83,8 @@ class RecentTail(NamedTuple):
         Windows since the last anomalous one, at most ``HOLD_WINDOWS``: with so many no alarm is on.
     alarm_windows
         Windows since the alarm that is on began.
+    height
+        How far beyond the usual the last windows were at most; less with every window since.
     """
 
     level: Floats
@@ -79,6 +92,7 @@ class RecentTail(NamedTuple):
     caution: Floats
     calm: Floats
     alarm_windows: Floats
+    height: Floats
 
     @classmethod
     def of(cls, rarity: Floats, offsets: Integers) -> RecentTail:
@@ -108,37 +122,47 @@ class RecentTail(NamedTuple):
     def begin(cls, level: Floats, excess: Floats) -> RecentTail:
         """Return the tail before the first window of its sensors."""
         n = len(level)
-        return cls(level, excess, np.ones(n), np.full(n, float(HOLD_WINDOWS)), np.zeros(n))
+        return cls(level, excess, np.full(n, _FIRST_CAUTION), np.full(n, float(HOLD_WINDOWS)), np.zeros(n), np.zeros(n))
 
-    def read(self, rarity: Floats) -> Floats:
-        """Return how rare a window of each sensor is by now, 0 to 10; NaN for NaN."""
+    def read(self, rarity: Floats, beyond_usual: Floats) -> Floats:
+        """Return how rare a window of each sensor is by now, 0 to 10; NaN for NaN.
+
+        Parameters
+        ----------
+        rarity
+            Of the window, measured by what is usual, shape ``(n_sensors,)``.
+        beyond_usual
+            How far its rarity by training lies beyond the mean of now.
+        """
         at_level = -np.log10(_SHARE)
         unit = self.caution * self.excess * np.log(10.0)
         body = at_level * rarity / np.maximum(self.level, _LEAST_LEVEL)
         tail = at_level + (rarity - self.level) / unit
         by_now = np.where(rarity > self.level, tail, body)
-        goes_on = (self.calm < _GOES_ON_FOR) & (rarity >= _STRONG)
-        return np.asarray(np.clip(np.where(goes_on, np.maximum(by_now, rarity), by_now), 0.0, HIGHEST_RARITY))
+        by_now = np.where(beyond_usual >= _STRONG, np.maximum(by_now, beyond_usual), by_now)
+        behind = beyond_usual < _BEHIND_SHARE * self.height
+        return np.asarray(np.clip(np.where(behind, np.minimum(by_now, ANOMALOUS_RARITY), by_now), 0.0, HIGHEST_RARITY))
 
-    def learn(self, rarity: Floats, by_now: Floats, learns: Flags) -> None:
+    def learn(self, rarity: Floats, beyond_usual: Floats, by_now: Floats, learns: Flags) -> None:
         """Take in one window of each sensor that learns: change the arrays in place.
 
         Parameters
         ----------
-        rarity
+        rarity, beyond_usual
             What :meth:`read` was given, shape ``(n_sensors,)``.
         by_now
             What it returned.
         learns
             Whether the window counts.
         """
-        level, excess, caution, calm, alarm_windows = self
+        level, excess, caution, calm, alarm_windows, height = self
+        height[learns] = np.maximum(_HEIGHT_KEPT * height, beyond_usual)[learns]
         anomalous = learns & (by_now > ANOMALOUS_RARITY)
         alarm_windows[anomalous & (calm >= HOLD_WINDOWS)] = 0.0
         alarm_windows += learns & (anomalous | (calm < HOLD_WINDOWS))
         calm[learns] = np.minimum(calm[learns] + 1.0, HOLD_WINDOWS)
         calm[anomalous] = 0.0
-        counts = learns & ((calm >= HOLD_WINDOWS) | (alarm_windows <= _LEARNT_WINDOWS))
+        counts = learns & (beyond_usual < _STRONG) & ((calm >= HOLD_WINDOWS) | (alarm_windows <= _LEARNT_WINDOWS))
         moved = caution[counts] + _CAUTION_STEP * (anomalous[counts] - _NOMINAL)
         caution[counts] = np.clip(moved, _LEAST_CAUTION, _MOST_CAUTION)
         beyond = counts & (rarity > level)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -61,25 +63,45 @@ def test_a_tail_that_is_heavier_than_in_training_is_learnt() -> None:
     assert 0.0005 <= alarms[:, 1000:].mean() <= 0.002
 
 
-def test_alarms_make_cautious_and_calm_undoes_it_at_the_nominal_rate() -> None:
+def learning_tail() -> tuple[RecentTail, Callable[[float, int], None]]:
+    """Return the tail of a sensor, and a way to show it a rarity so many times; usually rarities are near 0.4."""
     tail = RecentTail.begin(np.array([1.0]), np.array([0.3]))
 
     def learn(rarity: float, times: int) -> None:
+        window, beyond = np.array([rarity]), np.array([rarity - 0.4])
         for _ in range(times):
-            tail.learn(np.array([rarity]), tail.read(np.array([rarity])), np.array([True]))
+            tail.learn(window, beyond, tail.read(window, beyond), np.array([True]))
 
-    learn(9.0, 1)
+    return tail, learn
+
+
+def test_alarms_make_cautious_and_calm_undoes_it_at_the_nominal_rate() -> None:
+    tail, learn = learning_tail()
+    at_first = float(tail.caution[0])
+    learn(4.0, 1)
     after_one = float(tail.caution[0])
-    assert after_one > 1.15
-    learn(9.0, 50)
+    assert after_one > at_first + 0.15
+    learn(5.0, 50)
     after_all = float(tail.caution[0])
-    assert after_one < after_all <= 1 + 5 * (after_one - 1)
-    learn(0.5, HOLD_WINDOWS - 1)
+    assert after_one < after_all <= at_first + 5 * (after_one - at_first)
+    learn(0.5, HOLD_WINDOWS - 1 - int(tail.calm[0]))
     assert tail.caution[0] == after_all
     learn(0.5, 1000)
-    assert after_all - tail.caution[0] == pytest.approx(after_one - 1, rel=0.01)
+    assert after_all - tail.caution[0] == pytest.approx(after_one - at_first, rel=0.01)
     learn(0.5, 20_000)
     assert 0.5 < tail.caution[0] < 1
+
+
+def test_a_strong_window_is_an_alarm_whatever_the_tail_says_and_teaches_it_nothing() -> None:
+    tail, learn = learning_tail()
+    for _ in range(20):
+        learn(4.5, 1)
+        learn(0.3, HOLD_WINDOWS)
+    before = [float(each[0]) for each in (tail.level, tail.excess, tail.caution)]
+    assert tail.read(np.array([4.5]), np.array([4.1]))[0] < 3
+    assert tail.read(np.array([4.5]), np.array([6.0]))[0] == 6.0
+    learn(9.0, 5)
+    assert [float(each[0]) for each in (tail.level, tail.excess, tail.caution)] == before
 
 
 def test_a_strong_alarm_goes_on_and_a_weak_one_is_learnt() -> None:
@@ -89,6 +111,17 @@ def test_a_strong_alarm_goes_on_and_a_weak_one_is_learnt() -> None:
     assert (followed(strong)[500:700] > 3).all()
     assert (followed(weak)[500:503] > 3).any()
     assert (followed(weak)[520:700] > 3).mean() < 0.2
+
+
+def test_what_is_left_of_a_fault_behind_it_is_no_alarm_and_a_new_one_is() -> None:
+    rarity = np.minimum(exponential(1200), 1.0)
+    rarity[500:520] += 8.0
+    rarity[520:560] = np.linspace(5.5, 1.5, 40)
+    rarity[660:670] += 8.0
+    alarms = followed(rarity) > 3
+    assert alarms[500:520].all()
+    assert not alarms[520:660].any()
+    assert alarms[660:670].all()
 
 
 def test_a_single_wild_window_ranks_high_at_once() -> None:
@@ -285,6 +318,26 @@ def test_false_alarms_are_few(kind: str) -> None:
 def test_false_alarms_are_about_one_in_a_thousand(kind: str) -> None:
     # Nominal is 0.001, and as they come in clusters a factor of two is left.
     assert 0.0004 <= false_alarms(kind, 40, 3000) <= 0.002
+
+
+FAULT_WINDOWS = 10
+
+
+@pytest.mark.parametrize("kind", ["constant", "white", "correlated", "digital"])
+def test_a_fault_that_comes_again_and_again_is_an_alarm_each_time(kind: str) -> None:
+    sensors, faults, apart = 8, 6, 300
+    begins = 720 + 200 + apart * np.arange(faults)
+    values = healthy("correlated" if kind == "correlated" else "white", sensors, int(begins[-1]) + 100)
+    if kind == "constant":
+        values[:] = 3.0
+    elif kind == "digital":
+        values = np.round(0.4 * values)
+    for begin in begins:
+        values[:, begin : begin + FAULT_WINDOWS] += 12.0
+    params = auto().fit(series_of(values[:, :720])).params
+    alarms = (auto().score(params, series_of(values[:, 720:], first=720)) > 3).reshape(sensors, -1)
+    met = [alarms[:, begin - 720 : begin - 720 + FAULT_WINDOWS].any(axis=1).mean() for begin in begins]
+    assert min(met) >= 0.75, met
 
 
 def test_a_lasting_change_is_one_alarm_and_then_normal() -> None:
