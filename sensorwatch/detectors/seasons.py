@@ -3,8 +3,9 @@
 A season's profile is the median of each of up to 288 times of day, or 336 of the week, on the sensor's local clock, so
 that it moves with daylight saving; between them it runs in straight lines. It is kept only where it explains a sensor:
 the profile of every other day (or week) has to come more than 15 % closer to the days between, in the mean absolute
-difference, than their median does; a weekly profile, closer than the daily one by as much. So at least two days, or
-weeks, are needed, and windows that are missing are simply not counted.
+difference, than their median does; a weekly profile, closer than the daily one by as much. At least three days, or
+weeks, are needed: a profile of two follows their noise, and what it leaves of the third is far more than it left of
+them. Windows that are missing are simply not counted.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ _DAY, _WEEK = 86_400, 7 * 86_400
 _MOST_BINS = {_DAY: 288, _WEEK: 336}
 _LEAST_BINS = 4
 _KEPT_BELOW = 0.85
+_LEAST_TURNS = 2.9
+"""Three, but for some windows that are missing at either end."""
+
 _LEAST_COVERED = 0.75
 """Share of the times of a season that the days, or weeks, it is made from must have."""
 
@@ -88,7 +92,7 @@ def find_season(times: Integers, values: Floats, step: int, time_zone: str) -> S
     least = None
     for seconds, most in _MOST_BINS.items():
         bins = min(most, seconds // step)
-        if bins < _LEAST_BINS or times[-1] - times[0] < 2 * seconds * _LEAST_COVERED:
+        if bins < _LEAST_BINS or times[-1] - times[0] < _LEAST_TURNS * seconds:
             break
         place = np.asarray((local % seconds) * (bins / seconds), np.float64)
         turn = ((local - local[0]) // seconds % 2).astype(np.bool_)

@@ -73,9 +73,10 @@ def test_where_there_is_no_season_none_is_found(values: Floats) -> None:
     assert not season.at(clock(5), "UTC").any()
 
 
-def test_one_day_is_not_enough() -> None:
-    times = clock(1.4)
-    assert find_season(times, office(times), STEP, "UTC").seconds == 0
+def test_three_days_are_enough_and_fewer_are_not() -> None:
+    for days, seconds in ((1.4, 0), (2.5, 0), (3.0, DAY)):
+        times = clock(days)
+        assert find_season(times, office(times), STEP, "UTC").seconds == seconds
 
 
 @pytest.mark.parametrize("kept", ["three in ten", "without a stretch", "irregular"])
