@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from bench.measure import Result, Size, compare, print_line, show
 from sensorwatch.calibration import calibrate
-from sensorwatch.detectors import Series, detector, follow, training_scores
+from sensorwatch.detectors import Continuing, Former, Series, detector, follow, training_scores
 
 WINDOWS, LONG, SCORED = 720, 20_000, 12
 QUICK = Size(readings=20 * WINDOWS, rounds=1)
@@ -76,10 +76,27 @@ def _fit(sensors: int, windows: int, rounds: int) -> dict[str, object]:
         found = compare(ways, series.n_sensors, rounds)
         total += 1000 / found[1].median
         results += found
+    automatic = detector(AUTO)
+    assert isinstance(automatic, Continuing)
+    kept = Former.kept(automatic.fit(some).params)
+    results += compare(
+        {
+            f"{AUTO}, weights kept": partial(automatic.fit_on, some, kept),
+            f"{AUTO}, weights found": partial(automatic.fit, some),
+        },
+        some.n_sensors,
+        rounds,
+    )
+    whole = 1000 / results[-2].median
     show(f"Fitting on {windows:,} windows a sensor", results, "sensors/CPU-s", MEMBERS[0])
-    print_line(f"all seven fitted and calibrated on {windows:,} windows: {total:.2f} ms a sensor")
+    print_line(f"all seven fitted and calibrated by themselves on {windows:,} windows: {total:.2f} ms a sensor")
+    print_line(f"{AUTO}, without finding weights: {whole:.2f} ms a sensor")
     figures |= {result.name: result.as_json() for result in results}
-    return {f"fit_{windows}": figures, f"fit_{windows}_ms_a_sensor": round(total, 2)}
+    return {
+        f"fit_{windows}": figures,
+        f"fit_{windows}_ms_a_sensor": round(total, 2),
+        f"fit_{windows}_{AUTO}_ms_a_sensor": round(whole, 2),
+    }
 
 
 def _calibrated(name: str, series: Series) -> None:
