@@ -118,11 +118,6 @@ def refusals(
     return {int(positions[i]): found[i] for i in sorted(found)}
 
 
-def _counts(series: Series, flags: Flags) -> npt.NDArray[np.int64]:
-    before = np.concatenate(([0], np.cumsum(flags)))
-    return np.asarray(np.diff(before[series.offsets]), np.int64)
-
-
 def _limits(chosen: Detector, raw: Floats, series: Series) -> Floats:
     """Return the highest raw score of each sensor that is still normal, shape ``(n_sensors,)``."""
     if chosen.threshold is None:
@@ -132,8 +127,8 @@ def _limits(chosen: Detector, raw: Floats, series: Series) -> Floats:
 
 def _not_finite(series: Series, raw: Floats) -> dict[int, str]:
     # A detector that looks back has no score of the first windows, but it has to have some.
-    unscored = _counts(series, np.isnan(raw))
-    bad = np.where(unscored == series.lengths, unscored, _counts(series, np.isinf(raw)))
+    unscored = series.count(np.isnan(raw))
+    bad = np.where(unscored == series.lengths, unscored, series.count(np.isinf(raw)))
     return {
         int(i): f"its scores of {bad[i]} of {series.lengths[i]} training windows are not finite; "
         "another DETECTOR may suit the sensor"
@@ -142,7 +137,7 @@ def _not_finite(series: Series, raw: Floats) -> dict[int, str]:
 
 
 def _flags_everything(series: Series, flagged: Flags, rules: PromotionRules) -> dict[int, str]:
-    share = _counts(series, flagged) / series.lengths
+    share = series.count(flagged) / series.lengths
     return {
         int(i): f"it flags {_percent(share[i])} of the windows that it was trained on, {_allowed(rules)}; "
         "another DETECTOR may suit the sensor"
@@ -201,14 +196,14 @@ def _flags_holdout(
     else:
         flagged = anomalous(chosen, params, holdout, np.full(series.n_sensors, chosen.threshold))
     known = _anomalous(holdout)
-    share = _counts(holdout, flagged & ~known) / np.maximum(held, 1)
+    share = holdout.count(flagged & ~known) / np.maximum(held, 1)
     found = {
         int(i): f"fitted without its last {held[i]} windows, it flags {_percent(share[i])} of them, {_allowed(rules)}: "
         "the sensor moves or is broken; the next training tries again"
         for i in np.flatnonzero(share > rules.max_flagged_share)
     }
-    labelled = _counts(holdout, known)
-    missed = (labelled > 0) & (_counts(holdout, flagged & known) == 0)
+    labelled = holdout.count(known)
+    missed = (labelled > 0) & (holdout.count(flagged & known) == 0)
     missed &= params.is_valid().to_numpy(zero_copy_only=False)
     return found | {
         int(i): f"fitted without its last {held[i]} windows, it flags none of the {labelled[i]} among them that are "

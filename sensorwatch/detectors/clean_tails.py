@@ -47,10 +47,9 @@ def clean_tails(raw: Floats, series: Series, newest: Flags) -> Calibration:
     for part in (newest, ~newest):
         own = series.kept(part)
         quiet = calibrate(raw[part], own.offsets, None)
-        beyond = raw > np.repeat(quiet.threshold, series.lengths)
-        share = np.diff(np.concatenate(([0], np.cumsum(beyond)))[series.offsets]) / np.maximum(series.lengths, 1)
+        beyond = series.count(raw > np.repeat(quiet.threshold, series.lengths))
         nearer = quiet.threshold - tails.center
-        counts = (nearer < reach) & (share < _MOST_BEYOND) & (own.lengths >= _LEAST_WINDOWS)
+        counts = (nearer < reach) & (beyond < _MOST_BEYOND * series.lengths) & (own.lengths >= _LEAST_WINDOWS)
         tails = tails.replaced(np.flatnonzero(counts), quiet.only(counts))
         reach[counts] = nearer[counts]
     return tails

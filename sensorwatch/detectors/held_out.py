@@ -87,6 +87,7 @@ def hold_out(members: Mapping[str, Detector], fitted: Mapping[str, Fitted], fini
     params, raw = {}, {}
     for name, member in members.items():
         params[name] = pc.if_else(pa.array(divided), member.fit(early).params, fitted[name].params)
+        # All at once: the oldest windows are what those behind them are judged by.
         known = member.score(params[name], scored)
         known[oldest] = member.score(member.fit(late).params, begin)
         raw[name] = _at_its_word(member, fitted[name], scored, known)
@@ -95,7 +96,7 @@ def hold_out(members: Mapping[str, Detector], fitted: Mapping[str, Fitted], fini
 
 def _at_its_word(member: Detector, fitted: Fitted, scored: Series, raw: Floats) -> Floats:
     """Return the raw scores, of sensors with few of them those of their own models."""
-    few = np.diff(np.concatenate(([0], np.cumsum(~np.isnan(raw))))[scored.offsets]) < _LEAST_SCORED
+    few = scored.count(~np.isnan(raw)) < _LEAST_SCORED
     if few.any():
         own = fitted.params.take(pa.array(np.flatnonzero(few)))
         raw[np.repeat(few, scored.lengths)] = member.score(own, scored.of(few))

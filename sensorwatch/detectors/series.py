@@ -110,6 +110,22 @@ class Series:
         offsets = np.concatenate(([0], np.cumsum(self.lengths[sensors])))
         return Series(offsets, kept.times, kept.values, kept.labels)
 
+    def count(self, flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        """Return how many windows of each sensor are flagged, shape ``(n_sensors,)``.
+
+        Parameters
+        ----------
+        flags
+            Whether each window is, shape ``(n_values,)``.
+
+        Examples
+        --------
+        >>> series = Series(np.array([0, 2, 2, 3]), np.array([5, 10, 5]), np.zeros(3))
+        >>> series.count(np.array([True, True, False])).tolist()
+        [2, 0, 0]
+        """
+        return np.diff(np.concatenate(([0], np.cumsum(flags)))[self.offsets])
+
     def newest(self, otherwise: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the end of each sensor's last window, and ``otherwise`` for one without windows."""
         ends = otherwise.copy()
