@@ -28,7 +28,7 @@ __all__ = ["DataArguments", "parse_data", "parse_task", "run_task", "task_wiring
 _log = logging.getLogger(__name__)
 
 _EPILOG = """\
-Settings come from the environment, as for the function app; docs/settings.md lists them.
+Settings come from the environment, as for the function app; docs/reference/settings.md lists them.
 Exit codes: 0 done; 1 a known error, described on stderr; 2 wrong arguments or an unexpected error, with its traceback.
 Running the same task again is harmless.
 """

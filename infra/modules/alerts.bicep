@@ -1,4 +1,4 @@
-// What operators hear of: the metrics that Sensorwatch publishes (docs/observability.md), and two of Azure's own.
+// What operators hear of: the metrics that Sensorwatch publishes (docs/operations/observability.md), and two of Azure's own.
 param location string
 param tags object
 param suffix string

@@ -99,7 +99,7 @@ def evaluate(
     if nab_results:
         typer.echo(
             f"The results for NAB's runner are in {nab_results}, as {', '.join(map(nab_name, names))}; "
-            "docs/evaluation.md says how to go on."
+            "docs/how-to/evaluate-detectors.md says how to go on."
         )
 
 

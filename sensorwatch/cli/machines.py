@@ -71,7 +71,7 @@ def generate(
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal files.")] = 0,
     file_format: Annotated[Literal["csv", "parquet"], typer.Option("--format", help="Of the files.")] = "parquet",
 ) -> None:
-    """Write the data sets of a simulated fleet; docs/maintenance.md has its physics."""
+    """Write the data sets of a simulated fleet; docs/concepts/predictive-maintenance.md has its physics."""
     from sensorwatch.maintenance.generator import generate_fleet
     from sensorwatch.maintenance.writing import write_data_sets
 

@@ -60,7 +60,7 @@ def import_(
     if system.sensors:
         typer.echo(f"{len(system.sensors)} sensors are in the catalogue.")
     if configurations:
-        typer.echo("Settings that correspond to the files (docs/settings.md explains them):")
+        typer.echo("Settings that correspond to the files (docs/reference/settings.md explains them):")
         for name, value in system.settings.items():
             typer.echo(f"  {name}={value}")
     if system.data:

@@ -1,6 +1,6 @@
 """The settings: one line each, read once from the environment, validated before anything starts.
 
-``docs/settings.md`` lists them; a test holds the two together.
+``docs/reference/settings.md`` lists them; a test holds the two together.
 """
 
 from __future__ import annotations

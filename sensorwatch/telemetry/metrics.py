@@ -1,4 +1,4 @@
-"""The metrics, one line each; ``docs/observability.md``, the workbook and the alert rules name the same."""
+"""The metrics, one line each; ``docs/operations/observability.md``, the workbook and the alert rules name the same."""
 
 from __future__ import annotations
 

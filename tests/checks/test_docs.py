@@ -84,12 +84,12 @@ def test_the_settings_page_has_every_setting_with_its_default_and_meaning_in_ord
         [f"`{field.alias}`", "required" if field.is_required() else shown(field.default), field.description]
         for field in Settings.model_fields.values()
     ]
-    assert table_rows((ROOT / "docs/settings.md").read_text(encoding="utf-8")) == expected
+    assert table_rows((ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")) == expected
 
 
 def test_the_settings_page_names_what_the_host_fills_in() -> None:
     bound = {name for file in (ROOT / "functions").glob("*.py") for name in re.findall("%([A-Z_]+)%", file.read_text())}
-    text = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
     (paragraph,) = (part for part in text.split("\n\n") if "knows no defaults" in part)
     assert set(re.findall("`([A-Z_]+)`", paragraph)) == bound
 
@@ -108,7 +108,7 @@ def test_the_ingestion_page_explains_every_reason_for_a_rejection_and_no_other()
     product = [*(ROOT / "sensorwatch").glob("*.py"), *(ROOT / "sensorwatch/steps").glob("*.py")]
     sources = "\n".join(path.read_text(encoding="utf-8") for path in product)
     reasons = set(re.findall(r'Rejected(?:Error)?\(\s*"([a-z0-9-]+)"', sources))
-    sections = (ROOT / "docs/ingestion.md").read_text(encoding="utf-8").split("\n## ")
+    sections = (ROOT / "docs/concepts/ingestion.md").read_text(encoding="utf-8").split("\n## ")
     (section,) = (section for section in sections if section.startswith("Readings that can't be used\n"))
     assert sorted(row[0].strip("`") for row in table_rows(section)) == sorted(reasons)
 
@@ -120,7 +120,7 @@ def test_the_ingestion_page_explains_every_reason_for_a_rejection_and_no_other()
 def test_every_requirement_is_explained_and_no_explanation_is_stale(file: str) -> None:
     lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
     required = [match[0] for line in lines if (match := re.match(r"[A-Za-z0-9][\w.-]*", line))]
-    sections = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8").split("\n## ")
+    sections = (ROOT / "docs/design/dependencies.md").read_text(encoding="utf-8").split("\n## ")
     (section,) = (section for section in sections if section.startswith(f"{file}\n"))
     rows = table_rows(section)
     assert [name.strip("`") for name, _ in rows] == required
@@ -129,7 +129,7 @@ def test_every_requirement_is_explained_and_no_explanation_is_stale(file: str) -
 
 def test_the_worker_library_is_explained() -> None:
     (pinned,) = re.findall(r"^FUNCTIONS_RUNTIME := ([\w-]+)==", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert f"| `{pinned}` |" in (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
+    assert f"| `{pinned}` |" in (ROOT / "docs/design/dependencies.md").read_text(encoding="utf-8")
 
 
 # ---- what a person types ---------------------------------------------------------------------------------------------

@@ -180,7 +180,7 @@ def test_roles_are_given_in_one_file_only() -> None:
 
 
 def test_the_access_page_names_every_role() -> None:
-    page = (ROOT / "docs/azure.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/operations/azure.md").read_text(encoding="utf-8")
     words = {re.sub(r"(?<!^)([A-Z])", r" \1", role).lower() for _, _, role in ACCESS}
     names = {"container registry pull": "acrpull", "event hubs data": "azure event hubs data"}
     for word in words:

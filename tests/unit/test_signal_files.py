@@ -12,7 +12,7 @@ from sensorwatch.simulation.signal_files import PIECES, read_signals
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 BEGIN = NOON.timestamp()
-DOCUMENT = Path(__file__).parents[2] / "docs" / "simulation.md"
+DOCUMENT = Path(__file__).parents[2] / "docs/how-to/simulate.md"
 
 
 def read(folder: Path, text: str) -> dict[str, Shape]:

@@ -22,7 +22,7 @@ from sensorwatch.simulation.ground_truth import read_ground_truth
 
 pytestmark = pytest.mark.wire
 
-PAGE = Path(__file__).parents[2] / "docs" / "simulation.md"
+PAGE = Path(__file__).parents[2] / "docs/how-to/simulate.md"
 
 
 @pytest.fixture(scope="module")
