@@ -63,7 +63,7 @@ def trace(
     if wiring.settings.telemetry_exporter != "file":
         raise SettingsError(
             f"TELEMETRY_EXPORTER: expected `file`, whose spans are on this machine, got "
-            f"`{wiring.settings.telemetry_exporter}`; docs/operations/observability.md says how to find a reading elsewhere"
+            f"`{wiring.settings.telemetry_exporter}`; for other exporters see docs/operations/observability.md"
         )
     sensor = _newest_alerts_sensor(wiring) if device is None or tag is None else _sensor(wiring, device, tag)
     reading, steps = follow(wiring, sensor, at)

@@ -1,4 +1,6 @@
-"""Predictive maintenance: which component of which machine is about to fail (pure; ``docs/concepts/predictive-maintenance.md``).
+"""Predictive maintenance: the risk that a machine's component fails soon (pure).
+
+``docs/concepts/predictive-maintenance.md`` describes the method.
 
 Not to be confused with the calendars of planned maintenance that keep alerts quiet
 (:mod:`sensorwatch.alerting.maintenance`).
