@@ -1,6 +1,6 @@
 """What the outside is told of an alert: one JSON shape for every sink, and the same in words.
 
-The shape only ever grows: receivers ignore members that they don't know. ``docs/concepts/alerts.md`` lists it.
+The shape only ever grows: receivers ignore members that they don't know. ``docs/reference/alert-message.md`` lists it.
 """
 
 from __future__ import annotations
