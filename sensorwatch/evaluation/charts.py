@@ -1,18 +1,18 @@
-"""Pictures of scored series as SVG, without scripts: values with their band, labels, scores and alarms.
+"""Charts of scored series as SVG: values with their band, labels, scores and alarms.
 
-Long series are drawn by the least and the greatest value of each of some 1,000 columns, so that no spike is lost.
+A long series is drawn by the lowest and the highest value of each of about 1,000 columns, so that no spike is lost.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from sensorwatch.alarms import alarm_scores, alarm_spans
 from sensorwatch.evaluation.spans import spans
+from sensorwatch.evaluation.svg import Scale, drawing, element, path_data
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -29,165 +29,164 @@ _WIDTH = 1000
 _LEFT, _RIGHT = 70, 10
 _COLUMNS = _WIDTH - _LEFT - _RIGHT
 _VALUES_HEIGHT, _SCORES_HEIGHT = 170, 64
+_MARGIN = 4
 _AXIS_HEIGHT = 20
 _TEXT_HEIGHT = 8
 _TIME_TICKS = 8
 _DATES_FROM_SECONDS = 20 * 86_400
-_ANOMALOUS = 50
+_THRESHOLD = 50.0
 
 
 class Band(NamedTuple):
-    """The lowest and the highest value that a detector expects, both of shape ``(n_scored_windows,)``; NaN for none."""
+    """Lowest and highest value that a detector expects, float64 of shape ``(n_scored_windows,)``; NaN for none."""
 
     detector: str
     low: Floats
     high: Floats
 
 
-class _Scale:
-    """Where times and values lie in a picture."""
-
-    def __init__(self, times: Integers, low: float, high: float, height: float) -> None:
-        self._start, self._seconds = int(times[0]), max(int(times[-1] - times[0]), 1)
-        self._low, self._range, self._height = low, (high - low) or 1.0, height
-
-    def x(self, times: npt.NDArray[np.int64] | int) -> Floats:
-        return np.asarray(_LEFT + (np.asarray(times) - self._start) / self._seconds * _COLUMNS, np.float64)
-
-    def y(self, values: Floats | float) -> Floats:
-        share = np.clip((np.asarray(values, np.float64) - self._low) / self._range, -0.05, 1.05)
-        return np.asarray(self._height - 4 - share * (self._height - 8))
-
-
 def values_chart(series: LabelledSeries, first: int, band: Band | None) -> str:
-    """Return the picture of a series' values.
+    """Return the chart of a series' values as SVG.
 
     Parameters
     ----------
     series
         The series.
     first
-        Its first scored window; what lies before is shaded as the training part.
+        Position of its first scored window; the windows before it are shaded as training data.
     band
-        What a detector expects from ``first`` on; None: nothing.
+        Expected range from ``first`` on; None if no detector expects one.
     """
     known = series.values[np.isfinite(series.values)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
-    scale = _Scale(series.times, low, high, _VALUES_HEIGHT)
-    parts = [_shaded(scale, series.times, 0, first - 1, _VALUES_HEIGHT, "training", "trained on")]
-    parts += _labels(scale, series, _VALUES_HEIGHT)
+    x, y = _time_scale(series.times), _value_scale(low, high, _VALUES_HEIGHT)
+    parts = _shades(x, series, first, _VALUES_HEIGHT)
     if band:
-        title = f"<title>expected by {escape(band.detector)}</title>"
-        parts.append(f'<path class="band" d="{_area(scale, series.times[first:], band)}">{title}</path>')
-    parts.append(f'<path class="values" d="{_line(scale, series.times, series.values)}"/>')
-    parts += [_tick(scale, value, f"{value:.4g}") for value in (low, (low + high) / 2, high)]
-    parts += _time_axis(scale, series.times)
-    return _svg(parts, _VALUES_HEIGHT + _AXIS_HEIGHT, f"values of {series.name}")
+        outline = _outline(x(series.times[first:]), y, band)
+        parts.append(element("path", f"expected by {band.detector}", class_="band", d=outline))
+    parts.append(element("path", class_="values", d=_line(x, y, series.times, series.values)))
+    parts += [_value_tick(y, value, f"{value:.4g}") for value in (low, (low + high) / 2, high)]
+    parts += _time_axis(x, series.times)
+    return drawing(parts, _WIDTH, _VALUES_HEIGHT + _AXIS_HEIGHT, f"values of {series.name}")
 
 
 def score_chart(series: LabelledSeries, scored: ScoredSeries, hold: int) -> str:
-    """Return the picture of a detector's scores of a series, 0-100, and of its alarms: held, and as bars at the top."""
-    scale = _Scale(series.times, 0.0, 100.0, _SCORES_HEIGHT)
+    """Return the chart of a detector's scores and alarms as SVG.
+
+    Parameters
+    ----------
+    series
+        The series.
+    scored
+        Its scores, 0 to 100, and decisions.
+    hold
+        Number of normal windows after which an alarm ends.
+    """
     times = series.times[scored.first :]
-    parts = [_shaded(scale, series.times, 0, scored.first - 1, _SCORES_HEIGHT, "training", "trained on")]
-    parts += _labels(scale, series, _SCORES_HEIGHT)
-    middle = float(scale.y(float(_ANOMALOUS)))
-    parts.append(f'<line class="threshold" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{middle:.1f}" y2="{middle:.1f}"/>')
+    x, y = _time_scale(series.times), _value_scale(0.0, 100.0, _SCORES_HEIGHT)
+    parts = _shades(x, series, scored.first, _SCORES_HEIGHT)
+    middle = float(y(_THRESHOLD))
+    parts.append(element("line", class_="threshold", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=middle, y2=middle))
     alarm = alarm_scores(np.nan_to_num(scored.scores), scored.anomalous, hold)
-    parts.append(f'<path class="alarm" d="{_line(scale, times, alarm)}"/>')
-    parts.append(f'<path class="scores" d="{_line(scale, times, scored.scores)}"/>')
+    parts.append(element("path", class_="alarm", d=_line(x, y, times, alarm)))
+    parts.append(element("path", class_="scores", d=_line(x, y, times, scored.scores)))
     labels = series.labels[scored.first :]
     for a, b in zip(*alarm_spans(scored.anomalous, hold), strict=True):
         kind = "true-alarm" if labels[a : b + 1].any() else "false-alarm"
-        left, right = float(scale.x(int(times[a]))), float(scale.x(int(times[b])))
         why = f": {scored.why[int(a)]}" if int(a) in scored.why else ""
-        parts.append(
-            f'<rect class="{kind}" x="{left:.1f}" y="0" width="{max(right - left, 2):.1f}" height="5">'
-            f"<title>alarm, {_text(int(times[a]))} to {_text(int(times[b]))}{escape(why)}</title></rect>"
-        )
-    parts += [_tick(scale, value, f"{value:.0f}") for value in (0.0, float(_ANOMALOUS), 100.0)]
-    return _svg(parts, _SCORES_HEIGHT, f"scores of {series.name}")
+        parts.append(_span(x, times[a], times[b], height=5, kind=kind, title="alarm", why=why))
+    parts += [_value_tick(y, value, f"{value:.0f}") for value in (0.0, _THRESHOLD, 100.0)]
+    return drawing(parts, _WIDTH, _SCORES_HEIGHT, f"scores of {series.name}")
 
 
-def _svg(parts: list[str], height: float, label: str) -> str:
-    content = "".join(parts)
-    return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(label)}">{content}</svg>'
+def _time_scale(times: Integers) -> Scale:
+    return Scale(float(times[0]), float(times[-1]), _LEFT, _LEFT + _COLUMNS)
 
 
-def _labels(scale: _Scale, series: LabelledSeries, height: float) -> list[str]:
-    return [
-        _shaded(scale, series.times, int(a), int(b), height, "anomaly", "labelled as anomalous")
+def _value_scale(low: float, high: float, height: float) -> Scale:
+    return Scale(low, high, height - _MARGIN, _MARGIN)
+
+
+def _shades(x: Scale, series: LabelledSeries, first: int, height: float) -> list[str]:
+    """Return the shaded stretches: training data before the window ``first``, and labels."""
+    times = series.times
+    parts = [_span(x, times[0], times[first - 1], height, "training", "training data")] if first else []
+    parts += [
+        _span(x, times[a], times[b], height, "anomaly", "labelled as anomalous")
         for a, b in zip(*spans(series.labels), strict=True)
     ]
+    return parts
 
 
-def _shaded(scale: _Scale, times: Integers, first: int, last: int, height: float, kind: str, title: str) -> str:
-    if last < first:
-        return ""
-    left, right = float(scale.x(int(times[first]))), float(scale.x(int(times[last])))
-    return (
-        f'<rect class="{kind}" x="{left:.1f}" y="0" width="{max(right - left, 1.5):.1f}" height="{height}">'
-        f"<title>{title}, {_text(int(times[first]))} to {_text(int(times[last]))}</title></rect>"
+def _span(x: Scale, start: np.int64, end: np.int64, height: float, kind: str, title: str, why: str = "") -> str:
+    left = float(x(start))
+    return element(
+        "rect",
+        f"{title}, {_time_text(start)} to {_time_text(end)}{why}",
+        class_=kind,
+        x=left,
+        y=0,
+        width=max(float(x(end)) - left, 2.0),
+        height=height,
     )
 
 
-def _line(scale: _Scale, times: Integers, values: Floats) -> str:
-    """Return the path through the values; it is broken where values are missing for long."""
+def _line(x_scale: Scale, y_scale: Scale, times: Integers, values: Floats) -> str:
+    """Return the path through the values, interrupted where many are missing."""
     known = np.isfinite(values)
     times, values = times[known], values[known]
     if not len(times):
         return ""
     usual = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
     gap = np.concatenate(([True], np.diff(times) > 10 * usual))
-    x, y = scale.x(times), scale.y(values)
+    x, y = x_scale(times), y_scale(values)
     if len(x) > 2 * _COLUMNS:
         keep = _extremes(x.astype(np.int64), y)
-        # A gap between two kept points stays one, whichever points around it are kept.
+        # A gap between two kept points remains one, whichever points around it are kept.
         stretch = np.cumsum(gap)[keep]
         x, y, gap = x[keep], y[keep], np.concatenate(([True], np.diff(stretch) > 0))
-    return "".join(f"{'M' if new else 'L'}{a:.1f} {b:.1f}" for new, a, b in zip(gap, x, y, strict=True))
+    return path_data(x, y, gap)
 
 
 def _extremes(columns: Integers, y: Floats) -> Integers:
-    """Return the positions of the least and the greatest value of each column, in order."""
+    """Return the positions of the lowest and the highest value of each column, in order."""
     order = np.lexsort((y, columns))
     edge = np.flatnonzero(np.diff(columns[order], prepend=-1, append=columns.max() + 1))
     return np.unique(np.concatenate((order[edge[:-1]], order[edge[1:] - 1])))
 
 
-def _area(scale: _Scale, times: Integers, band: Band) -> str:
-    """Return the path around the band, one stretch for each run of windows that have one, in columns' outer edges."""
-    known = np.isfinite(band.low) & np.isfinite(band.high)
+def _outline(x: Floats, y: Scale, band: Band) -> str:
+    """Return the path around the band, one closed stretch for each run of windows that have one, by columns."""
     paths = []
-    for first, last in zip(*spans(known), strict=True):
-        x = scale.x(times[first : last + 1])
-        starts = np.flatnonzero(np.diff(x.astype(np.int64), prepend=-1))
+    for first, last in zip(*spans(np.isfinite(band.low) & np.isfinite(band.high)), strict=True):
+        stretch = x[first : last + 1]
+        starts = np.flatnonzero(np.diff(stretch.astype(np.int64), prepend=-1))
         low = np.minimum.reduceat(band.low[first : last + 1], starts)
         high = np.maximum.reduceat(band.high[first : last + 1], starts)
-        edge = np.append(x[starts], x[-1])
-        outline = [*zip(edge, scale.y(np.append(high, high[-1])), strict=True)]
-        outline += reversed([*zip(edge, scale.y(np.append(low, low[-1])), strict=True)])
-        paths.append("M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in outline) + "Z")
+        edge = np.append(stretch[starts], stretch[-1])
+        there, back = y(np.append(high, high[-1])), y(np.append(low, low[-1]))[::-1]
+        paths.append(path_data(np.append(edge, edge[::-1]), np.append(there, back)) + "Z")
     return "".join(paths)
 
 
-def _tick(scale: _Scale, value: float, text: str) -> str:
-    y = max(float(scale.y(value)), _TEXT_HEIGHT)
-    return f'<text x="{_LEFT - 6}" y="{y:.1f}" text-anchor="end" dominant-baseline="middle">{text}</text>'
+def _value_tick(y: Scale, value: float, text: str) -> str:
+    height = max(float(y(value)), _TEXT_HEIGHT)
+    return element("text", None, text, x=_LEFT - 6, y=height, text_anchor="end", dominant_baseline="middle")
 
 
-def _time_axis(scale: _Scale, times: Integers) -> list[str]:
+def _time_axis(x: Scale, times: Integers) -> list[str]:
     ticks = np.linspace(times[0], times[-1], _TIME_TICKS).astype(np.int64)
-    days = times[-1] - times[0] > _DATES_FROM_SECONDS
-    parts = []
-    for i, tick in enumerate(ticks):
-        anchor = "start" if i == 0 else "end" if i == _TIME_TICKS - 1 else "middle"
-        text = datetime.fromtimestamp(int(tick), UTC).strftime("%Y-%m-%d" if days else "%m-%d %H:%M")
-        parts.append(
-            f'<text x="{float(scale.x(int(tick))):.1f}" y="{_VALUES_HEIGHT + 14}" text-anchor="{anchor}">{text}</text>'
-        )
-    return parts
+    form = "%Y-%m-%d" if times[-1] - times[0] > _DATES_FROM_SECONDS else "%m-%d %H:%M"
+    anchors = ("start", *["middle"] * (_TIME_TICKS - 2), "end")
+    return [
+        element("text", None, _time(tick).strftime(form), x=float(x(tick)), y=_VALUES_HEIGHT + 14, text_anchor=anchor)
+        for tick, anchor in zip(ticks, anchors, strict=True)
+    ]
 
 
-def _text(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}Z"
+def _time(seconds: np.int64) -> datetime:
+    return datetime.fromtimestamp(int(seconds), UTC)
+
+
+def _time_text(seconds: np.int64) -> str:
+    return f"{_time(seconds):%Y-%m-%d %H:%M:%S}Z"

@@ -1,4 +1,4 @@
-"""One HTML file that shows how detectors did: a table, and pictures of every series. It needs nothing but a browser."""
+"""Evaluation report: one HTML file with a table of figures and charts of every series, without scripts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ path.band { fill: var(--band); fill-opacity: .16; stroke: none; }
 """
 
 _KEY = (
-    ("training", "var(--training)", "trained on"),
+    ("training", "var(--training)", "training data"),
     ("anomaly", "var(--anomaly)", "labelled as anomalous"),
     ("band", "var(--band)", "expected"),
     ("true-alarm", "var(--true)", "alarm in a label"),
@@ -53,9 +53,9 @@ _KEY = (
 )
 
 _EXPLANATION = (
-    "Each series: its values, with the range expected by the first detector that expects one; then the scores of each "
-    "detector, 0 to 100, with the threshold at 50 as a dashed line, the alarm (the highest score since it began) as a "
-    "broad one, and the alarms on top. Point at something for its times."
+    "For each series: its values, with the expected range (of the first detector that has one); then the scores of "
+    "each detector, 0 to 100, with the threshold of 50 as a dashed line, the alarm score (the highest since the alarm "
+    "began) as a broad line, and the alarms as bars at the top. Point at a shape to see its times."
 )
 
 _COLUMNS = (
@@ -83,13 +83,13 @@ def html_report(
     Parameters
     ----------
     title
-        What was evaluated.
+        Heading of the report.
     series
-        In the order in which they are shown.
+        Labelled series, in the order in which they are shown.
     scorings, figures
-        Of each detector, in the order in which they are shown.
+        One for each detector, in the order in which they are shown.
     hold
-        Normal windows that an alarm outlasts.
+        Number of normal windows after which an alarm ends.
     """
     parts = [
         "<!doctype html>",
