@@ -1,4 +1,7 @@
-"""The metrics, one line each; ``docs/operations/observability.md``, the workbook and the alert rules name the same."""
+"""Definitions of all metrics.
+
+``docs/reference/metrics.md``, the workbook and the alert rules use the same names.
+"""
 
 from __future__ import annotations
 
@@ -49,36 +52,49 @@ def _instrument(metric: Metric, meter: Meter) -> Callable[[float, dict[str, str]
             return meter.create_gauge(metric.name, metric.unit, metric.meaning).set
 
 
-RECEIVED = Metric("sensorwatch.readings.received", "counter", "{reading}", "Readings that ingestion was given.")
-ACCEPTED = Metric("sensorwatch.readings.accepted", "counter", "{reading}", "Those of them that are in a window now.")
-LATE = Metric("sensorwatch.readings.late", "counter", "{reading}", "Those that came too late for their window.")
-DUPLICATE = Metric("sensorwatch.readings.duplicate", "counter", "{reading}", "Those that had been taken in before.")
-INVALID = Metric("sensorwatch.readings.invalid", "counter", "{reading}", "Those that can't be used.")
+RECEIVED = Metric("sensorwatch.readings.received", "counter", "{reading}", "Readings that ingestion received.")
+ACCEPTED = Metric(
+    "sensorwatch.readings.accepted", "counter", "{reading}", "Received readings that were added to a window."
+)
+LATE = Metric("sensorwatch.readings.late", "counter", "{reading}", "Received readings that were late.")
+DUPLICATE = Metric(
+    "sensorwatch.readings.duplicate", "counter", "{reading}", "Received readings whose event had been applied before."
+)
+INVALID = Metric("sensorwatch.readings.invalid", "counter", "{reading}", "Received readings that could not be used.")
 INGEST_LAG = Metric(
-    "sensorwatch.ingest.lag", "histogram", "s", "How long a batch's first event had waited in the hub when it was done."
+    "sensorwatch.ingest.lag", "histogram", "s", "Age of a batch's first event when the batch was committed."
 )
-DEAD_LETTERS = Metric("sensorwatch.dead_letters", "counter", "{reading}", "Readings that went to the dead letters.")
+DEAD_LETTERS = Metric(
+    "sensorwatch.dead_letters", "counter", "{reading}", "Readings written to the dead letters: late and invalid ones."
+)
 TASK_DURATION = Metric(
-    "sensorwatch.task.duration", "histogram", "s", "How long a task worked, failed ones too.", ("kind",)
+    "sensorwatch.task.duration", "histogram", "s", "Run time of a task, whether it succeeded or failed.", ("kind",)
 )
-MODEL_AGE = Metric(
-    "sensorwatch.model.age", "histogram", "s", "How old a shard's newest models were when they were applied."
-)
-ANOMALIES = Metric("sensorwatch.anomalies", "counter", "{window}", "Anomalous windows that were stored.")
+MODEL_AGE = Metric("sensorwatch.model.age", "histogram", "s", "Age of a shard's model version when it was applied.")
+ANOMALIES = Metric("sensorwatch.anomalies", "counter", "{window}", "Anomalous windows stored.")
 WITHDRAWN = Metric(
-    "sensorwatch.anomalies.withdrawn", "counter", "{window}", "Those that turned out normal, and were removed."
+    "sensorwatch.anomalies.withdrawn",
+    "counter",
+    "{window}",
+    "Stored anomalies removed because a later scoring found the window normal.",
 )
-ALERTS_OPENED = Metric("sensorwatch.alerts.opened", "counter", "{alert}", "Alerts that opened.")
-ALERTS_CLEARED = Metric("sensorwatch.alerts.cleared", "counter", "{alert}", "Alerts that cleared by themselves.")
+ALERTS_OPENED = Metric("sensorwatch.alerts.opened", "counter", "{alert}", "Alerts opened.")
+ALERTS_CLEARED = Metric(
+    "sensorwatch.alerts.cleared", "counter", "{alert}", "Alerts that cleared without a person resolving them."
+)
 CYCLES_MISSED = Metric(
     "sensorwatch.cycles.missed",
     "counter",
     "{cycle}",
-    "Timers that came past due or could not submit, and runs of which a task failed for good.",
+    "Timers that fired late or could not submit, and runs with a task that failed for good.",
     ("kind",),
 )
-POOL_ERRORS = Metric("sensorwatch.pool.errors", "gauge", "{error}", "What keeps the pool from getting its nodes.")
-SINKS_FAILING = Metric("sensorwatch.sinks.failing", "gauge", "{sink}", "Sinks that failed three times in a row.")
+POOL_ERRORS = Metric(
+    "sensorwatch.pool.errors", "gauge", "{error}", "Errors that prevent the pool from allocating nodes."
+)
+SINKS_FAILING = Metric(
+    "sensorwatch.sinks.failing", "gauge", "{sink}", "Sinks that failed at least three times in a row."
+)
 
 METRICS = (
     RECEIVED,

@@ -14,7 +14,7 @@ NAMES = {metric.name for metric in METRICS}
 
 
 def test_the_page_has_every_metric_with_its_kind_unit_and_meaning_in_order() -> None:
-    sections = (ROOT / "docs/operations/observability.md").read_text(encoding="utf-8").split("\n## ")
+    sections = (ROOT / "docs/reference/metrics.md").read_text(encoding="utf-8").split("\n## ")
     (section,) = (section for section in sections if section.startswith("Metrics\n"))
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line[:3] == "| `"]
     assert rows == [
@@ -45,6 +45,6 @@ def test_the_page_names_every_span() -> None:
     text = "\n".join((ROOT / "sensorwatch" / name).read_text(encoding="utf-8") for name in sources)
     kinds = {step for kind in get_args(Kind) for step in (kind, f"submit {kind}")}
     names = set(re.findall(r'span\(\s*"([a-z ]+)"', text)) | kinds
-    page = (ROOT / "docs/operations/observability.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/reference/metrics.md").read_text(encoding="utf-8")
     assert names >= {"send", "ingest", "serve", "publish", "deliver"}
     assert [name for name in names if f"`{name}`" not in page] == []
