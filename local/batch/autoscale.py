@@ -1,22 +1,16 @@
-"""Autoscale formulas: a parser and evaluator for the language of Azure Batch, without ``eval``.
+"""Autoscale formulas of Azure Batch: a parser and an evaluator without ``eval``.
 
-Understood are assignments, ``? :``, ``|| && !``, comparisons, ``+ - * /``, numbers, texts, the functions in
-:data:`~local.batch.formula_values.FUNCTIONS`, the ``TimeInterval_…`` constants, ``time()`` with the parts of a
-timestamp, and on the task variables ``GetSample(count | interval[, percent])``, ``GetSamplePercent(interval)`` and
-``GetSamplePeriod()``.
+The grammar below is the supported part of the language. Functions, the parts of a timestamp and the methods of task
+variables are in :mod:`local.batch.formula_values`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import NamedTuple, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from local.batch.formula_values import (
     INTERVALS,
-    TIMESTAMP_PARTS,
     FormulaError,
     Samples,
     Value,
@@ -24,61 +18,99 @@ from local.batch.formula_values import (
     call_function,
     number_of,
     read_samples,
+    read_timestamp,
     truth_of,
 )
+from local.batch.grammar import Grammar, GrammarError, Node
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
 __all__ = ["Formula", "FormulaError", "parse"]
+
+_MAX_LENGTH = 8192
+_WRITABLE = frozenset({"$TargetDedicatedNodes", "$TargetLowPriorityNodes", "$NodeDeallocationOption"})
+_DEALLOCATIONS = frozenset({"requeue", "terminate", "taskcompletion", "retaineddata"})
+
+# A rule with `?` leaves no node in the tree where it has a single child. A run of equal operators is one flat node, so
+# that a long sum is not a deep tree.
+_GRAMMAR = Grammar(r"""
+    start: assignment (";" assignment)* ";"?
+    assignment: NAME "=" expression
+    ?expression: any | any "?" expression ":" expression -> choice
+    ?any: all ("||" all)*
+    ?all: equality ("&&" equality)*
+    ?equality: order (EQUALITY order)*
+    ?order: sum (ORDER sum)*
+    ?sum: product (SUM product)*
+    ?product: signed (PRODUCT signed)*
+    ?signed: SIGN* member
+    ?member: primary
+        | member "." NAME -> part
+        | member "." NAME "(" arguments ")" -> samples
+    ?primary: "(" expression ")" -> group
+        | NUMBER -> number
+        | TEXT -> text
+        | NAME -> variable
+        | NAME "(" arguments ")" -> call
+    arguments: (expression ("," expression)*)?
+
+    EQUALITY: "==" | "!="
+    ORDER: "<=" | "<" | ">=" | ">"
+    SUM: "+" | "-"
+    PRODUCT: "*" | "/"
+    SIGN: "!" | "-"
+    NUMBER: /\d+(\.\d*)?([eE][+-]?\d+)?|\.\d+/
+    NAME: /\$?[A-Za-z_]\w*/
+    TEXT: /"[^"\n]*"|'[^'\n]*'/
+    COMMENT: /\/\/[^\n]*/
+    %ignore /\s+/
+    %ignore COMMENT
+""")
 
 
 @dataclass
 class _Scope:
     samples: Mapping[str, Samples]
     now: datetime
-    variables: dict[str, Value] = field(default_factory=dict)
-
-
-_Expression: TypeAlias = Callable[[_Scope], Value]
-
-_MAX_LENGTH = 8192
-_MAX_NESTING = 50
-_WRITABLE = frozenset({"$TargetDedicatedNodes", "$TargetLowPriorityNodes", "$NodeDeallocationOption"})
-_DEALLOCATIONS = frozenset({"requeue", "terminate", "taskcompletion", "retaineddata"})
+    variables: dict[str, Value]
 
 
 class Formula:
-    """A parsed formula."""
+    """A parsed formula: the expressions that it assigns to variables, in order."""
 
-    def __init__(self, statements: Sequence[tuple[str, _Expression]]) -> None:
-        self._statements = statements
+    def __init__(self, assignments: Sequence[tuple[str, Node]]) -> None:
+        self._assignments = assignments
 
     def evaluate(
         self, *, samples: Mapping[str, Samples], values: Mapping[str, float], now: datetime
     ) -> dict[str, Value]:
-        """Run the statements in order.
+        """Run the assignments in order.
 
         Parameters
         ----------
         samples
-            The past of each task variable (``$PendingTasks``).
+            Past values of each task variable (``$PendingTasks``).
         values
-            Variables that can be read as they stand (``$CurrentDedicatedNodes``, ``$TargetDedicatedNodes``).
+            Variables with a current value only (``$CurrentDedicatedNodes``, ``$TargetDedicatedNodes``).
         now
-            What ``time()`` is, in UTC.
+            Result of ``time()``, in UTC.
 
         Returns
         -------
         dict
-            The variables that the formula assigned, in the order of their first assignment.
+            The assigned variables, in the order of their first assignment.
 
         Raises
         ------
         FormulaError
-            A variable is unknown, types don't fit, or a number is divided by zero.
+            A variable is unknown, types do not fit, or a number is divided by zero.
         """
         scope = _Scope(samples, now, dict(values))
         assigned: dict[str, Value] = {}
-        for name, expression in self._statements:
-            assigned[name] = scope.variables[name] = expression(scope)
+        for name, expression in self._assignments:
+            assigned[name] = scope.variables[name] = _value(expression, scope)
         for name in _WRITABLE - {"$NodeDeallocationOption"} & assigned.keys():
             assigned[name] = max(0.0, float(int(number_of(assigned[name]))))
         option = assigned.get("$NodeDeallocationOption", "requeue")
@@ -93,7 +125,8 @@ def parse(text: str) -> Formula:
     Raises
     ------
     FormulaError
-        Its syntax is wrong; the text names the place.
+        The formula has a syntax error (the message names the place), is longer than 8,192 characters, or assigns a
+        variable that is read-only.
 
     Examples
     --------
@@ -103,185 +136,57 @@ def parse(text: str) -> Formula:
     """
     if len(text) > _MAX_LENGTH:
         raise FormulaError(f"the formula has {len(text)} characters; at most {_MAX_LENGTH} are allowed")
-    return _Parser(text).formula()
+    try:
+        tree = _GRAMMAR.parse(text)
+    except GrammarError as exc:
+        raise FormulaError(str(exc)) from None
+    assignments = [(str(name), expression) for name, expression in (each.children for each in tree.children)]
+    for name, _ in assignments:
+        if name.startswith("$") and name not in _WRITABLE:
+            raise FormulaError(f"`{name}` can't be assigned; only {', '.join(sorted(_WRITABLE))} can")
+    return Formula(assignments)
 
 
-class _Token(NamedTuple):
-    kind: str
-    text: str
-    position: int
+def _value(node: Node, scope: _Scope) -> Value:
+    match node.data, node.children:
+        case "number", [text]:
+            return float(text)
+        case "text", [text]:
+            return str(text[1:-1])
+        case "group", [inner]:
+            return _value(inner, scope)
+        case "variable", [name]:
+            return _variable(str(name), scope)
+        case "call", [name, arguments]:
+            return call_function(name, _values(arguments, scope), scope.now)
+        case "samples", [variable, method, arguments]:
+            name = str(variable.children[0]) if variable.data == "variable" else "(…)"
+            return read_samples(scope.samples, name, method, _values(arguments, scope))
+        case "part", [moment, part]:
+            return read_timestamp(_value(moment, scope), part)
+        case "choice", [condition, yes, no]:
+            return _value(yes if truth_of(_value(condition, scope)) else no, scope)
+        case "any", terms:
+            return float(any(truth_of(_value(term, scope)) for term in terms))
+        case "all", terms:
+            return float(all(truth_of(_value(term, scope)) for term in terms))
+        case "signed", [*signs, operand]:
+            value = _value(operand, scope)
+            for sign in reversed(signs):
+                value = float(not truth_of(value)) if sign == "!" else apply_operator("*", -1.0, value)
+            return value
+    first, *rest = node.children  # equality, order, sum, product: operands with operators between them
+    value = _value(first, scope)
+    for symbol, operand in zip(rest[::2], rest[1::2], strict=True):
+        value = apply_operator(symbol, value, _value(operand, scope))
+    return value
 
 
-_TOKEN = re.compile(
-    r"""(?P<skip>\s+|//[^\n]*)
-      | (?P<number>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)
-      | (?P<name>\$?[A-Za-z_]\w*)
-      | (?P<text>"[^"\n]*"|'[^'\n]*')
-      | (?P<symbol>\|\||&&|[=!<>]=|[-+*/<>=!?:;,.()])""",
-    re.VERBOSE,
-)
-_LEVELS = (("||",), ("&&",), ("==", "!="), ("<", "<=", ">", ">="), ("+", "-"), ("*", "/"))
+def _values(arguments: Node, scope: _Scope) -> list[Value]:
+    return [_value(argument, scope) for argument in arguments.children]
 
 
-class _Parser:
-    """Recursive descent, one method a rule; expressions become closures."""
-
-    def __init__(self, text: str) -> None:
-        self._tokens = list(_tokens(text))
-        self._next = 0
-        self._nesting = 0
-
-    def formula(self) -> Formula:
-        statements = []
-        while self._peek().kind != "end":
-            name = self._take("name").text
-            if name.startswith("$") and name not in _WRITABLE:
-                raise FormulaError(f"`{name}` can't be assigned; only {', '.join(sorted(_WRITABLE))} can")
-            self._expect("=")
-            statements.append((name, self._expression()))
-            if self._peek().kind != "end":
-                self._expect(";")
-        if not statements:
-            raise FormulaError("the formula is empty")
-        return Formula(statements)
-
-    def _expression(self) -> _Expression:
-        self._nesting += 1
-        if self._nesting > _MAX_NESTING:
-            raise FormulaError(f"the formula is nested more than {_MAX_NESTING} deep")
-        condition = self._binary(0)
-        if self._accept("?"):
-            yes = self._expression()
-            self._expect(":")
-            no = self._expression()
-            self._nesting -= 1
-            return lambda scope: yes(scope) if truth_of(condition(scope)) else no(scope)
-        self._nesting -= 1
-        return condition
-
-    def _binary(self, level: int) -> _Expression:
-        if level == len(_LEVELS):
-            return self._unary()
-        left = self._binary(level + 1)
-        while (symbol := self._peek().text) in _LEVELS[level] and self._peek().kind == "symbol":
-            self._next += 1
-            left = _operation(symbol, left, self._binary(level + 1))
-        return left
-
-    def _unary(self) -> _Expression:
-        signs = []
-        while self._peek().kind == "symbol" and self._peek().text in {"!", "-"}:
-            signs.append(self._take("symbol").text)
-        operand = self._member()
-        for sign in reversed(signs):
-            operand = _negation(sign, operand)
-        return operand
-
-    def _member(self) -> _Expression:
-        token = self._peek()
-        value = self._primary()
-        while self._accept("."):
-            member = self._take("name").text
-            if self._accept("("):
-                value = _sampling(token.text, member, self._arguments())
-            else:
-                value = _timestamp_part(member, value)
-        return value
-
-    def _primary(self) -> _Expression:
-        token = self._peek()
-        self._next += 1
-        match token.kind, token.text:
-            case "number", text:
-                number = float(text)
-                return lambda _scope: number
-            case "text", text:
-                return lambda _scope: text[1:-1]
-            case "symbol", "(":
-                inner = self._expression()
-                self._expect(")")
-                return inner
-            case "name", name:
-                if self._accept("("):
-                    arguments = self._arguments()
-                    return lambda scope: call_function(name, [argument(scope) for argument in arguments], scope.now)
-                return lambda scope: _lookup(name, scope)
-        raise _unexpected(token, "a value")
-
-    def _arguments(self) -> list[_Expression]:
-        arguments: list[_Expression] = []
-        while not self._accept(")"):
-            if arguments:
-                self._expect(",")
-            arguments.append(self._expression())
-        return arguments
-
-    def _peek(self) -> _Token:
-        return self._tokens[self._next]
-
-    def _accept(self, symbol: str) -> bool:
-        found = self._peek().kind == "symbol" and self._peek().text == symbol
-        self._next += found
-        return found
-
-    def _expect(self, symbol: str) -> None:
-        if not self._accept(symbol):
-            raise _unexpected(self._peek(), f"`{symbol}`")
-
-    def _take(self, kind: str) -> _Token:
-        token = self._peek()
-        if token.kind != kind:
-            raise _unexpected(token, f"a {kind}")
-        self._next += 1
-        return token
-
-
-def _tokens(text: str) -> Sequence[_Token]:
-    tokens = []
-    position = 0
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None:
-            raise FormulaError(f"unexpected `{text[position]}` at character {position + 1}")
-        if match.lastgroup != "skip":
-            tokens.append(_Token(match.lastgroup or "", match.group(), position))
-        position = match.end()
-    return [*tokens, _Token("end", "the end", position)]
-
-
-def _unexpected(token: _Token, expected: str) -> FormulaError:
-    return FormulaError(f"expected {expected} at character {token.position + 1}, got `{token.text}`")
-
-
-def _operation(symbol: str, left: _Expression, right: _Expression) -> _Expression:
-    if symbol == "&&":
-        return lambda scope: float(truth_of(left(scope)) and truth_of(right(scope)))
-    if symbol == "||":
-        return lambda scope: float(truth_of(left(scope)) or truth_of(right(scope)))
-    return lambda scope: apply_operator(symbol, left(scope), right(scope))
-
-
-def _negation(sign: str, operand: _Expression) -> _Expression:
-    if sign == "!":
-        return lambda scope: float(not truth_of(operand(scope)))
-    return lambda scope: apply_operator("*", -1.0, operand(scope))
-
-
-def _sampling(variable: str, method: str, arguments: Sequence[_Expression]) -> _Expression:
-    return lambda scope: read_samples(scope.samples, variable, method, [argument(scope) for argument in arguments])
-
-
-def _timestamp_part(part: str, value: _Expression) -> _Expression:
-    def read(scope: _Scope) -> Value:
-        at = value(scope)
-        if not isinstance(at, datetime) or part not in TIMESTAMP_PARTS:
-            raise FormulaError(f"`.{part}` is not known of `{at}`")
-        return float(TIMESTAMP_PARTS[part](at))
-
-    return read
-
-
-def _lookup(name: str, scope: _Scope) -> Value:
+def _variable(name: str, scope: _Scope) -> Value:
     if name in scope.variables:
         return scope.variables[name]
     if name in INTERVALS:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = [
     "FUNCTIONS",
     "INTERVALS",
-    "TIMESTAMP_PARTS",
     "FormulaError",
     "Samples",
     "Value",
@@ -24,6 +23,7 @@ __all__ = [
     "call_function",
     "number_of",
     "read_samples",
+    "read_timestamp",
     "truth_of",
 ]
 
@@ -63,7 +63,7 @@ INTERVALS: Mapping[str, timedelta] = {
 }
 """The names that stand for lengths of time."""
 
-TIMESTAMP_PARTS: dict[str, Callable[[datetime], int]] = {
+_TIMESTAMP_PARTS: dict[str, Callable[[datetime], int]] = {
     "year": lambda at: at.year,
     "month": lambda at: at.month,
     "day": lambda at: at.day,
@@ -72,7 +72,6 @@ TIMESTAMP_PARTS: dict[str, Callable[[datetime], int]] = {
     "minute": lambda at: at.minute,
     "second": lambda at: at.second,
 }
-"""What can be asked of a timestamp with a dot."""
 
 _COMPARISONS: dict[str, Callable[[Any, Any], object]] = {
     "==": operator.eq,
@@ -201,3 +200,10 @@ def read_samples(sampled: Mapping[str, Samples], variable: str, method: str, arg
         case "GetSample", [count]:
             return samples.latest(max(1, int(number_of(count))))
     raise FormulaError(f"{variable}.{method}() can't be called with {len(arguments)} arguments of these types")
+
+
+def read_timestamp(moment: Value, part: str) -> float:
+    """Return a part of a timestamp (``time().hour``); FormulaError for an unknown part or another type."""
+    if not isinstance(moment, datetime) or part not in _TIMESTAMP_PARTS:
+        raise FormulaError(f"`{moment}` has no part `.{part}`; a timestamp has {', '.join(_TIMESTAMP_PARTS)}")
+    return float(_TIMESTAMP_PARTS[part](moment))
