@@ -1,34 +1,73 @@
-"""NCRONTAB: when a timer is due, in UTC."""
+"""NCRONTAB schedules of timers: the times at which they are due, in UTC."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-__all__ = ["last_due"]
+from sensorwatch.errors import InvalidInputError
 
-# What a setting holds in place of a schedule, for example a name that only the host resolves.
+if TYPE_CHECKING:
+    from croniter import croniter
+
+__all__ = ["Schedule"]
+
+# croniter knows more (L, #, R, H, @daily); Azure's timers do not.
 _FIELD = re.compile(r"[0-9A-Za-z*,/-]+")
+_WORDS = {"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"} | {
+    *("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+}
 
 
-def last_due(schedule: str, now: datetime) -> datetime | None:
-    """Return when a timer was due last, before ``now`` (aware); None for a schedule that is not understood.
+class Schedule:
+    """A six-field NCRONTAB expression ``second minute hour day month weekday``; five fields mean second 0.
 
-    Six fields ``second minute hour day month weekday``; a day must satisfy both its own field and the weekday's.
+    Unlike in cron, a day must satisfy both the day and the weekday field.
+
+    Raises
+    ------
+    InvalidInputError
+        The expression is not NCRONTAB, or is never due.
 
     Examples
     --------
-    >>> last_due("0 */5 * * * *", datetime(2026, 11, 21, 10, 7, tzinfo=UTC)).isoformat()
+    >>> every_five_minutes = Schedule("0 */5 * * * *")
+    >>> every_five_minutes.after(datetime(2026, 11, 21, 10, 5, tzinfo=UTC)).isoformat()
+    '2026-11-21T10:10:00+00:00'
+    >>> every_five_minutes.before(datetime(2026, 11, 21, 10, 7, tzinfo=UTC)).isoformat()
     '2026-11-21T10:05:00+00:00'
     """
-    from croniter import croniter
-    from croniter.croniter import CroniterError
 
-    if len(fields := schedule.split()) != 6 or not all(_FIELD.fullmatch(field) for field in fields):
-        return None
-    start = now.astimezone(UTC).replace(microsecond=0)
-    try:
-        due: datetime = croniter(schedule, start, ret_type=datetime, second_at_beginning=True, day_or=False).get_prev()
-    except (CroniterError, ValueError, KeyError):
-        return None
-    return due
+    def __init__(self, expression: str) -> None:
+        # Imported on demand: the function app must start without it.
+        from croniter.croniter import CroniterBadCronError, CroniterBadDateError
+
+        fields = expression.split()
+        words = {word.lower() for field in fields for word in re.findall(r"[A-Za-z]+", field)}
+        if len(fields) not in (5, 6) or not all(_FIELD.fullmatch(field) for field in fields) or words - _WORDS:
+            raise InvalidInputError(f"expected six fields like `0 */5 * * * *`, got `{expression}`")
+        self.expression = " ".join(fields if len(fields) == 6 else ["0", *fields])
+        try:
+            self.after(datetime(2026, 1, 1, tzinfo=UTC))
+        except CroniterBadDateError:
+            raise InvalidInputError(f"`{expression}` is never due") from None
+        except (CroniterBadCronError, ValueError, KeyError) as exc:
+            raise InvalidInputError(f"expected six fields like `0 */5 * * * *`, got `{expression}`: {exc}") from None
+
+    def after(self, time: datetime) -> datetime:
+        """Return the first due time after ``time`` (aware, exclusive)."""
+        due: datetime = self._from(time).get_next()
+        return due
+
+    def before(self, time: datetime) -> datetime:
+        """Return the last due time before ``time`` (aware, exclusive, cut to whole seconds)."""
+        due: datetime = self._from(time).get_prev()
+        return due
+
+    def _from(self, time: datetime) -> croniter[datetime]:
+        from croniter import croniter
+
+        # Whole seconds: croniter would add the fraction to each due time.
+        start = time.astimezone(UTC).replace(microsecond=0)
+        return croniter(self.expression, start, ret_type=datetime, second_at_beginning=True, day_or=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import azure.functions as func
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
-from local.functions_host.errors import HostStoppingError
-from local.functions_host.schedule import Schedule
+from local.functions_host.errors import HostError, HostStoppingError
+from sensorwatch.errors import InvalidInputError
+from sensorwatch.schedules import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,13 +26,14 @@ if TYPE_CHECKING:
     from local.functions_host.host_state import HostState
     from local.functions_host.invoke import Invoker
 
-__all__ = ["TimerListener", "TimerStatus", "status_at_start"]
+__all__ = ["TimerListener", "TimerStatus", "shortest_interval", "status_at_start"]
 
 _log = logging.getLogger("local.functions_host")
 
 # The real host watches no timer that is due more often: it would write the status all the time, and a missed run is
 # made up for by the next one soon enough.
 _SHORTEST_MONITORED = timedelta(minutes=1)
+_SAMPLED_INTERVALS = 10
 _LONGEST_SLEEP_SECONDS = 60.0
 
 
@@ -71,6 +74,14 @@ def status_at_start(
     return stored, stored.next if stored.next < now else None
 
 
+def shortest_interval(schedule: Schedule, time: datetime) -> timedelta:
+    """Return the shortest time between the next few due times after ``time``."""
+    dues = [schedule.after(time)]
+    for _ in range(_SAMPLED_INTERVALS):
+        dues.append(schedule.after(dues[-1]))
+    return min(later - earlier for earlier, later in itertools.pairwise(dues))
+
+
 class TimerListener:
     """Fires one timer function."""
 
@@ -82,10 +93,13 @@ class TimerListener:
         self._invoker = invoker
         self._state = state
         self._clock = clock
-        self._schedule = Schedule(str(function.trigger["schedule"]), function.where)
+        try:
+            self._schedule = Schedule(str(function.trigger["schedule"]))
+        except InvalidInputError as exc:
+            raise HostError(f"{function.where}: {exc}") from None
         self._monitored = (
             function.trigger.get("useMonitor") is not False
-            and self._schedule.shortest_interval(clock()) >= _SHORTEST_MONITORED
+            and shortest_interval(self._schedule, clock()) >= _SHORTEST_MONITORED
         )
         self._status: TimerStatus | None = None
         self._one_at_a_time = asyncio.Lock()

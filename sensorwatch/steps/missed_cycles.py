@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from sensorwatch.errors import InvalidInputError
 from sensorwatch.plans import due_shards, run_window_end
-from sensorwatch.schedules import last_due
+from sensorwatch.schedules import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +40,7 @@ def missed_cycles(
     settle_seconds, run_window_seconds
         As :func:`sensorwatch.plans.run_window_end` takes them.
     """
-    due = [(kind, last_due(schedule, now - _GRACE)) for kind, schedule in schedules.items()]
+    due = [(kind, _last_due(schedule, now - _GRACE)) for kind, schedule in schedules.items()]
     unplanned = [(kind, due_at) for kind, due_at in due if due_at is not None and not _was_planned(store, kind, due_at)]
     newest = store.newest_window() if unplanned else None
     missed: list[tuple[Kind, datetime]] = []
@@ -62,6 +63,14 @@ def missed_cycles(
         if waiting:
             missed.append((kind, due_at))
     return missed
+
+
+def _last_due(schedule: str, now: datetime) -> datetime | None:
+    try:
+        return Schedule(schedule).before(now)
+    except InvalidInputError:
+        # A setting may hold a name that only the Functions host resolves.
+        return None
 
 
 def _was_planned(store: Store, kind: Kind, due_at: datetime) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.functions_host.errors import HostError
-from local.functions_host.schedule import Schedule
-from local.functions_host.timer import TimerStatus, status_at_start
+from local.functions_host.timer import TimerStatus, shortest_interval, status_at_start
+from sensorwatch.errors import InvalidInputError
+from sensorwatch.schedules import Schedule
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -32,12 +33,12 @@ def at(text: str) -> datetime:
     ],
 )
 def test_schedule_gives_the_first_due_time_after_a_time(expression: str, after: str, due: str) -> None:
-    assert Schedule(expression, "timer").after(at(after)) == at(due)
+    assert Schedule(expression).after(at(after)) == at(due)
 
 
 def test_day_and_weekday_must_both_match() -> None:
     # Friday the 13th, where cron would take every Friday and every 13th.
-    assert Schedule("0 0 0 13 * 5", "timer").after(NOON) == at("2027-08-13T00:00:00")
+    assert Schedule("0 0 0 13 * 5").after(NOON) == at("2027-08-13T00:00:00")
 
 
 @pytest.mark.parametrize(
@@ -55,13 +56,18 @@ def test_day_and_weekday_must_both_match() -> None:
     ],
 )
 def test_other_expressions_are_refused_by_name(expression: str) -> None:
-    with pytest.raises(HostError, match="function score"):
-        Schedule(expression, "function score")
+    with pytest.raises(InvalidInputError, match=f"got `{re.escape(expression)}`"):
+        Schedule(expression)
+
+
+def test_schedule_gives_the_last_due_time_before_a_time() -> None:
+    assert Schedule("0 */5 * * * *").before(at("2026-11-21T10:05:00")) == at("2026-11-21T10:00:00")
+    assert Schedule("30 9 * * mon-fri").before(NOON) == at("2026-11-20T09:30:00")
 
 
 def test_a_schedule_that_is_never_due_is_refused() -> None:
-    with pytest.raises(HostError, match="never due"):
-        Schedule("0 0 0 30 2 *", "timer")
+    with pytest.raises(InvalidInputError, match="never due"):
+        Schedule("0 0 0 30 2 *")
 
 
 numbers = st.integers(0, 59)
@@ -71,7 +77,7 @@ steps = st.integers(2, 59)
 @given(second=numbers, minute_step=steps, hour=st.integers(0, 23), start=st.integers(0, 3 * 86_400))
 def test_due_time_is_the_first_that_every_field_allows(second: int, minute_step: int, hour: int, start: int) -> None:
     begin = NOON + timedelta(seconds=start)
-    due = Schedule(f"{second} */{minute_step} {hour} * * *", "timer").after(begin)
+    due = Schedule(f"{second} */{minute_step} {hour} * * *").after(begin)
     minutes = range(0, 60, minute_step)
     candidates = [
         (begin + timedelta(days=days)).replace(hour=hour, minute=minute, second=second)
@@ -84,16 +90,16 @@ def test_due_time_is_the_first_that_every_field_allows(second: int, minute_step:
 @given(start=st.integers(0, 10**7), fraction=st.integers(0, 999_999))
 def test_due_times_are_whole_seconds_later_than_the_start(start: int, fraction: int) -> None:
     begin = NOON + timedelta(seconds=start, microseconds=fraction)
-    due = Schedule("*/7 * * * * *", "timer").after(begin)
+    due = Schedule("*/7 * * * * *").after(begin)
     assert due > begin.replace(microsecond=0)
     assert due.microsecond == 0
 
 
 def test_shortest_interval_sees_uneven_schedules() -> None:
-    assert Schedule("0 0,5 * * * *", "timer").shortest_interval(NOON) == timedelta(minutes=5)
+    assert shortest_interval(Schedule("0 0,5 * * * *"), NOON) == timedelta(minutes=5)
 
 
-HOURLY = Schedule("0 0 * * * *", "timer")
+HOURLY = Schedule("0 0 * * * *")
 
 
 def test_a_timer_that_never_ran_has_missed_nothing() -> None:
