@@ -17,7 +17,7 @@ help:  ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(VENV)/.installed: requirements.txt requirements-local.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Sensorwatch needs Python 3.11 to 3.13, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.13 …")'
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 14) else "Sensorwatch needs Python 3.11 to 3.14, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.13 …")'
 	@echo "Installing into $(VENV): a minute or two, once."
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) -r requirements.txt -r requirements-local.txt
@@ -107,5 +107,5 @@ bench-maintenance: dev $(VENV)/.installed-bench  ## Measure predictive maintenan
 	$(BIN)/python -m bench.maintenance --machines $(MACHINES)
 
 clean:  ## Remove what was installed and made, the local data too.
-	rm -rf $(VENV) $(VENV)-infra .local local/azurite/node_modules web/node_modules tests/browser/node_modules build *.egg-info
+	rm -rf $(VENV) $(VENV)-infra .local local/azurite/node_modules web/node_modules tests/browser/node_modules build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

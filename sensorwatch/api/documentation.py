@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from sensorwatch import __version__
 from sensorwatch.api.problems import PROBLEM_TYPE, Problem
 
 __all__ = ["describe"]
@@ -31,9 +31,7 @@ _POST = {409: "The state it is in does not allow that, or somebody else was firs
 
 def describe(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document."""
-    document = get_openapi(
-        title="Sensorwatch", version=version("sensorwatch"), description=_DESCRIPTION, routes=app.routes
-    )
+    document = get_openapi(title="Sensorwatch", version=__version__, description=_DESCRIPTION, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)

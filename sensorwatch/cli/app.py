@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sensorwatch import __version__
 from sensorwatch.cli import (
     alerts,
     backtest,
@@ -66,7 +66,7 @@ doctor.register(app)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(version("sensorwatch"))
+        typer.echo(__version__)
         raise typer.Exit
 
 

@@ -66,8 +66,8 @@ def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
 
 def _python() -> Check:
     found = sys.version.split()[0]
-    supported = (3, 11) <= sys.version_info[:2] <= (3, 13)
-    return Check("python", supported, found, "" if supported else "use Python 3.11, 3.12 or 3.13")
+    supported = (3, 11) <= sys.version_info[:2] <= (3, 14)
+    return Check("python", supported, found, "" if supported else "use Python 3.11 to 3.14")
 
 
 def _package(name: str) -> Check:

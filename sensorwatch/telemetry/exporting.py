@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
+from sensorwatch import __version__
 from sensorwatch.errors import SettingsError
 from sensorwatch.telemetry.providers import Providers, enabled, use
 
@@ -118,7 +119,7 @@ def providers_of(exporters: Exporters, service: str) -> Providers:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
-    resource = Resource.create({"service.name": service})
+    resource = Resource.create({"service.name": service, "service.version": __version__})
     tracers = TracerProvider(resource=resource)
     tracers.add_span_processor(
         SimpleSpanProcessor(exporters.spans) if exporters.at_once else BatchSpanProcessor(exporters.spans)

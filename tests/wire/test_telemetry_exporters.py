@@ -16,6 +16,8 @@ from local_stack import pick_port
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from sensorwatch import __version__
+
 pytestmark = pytest.mark.wire
 
 _PROCESS = """
@@ -90,9 +92,8 @@ def test_a_collector_gets_spans_and_metrics(receiver: Receiver) -> None:
     (spans,) = ExportTraceServiceRequest.FromString(by_path["/v1/traces"]).resource_spans
     (span,) = spans.scope_spans[0].spans
     assert (span.name, span.attributes[0].key, span.attributes[0].value.int_value) == ("score", "sensorwatch.shard", 3)
-    assert ("service.name", "sensorwatch-tasks") in {
-        (each.key, each.value.string_value) for each in spans.resource.attributes
-    }
+    about = {each.key: each.value.string_value for each in spans.resource.attributes}
+    assert (about["service.name"], about["service.version"]) == ("sensorwatch-tasks", __version__)
     (found,) = ExportMetricsServiceRequest.FromString(by_path["/v1/metrics"]).resource_metrics
     points: dict[str, Any] = {metric.name: metric for metric in found.scope_metrics[0].metrics}
     assert points["sensorwatch.readings.accepted"].sum.data_points[0].as_int == 12

@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from sensorwatch import __version__
 from sensorwatch.alerting.sinks.chat import slack_message, teams_card
 from sensorwatch.alerting.sinks.cloud_events import CONTENT_TYPE, cloud_event
 from sensorwatch.errors import TransientError
@@ -104,7 +105,11 @@ class WebhookSink:
 
         with self._opening:
             if self._client is None:
-                self._client = httpx.Client(timeout=self._timeout_seconds, follow_redirects=False)
+                self._client = httpx.Client(
+                    headers={"User-Agent": f"Sensorwatch/{__version__}"},
+                    timeout=self._timeout_seconds,
+                    follow_redirects=False,
+                )
             return self._client
 
     def close(self) -> None:
