@@ -11,7 +11,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo up test test-browser test-faults test-kills test-serving test-quality check check-infra format bench bench-api bench-fleet bench-detectors screenshots bench-maintenance clean
+.PHONY: help setup dev demo up test test-browser test-faults test-kills test-serving test-quality check check-infra docs format bench bench-api bench-fleet bench-detectors screenshots bench-maintenance clean
 
 help:  ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,15 @@ check: dev  ## Check style, types and the rules for imports.
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+$(VENV)/.installed-docs: requirements-docs.txt $(VENV)/.installed
+	@echo "Installing what builds the documentation site."
+	@$(PIP) -r requirements-docs.txt
+	@touch $@
+
+docs: $(VENV)/.installed-docs  ## Build the documentation site into build/docs.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "The site is in build/docs; open build/docs/index.html."
 
 $(VENV)-infra/.installed: requirements-infra.txt
 	@echo "Installing the scanners of infra/."

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+import yaml
 
 from sensorwatch.cli.app import app
 from sensorwatch.settings import Settings
@@ -23,6 +24,7 @@ REQUIREMENTS = [
     "requirements-onnx.txt",
     "requirements-otlp.txt",
     "requirements-dev.txt",
+    "requirements-docs.txt",
     "requirements-bench.txt",
     "requirements-infra.txt",
 ]
@@ -262,3 +264,26 @@ def test_paths_exist() -> None:
 def test_pages_know_no_machine() -> None:
     assert PAGES
     assert [(page.name, text) for page in PAGES for text in UNWANTED if text in text_of(page)] == []
+
+
+# ---- the site --------------------------------------------------------------------------------------------------------
+
+
+def pages_in(part: Any) -> list[str]:
+    if isinstance(part, str):
+        return [part]
+    return [page for inner in (part.values() if isinstance(part, dict) else part) for page in pages_in(inner)]
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads mkdocs.yml without making what its tags name."""
+
+
+_Loader.add_multi_constructor("tag:yaml.org,2002:python/", lambda loader, suffix, node: suffix)
+
+
+def test_the_navigation_has_every_page_once() -> None:
+    document = yaml.load(text_of(ROOT / "mkdocs.yml"), Loader=_Loader)
+    pages = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
+    assert pages
+    assert sorted(pages_in(document["nav"])) == sorted(pages)
