@@ -87,3 +87,4 @@ output EventHub__fullyQualifiedNamespace string = sensorwatch.outputs.eventHubsN
 output BATCH_ACCOUNT_URL string = sensorwatch.outputs.batchAccountUrl
 output BATCH_POOL_ID string = sensorwatch.outputs.batchPool
 output TASK_IDENTITY_NAME string = sensorwatch.outputs.taskIdentity
+output TASK_IDENTITY_CLIENT_ID string = sensorwatch.outputs.taskIdentityClientId

@@ -190,3 +190,4 @@ output eventHubsNamespace string = eventHubs.outputs.fullyQualifiedNamespace
 output batchAccountUrl string = batch.outputs.accountUrl
 output batchPool string = batch.outputs.pool
 output taskIdentity string = taskIdentity.name
+output taskIdentityClientId string = taskIdentity.properties.clientId

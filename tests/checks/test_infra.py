@@ -200,6 +200,18 @@ def test_every_hook_of_the_deployment_exists_and_can_be_run() -> None:
         assert os.access(ROOT / hook["posix"]["run"], os.X_OK)
 
 
+def test_the_hooks_read_only_outputs_of_the_deployment_and_known_variables() -> None:
+    outputs = set(parsed(INFRA / "main.bicep")["outputs"])
+    assigned = r"^\s*(?:if ! )?(\w+)="
+    for name in ("who-deploys.sh", "prepare-data.sh", "subscribe-predictions.sh"):
+        text = text_of(f"scripts/{name}")
+        known = outputs | set(re.findall(assigned, text, re.MULTILINE))
+        # Variables with a default are optional.
+        read = set(re.findall(r"\$\{?(\w+)\}?(?!:-)", re.sub(r"\$\{\w+:-", "", text)))
+        assert read, name
+        assert sorted(variable for variable in read - known if not variable.isdigit()) == [], name
+
+
 def test_the_image_holds_what_the_tasks_need_and_runs_as_nobody_special() -> None:
     lines = text_of("Dockerfile").splitlines()
     assert [line for line in lines if line.startswith("USER ")] == ["USER 10001"]
