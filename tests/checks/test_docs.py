@@ -286,4 +286,6 @@ def test_the_navigation_has_every_page_once() -> None:
     document = yaml.load(text_of(ROOT / "mkdocs.yml"), Loader=_Loader)
     pages = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
     assert pages
-    assert sorted(pages_in(document["nav"])) == sorted(pages)
+    in_navigation = pages_in(document["nav"])
+    assert sorted(set(pages) - set(in_navigation)) == [], "add these pages to `nav` in mkdocs.yml"
+    assert sorted(in_navigation) == sorted(pages)
