@@ -11,7 +11,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo up test test-browser test-faults test-kills test-serving test-quality check check-infra docs format bench bench-api bench-fleet bench-detectors screenshots bench-maintenance clean
+.PHONY: help setup dev demo up test test-browser test-faults test-kills test-serving test-quality check check-infra docs format hooks bench bench-api bench-fleet bench-detectors screenshots bench-maintenance clean
 
 help:  ## Show this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ $(VENV)-infra/.installed: requirements-infra.txt
 check-infra: $(VENV)-infra/.installed  ## Scan the Azure templates and the tasks' image.
 	$(VENV)-infra/bin/checkov --config-file infra/checkov.yaml 2>$(VENV)-infra/checkov.log || { cat $(VENV)-infra/checkov.log; exit 1; }
 	$(VENV)-infra/bin/hadolint infra/Dockerfile
+
+hooks: dev  ## Run the checks before every commit.
+	$(BIN)/pre-commit install
 
 format: dev  ## Format the code.
 	$(BIN)/ruff check --fix
