@@ -292,13 +292,13 @@ class Settings(DataSettings):
     telemetry_file: str = Field(
         ".local/telemetry.jsonl",
         alias="TELEMETRY_FILE",
-        description="File of the exporter `file`, which every process on the machine adds to.",
+        description="Name of the files of the exporter `file`; each process adds its start time and its id.",
     )
     telemetry_file_bytes: int = Field(
         67_108_864,
         alias="TELEMETRY_FILE_BYTES",
         ge=65_536,
-        description="Most that this file and its former parts hold; the oldest part makes room.",
+        description="Size limit of all telemetry files together, in bytes; the oldest files make room.",
     )
     otlp_endpoint: str = Field(
         "http://127.0.0.1:4318",

@@ -1,7 +1,7 @@
-"""Spans and measurements in a file of JSON lines: for one machine, where every process adds to the same file.
+"""Exporters of spans and measurements to files of JSON lines, for one machine.
 
-Lines of several processes never mix. Measurements are those since the line before of the same process: their sum over
-the file and its former parts is the total, as far back as these go.
+A line has what was measured since the line before of the same process: the sum over all lines is the total, as far back
+as the files go.
 """
 
 from __future__ import annotations

@@ -74,31 +74,28 @@ class Recording:
     """The spans and totals of a telemetry file."""
 
     def __init__(self, spans: Sequence[RecordedSpan], measurements: Sequence[Mapping[str, Any]]) -> None:
-        self.spans = spans
+        self.spans = sorted(spans, key=lambda span: span.start)
         self._measurements = measurements
         self._by_id = {span.span_id: span for span in spans}
         self._children: dict[str, list[RecordedSpan]] = defaultdict(list)
-        for span in sorted(spans, key=lambda each: each.start):
+        for span in self.spans:
             if span.parent_id is not None:
                 self._children[span.parent_id].append(span)
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """Read a file and its former parts; a last line that is still being written is left out.
+        """Read the files of all processes named after ``file``; incomplete last lines are left out.
 
         Raises
         ------
         NotFoundError
             There is no such file.
         InvalidInputError
-            It is not a telemetry file.
+            A line is not a JSON object.
         """
-        try:
-            parts = read_parts(file)
-        except FileNotFoundError:
-            raise NotFoundError(
-                f"{file}: no such file; with TELEMETRY_EXPORTER=file the processes that run write it"
-            ) from None
+        parts = read_parts(file)
+        if not parts:
+            raise NotFoundError(f"{file}: no such file; with TELEMETRY_EXPORTER=file the processes that run write it")
         lines = [line for path, content in parts for line in _lines(path, content)]
         spans = [_span(line) for line in lines if "span" in line]
         return cls(spans, [line for line in lines if "metric" in line])
