@@ -1,7 +1,7 @@
-"""The scheduler: which task runs where, what its end means, when jobs end and nodes come and go.
+"""Scheduler of the Batch service: places tasks on nodes, ends jobs, adds and removes nodes.
 
-One asyncio loop owns everything. Requests change records through the methods here and wake the loop; a step looks at
-everything that may be due and starts what can run.
+One asyncio loop owns everything. Requests change records through the methods here and wake the loop. Each step checks
+everything that may be due and starts the tasks that can run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from local.batch.errors import conflict
+from local.batch.executions import Executions
 from local.batch.exits import job_action, retries_left, satisfies_dependents
+from local.batch.placement import choose_node, dependencies_met, free_slots
 from local.batch.pools import PoolScaler
 from local.batch.processes import kill_orphans
 from local.batch.records import Failure
@@ -26,7 +28,7 @@ from local.batch.runner import Execution, task_environment
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from local.batch.records import JobRecord, JobState, NodeRecord, PoolRecord, TaskRecord
+    from local.batch.records import JobRecord, JobState, NodeRecord, PoolRecord, TaskRecord, TaskState
     from local.batch.runner import Account, EndReason, Outcome
     from local.batch.state import State
 
@@ -40,10 +42,16 @@ _STOP_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Options:
-    """How quick and how large the service is.
+    """Speed and size of the service.
 
-    ``autoscale_seconds`` stand for the 5 minutes that are the shortest interval between evaluations on Azure;
-    ``max_slots`` caps the slots in use over all pools.
+    Attributes
+    ----------
+    autoscale_seconds
+        Seconds that stand for 5 minutes, the shortest interval between autoscale evaluations on Azure.
+    node_start_seconds
+        Seconds that a node takes to start.
+    max_slots
+        Limit of the slots in use over all pools.
     """
 
     autoscale_seconds: float
@@ -52,18 +60,20 @@ class Options:
 
 
 class Scheduler:
-    """Runs the tasks of a :class:`State`.
+    """Run the tasks of a :class:`State`.
 
     Parameters
     ----------
     state
         Pools, jobs and tasks.
     account
-        Names and folders.
+        Account name, URL and folder.
     options
-        How quick and how large.
-    clock, monotonic
-        The time in UTC, and monotonic seconds.
+        Speed and size of the service.
+    clock
+        Current time in UTC.
+    monotonic
+        Monotonic clock, in seconds.
     """
 
     def __init__(
@@ -81,15 +91,13 @@ class Scheduler:
         self._options = options
         self._monotonic = monotonic
         self._wake = asyncio.Event()
-        self._executions: dict[tuple[str, str], tuple[Execution, asyncio.Task[None]]] = {}
+        self._executions = Executions()
         self._waiting: dict[str, dict[str, TaskRecord]] = {}
         self._ended_counts: dict[str, list[int]] = {}
         self._scalers: dict[str, PoolScaler] = {}
         self._retention_checked = 0.0
         self._stopping = False
         self._recover()
-
-    # ---- the loop ----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -100,19 +108,13 @@ class Scheduler:
                 await asyncio.wait_for(self._wake.wait(), self._seconds_to_wait())
 
     def wake(self) -> None:
-        """Look again soon: something has changed."""
+        """Run the next step soon, as something has changed."""
         self._wake.set()
 
     async def stop(self) -> None:
-        """End all tasks at once; the next service runs them again."""
+        """End all tasks now; the service runs them again at its next start."""
         self._stopping = True
-        executions = list(self._executions.values())
-        for execution, _ in executions:
-            execution.end("shutdown")
-        if executions:
-            _, late = await asyncio.wait([running for _, running in executions], timeout=_STOP_SECONDS)
-            for running in late:
-                running.cancel()
+        await self._executions.stop(_STOP_SECONDS)
 
     def step(self) -> None:
         """Do everything that is due now."""
@@ -134,8 +136,6 @@ class Scheduler:
                 moments.append(limit.total_seconds() - (now - job.created).total_seconds())
         return max(0.01, min(moments))
 
-    # ---- start -------------------------------------------------------------------------------------------------------
-
     def _recover(self) -> None:
         running = [task for task in self.state.all_tasks() if task.state == "running"]
         recorded = [(task.pid, task.pid_created) for task in running if task.pid and task.pid_created]
@@ -156,15 +156,13 @@ class Scheduler:
                     self._ended_counts[task.job_id][task.failure is not None] += 1
         if running:
             _log.warning(
-                "%d tasks were running when the service ended: they run again (%d processes were left over)",
+                "%d tasks were running when the service ended; they will run again (%d leftover processes were ended)",
                 len(running),
                 killed,
             )
 
-    # ---- pools -------------------------------------------------------------------------------------------------------
-
     def scaler(self, pool: PoolRecord) -> PoolScaler:
-        """Return what moves a pool's nodes."""
+        """Return the scaler of a pool."""
         scaler = self._scalers.get(pool.spec.id)
         if scaler is None or scaler.record is not pool:
             scaler = self._scalers[pool.spec.id] = PoolScaler(
@@ -178,14 +176,10 @@ class Scheduler:
 
     def running_on(self, pool: PoolRecord) -> dict[str, list[TaskRecord]]:
         """Return the running tasks by node id."""
-        nodes: dict[str, list[TaskRecord]] = {}
-        for execution, _ in self._executions.values():
-            if execution.task.pool_id == pool.spec.id:
-                nodes.setdefault(execution.node.id, []).append(execution.task)
-        return nodes
+        return self._executions.by_node(pool.spec.id)
 
     def count_tasks(self, pool: PoolRecord) -> int:
-        """Bring the counts that formulas look at up to date; return how many tasks could start."""
+        """Record the task counts that formulas read, and return the number of tasks that could start."""
         jobs = [job for job in self.state.jobs() if job.spec.pool_info.pool_id.lower() == pool.spec.id.lower()]
         active = sum(self._count_ready(job) for job in jobs if job.state == "active")
         self.scaler(pool).record_counts(
@@ -207,8 +201,7 @@ class Scheduler:
         counts = {node: len(tasks) for node, tasks in running.items()}
         for node in scaler.resize(counts):
             if pool.deallocation in {"requeue", "terminate"}:
-                reason: EndReason = "requeue" if pool.deallocation == "requeue" else "terminate"
-                self._end_tasks(running.get(node.id, []), reason)
+                self._executions.end(running.get(node.id, []), pool.deallocation)
         for node in scaler.settle(counts):
             self._drop_files(
                 task
@@ -221,53 +214,33 @@ class Scheduler:
         elif before != [(node.id, node.state) for node in pool.nodes]:
             self.state.save(pool)
 
-    # ---- assignment --------------------------------------------------------------------------------------------------
-
     def _count_ready(self, job: JobRecord) -> int:
         waiting = self._waiting[job.spec.id]
         if not job.spec.uses_task_dependencies:
             return len(waiting)
-        return sum(map(self._dependencies_met, waiting.values()))
-
-    def _dependencies_met(self, task: TaskRecord) -> bool:
-        wanted = task.spec.depends_on
-        ids: Iterable[str] = wanted.task_ids
-        for span in wanted.task_id_ranges:
-            ids = [*ids, *map(str, range(span.start, span.end + 1))]
-        needed = (self.state.find_task(task.job_id, task_id) for task_id in ids)
-        return all(other is not None and other.state == "completed" and other.satisfies for other in needed)
+        return sum(dependencies_met(self.state, task) for task in waiting.values())
 
     def _assign(self) -> None:
-        free = self._options.max_slots - sum(
-            execution.task.spec.required_slots for execution, _ in self._executions.values()
-        )
+        free = self._options.max_slots - sum(task.spec.required_slots for task in self._executions.tasks())
         for job in sorted(self.state.jobs(), key=lambda job: (-job.spec.priority, job.sequence)):
             pool = self.state.find_pool(job.spec.pool_info.pool_id)
             if job.state != "active" or pool is None or pool.state != "active":
                 continue
-            parallel = sum(execution.task.job_id == job.spec.id for execution, _ in self._executions.values())
-            slots = self._free_slots(pool)
+            parallel = len(self._executions.of_job(job.spec.id))
+            slots = free_slots(pool, self.running_on(pool))
             for task in tuple(self._waiting[job.spec.id].values()):
                 if free <= 0 or parallel == job.spec.max_parallel_tasks or not any(slots.values()):
                     break
-                if not self._dependencies_met(task):
+                if not dependencies_met(self.state, task):
                     continue
                 needed = task.spec.required_slots
-                # A task larger than the cap still runs, alone, as one larger than this machine would on Azure.
-                node = _choose(pool, slots, needed) if needed <= free or not self._executions else None
+                # A task larger than the limit runs alone, since it would run on Azure too.
+                node = choose_node(pool, slots, needed) if needed <= free or not self._executions else None
                 if node is not None:
                     slots[node.id] -= needed
                     free -= needed
                     parallel += 1
                     self._start(job, task, pool, node)
-
-    def _free_slots(self, pool: PoolRecord) -> dict[str, int]:
-        running = self.running_on(pool)
-        return {
-            node.id: pool.spec.task_slots_per_node - sum(task.spec.required_slots for task in running.get(node.id, []))
-            for node in pool.nodes
-            if node.state in {"idle", "running"}
-        }
 
     def _start(self, job: JobRecord, task: TaskRecord, pool: PoolRecord, node: NodeRecord) -> None:
         del self._waiting[job.spec.id][task.spec.id]
@@ -288,8 +261,7 @@ class Scheduler:
                 self.state.save(task)
 
         execution = Execution(task, node, self.account, environment, started)
-        running = asyncio.get_running_loop().create_task(self._execute(execution))
-        self._executions[job.spec.id, task.spec.id] = (execution, running)
+        self._executions.start(execution, self._execute(execution))
         self.state.save(task)
 
     async def _execute(self, execution: Execution) -> None:
@@ -297,7 +269,7 @@ class Scheduler:
         if self._stopping:
             return
         task = execution.task
-        del self._executions[task.job_id, task.spec.id]
+        self._executions.remove(task)
         if execution.end_reason != "delete":
             with self.state.transaction():
                 self._finish(execution, outcome)
@@ -324,20 +296,18 @@ class Scheduler:
             case "disable":
                 self.disable_job(job, "requeue")
 
-    # ---- tasks -------------------------------------------------------------------------------------------------------
-
     def add_task(self, task: TaskRecord) -> None:
-        """Take a new task in."""
+        """Add a new task."""
         self._waiting[task.job_id][task.spec.id] = task
         self.state.save(task)
         self.wake()
 
     def terminate_task(self, task: TaskRecord) -> None:
-        """End a task as failed, whether it runs or waits."""
+        """End a running or waiting task as failed."""
         if task.state == "completed":
             raise conflict("TaskCompleted")
         if task.state == "running":
-            self._end_tasks([task], "terminate")
+            self._executions.end([task], "terminate")
             return
         del self._waiting[task.job_id][task.spec.id]
         task.ended = self.clock()
@@ -346,7 +316,7 @@ class Scheduler:
         self.wake()
 
     def reactivate_task(self, task: TaskRecord) -> None:
-        """Let a failed task run again, with its retries counted anew."""
+        """Run a failed task again, with its retry count reset."""
         if task.state != "completed":
             raise conflict("TaskNotCompleted")
         if task.failure is None:
@@ -358,19 +328,14 @@ class Scheduler:
         self.wake()
 
     def delete_task(self, task: TaskRecord) -> None:
-        """Forget a task, its process and its files."""
-        self._end_tasks([task], "delete")
+        """Delete a task, its process and its files."""
+        self._executions.end([task], "delete")
         self._waiting[task.job_id].pop(task.spec.id, None)
         if task.state == "completed":
             self._ended_counts[task.job_id][task.failure is not None] -= 1
         self._drop_files([task])
         self.state.delete(task)
         self.wake()
-
-    def _end_tasks(self, tasks: Iterable[TaskRecord], reason: EndReason) -> None:
-        for task in tasks:
-            if (running := self._executions.get((task.job_id, task.spec.id))) is not None:
-                running[0].end(reason)
 
     def _requeue(self, task: TaskRecord) -> None:
         task.requeues += 1
@@ -389,24 +354,19 @@ class Scheduler:
         self._ended_counts[task.job_id][task.failure is not None] += 1
         self.state.save(task)
 
-    def _move(self, task: TaskRecord, state: str) -> None:
-        now = self.clock()
+    def _move(self, task: TaskRecord, state: TaskState) -> None:
         task.previous_state, task.previous_since = task.state, task.state_since
-        match state:
-            case "active" | "running" | "completed":
-                task.state = state
-        task.state_since = task.modified = now
-
-    # ---- jobs --------------------------------------------------------------------------------------------------------
+        task.state = state
+        task.state_since = task.modified = self.clock()
 
     def add_job(self, job: JobRecord) -> None:
-        """Take a new job in."""
+        """Add a new job."""
         self._waiting[job.spec.id] = {}
         self._ended_counts[job.spec.id] = [0, 0]
         self.state.save(job)
 
     def move_job(self, job: JobRecord, state: JobState) -> None:
-        """Put a job into another state."""
+        """Change the state of a job."""
         now = self.clock()
         job.previous_state, job.previous_since = job.state, job.state_since
         job.state, job.state_since, job.modified = state, now, now
@@ -414,24 +374,24 @@ class Scheduler:
         self.wake()
 
     def terminate_job(self, job: JobRecord, reason: str) -> None:
-        """End a job: running tasks end as failed, waiting ones stay as they are and never run."""
+        """End a job: its running tasks fail, its waiting tasks never run."""
         job.terminate_reason = reason
         self.move_job(job, "terminating")
-        self._end_tasks(self._running_of(job), "job-terminated")
+        self._end_tasks_of(job, "job-terminated")
 
     def disable_job(self, job: JobRecord, running: str) -> None:
-        """Let no more of a job's tasks start; ``running`` says what happens to those under way."""
+        """Start no more tasks of a job; ``running`` says what happens to running ones (wait, terminate, requeue)."""
         self.move_job(job, "disabling")
         if running != "wait":
-            self._end_tasks(self._running_of(job), "terminate" if running == "terminate" else "requeue")
+            self._end_tasks_of(job, "terminate" if running == "terminate" else "requeue")
 
     def delete_job(self, job: JobRecord) -> None:
-        """Forget a job and its tasks as soon as their processes have ended."""
+        """Delete a job and its tasks as soon as their processes have ended."""
         self.move_job(job, "deleting")
-        self._end_tasks(self._running_of(job), "delete")
+        self._end_tasks_of(job, "delete")
 
-    def _running_of(self, job: JobRecord) -> list[TaskRecord]:
-        return [execution.task for execution, _ in self._executions.values() if execution.task.job_id == job.spec.id]
+    def _end_tasks_of(self, job: JobRecord, reason: EndReason) -> None:
+        self._executions.end(self._executions.of_job(job.spec.id), reason)
 
     def _expire_jobs(self) -> None:
         now = self.clock()
@@ -441,7 +401,7 @@ class Scheduler:
                 self.terminate_job(job, "MaxWallClockTimeExpiry")
 
     def _settle_jobs(self) -> None:
-        busy = {execution.task.job_id for execution, _ in self._executions.values()}
+        busy = {task.job_id for task in self._executions.tasks()}
         for job in self.state.jobs():
             if job.spec.id in busy:
                 continue
@@ -457,8 +417,6 @@ class Scheduler:
                 self.state.delete(job)
                 del self._waiting[job.spec.id], self._ended_counts[job.spec.id]
                 shutil.rmtree(self.account.folder / "workitems" / job.spec.id.lower(), ignore_errors=True)
-
-    # ---- files -------------------------------------------------------------------------------------------------------
 
     def _clean_up(self) -> None:
         if self._monotonic() < self._retention_checked + _RETENTION_CHECK_SECONDS:
@@ -479,11 +437,3 @@ class Scheduler:
             shutil.rmtree(self.account.task_folder(task.job_id, task.spec.id), ignore_errors=True)
             task.files_kept = False
             self.state.save(task)
-
-
-def _choose(pool: PoolRecord, slots: dict[str, int], needed: int) -> NodeRecord | None:
-    fitting = [node for node in pool.nodes if slots.get(node.id, 0) >= needed]
-    if not fitting:
-        return None
-    pack = pool.spec.task_scheduling_policy.node_fill_type == "pack"
-    return (min if pack else max)(fitting, key=lambda node: slots[node.id])
