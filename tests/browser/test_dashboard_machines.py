@@ -29,7 +29,7 @@ def test_the_riskiest_machine_shows_why_and_when(open_page: OpenPage) -> None:
     expect(volt).not_to_have_attribute("data-points", str(points))
     volt.hover()
     expect(page.locator(".readout", has_text="UTC: volt ")).to_be_visible()
-    page.get_by_text("The same as a table").first.click()
+    page.get_by_text("Show as a table").first.click()
     expect(page.get_by_role("columnheader", name="comp4")).to_be_visible()
 
 

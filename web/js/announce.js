@@ -1,8 +1,8 @@
-/** Short messages in the corner, which screen readers read out. */
+/** Short messages in a corner of the page, also announced by screen readers. */
 const SHOWN_MS = 6000;
 
 /**
- * Say something.
+ * Show a message for a few seconds.
  * @param {string} text
  * @param {"done" | "error"} [kind]
  */

@@ -1,27 +1,27 @@
-/** The HTTP API: JSON with ETags, and RFC 9457 problems as errors. */
+/** Client of the HTTP API: JSON with ETags, and RFC 9457 problem details as errors. */
 
 const KEPT_ANSWERS = 60;
 const answers = new Map();
 let serverAhead = 0;
 
-/** The server's time in seconds since 1970, to a second or so: ages are told by its clock, not by the viewer's. */
+/** Server time in seconds since 1970, to about a second; ages are computed from it because the viewer's clock may be wrong. */
 export const serverNow = () => (Date.now() + serverAhead) / 1000;
 
-/** What the API refused or could not do; the message is for people. */
+/** Error of a request, with a message for the viewer. */
 export class ProblemError extends Error {
   /**
-   * @param {number} status HTTP status, 0 where no answer came
+   * @param {number} status HTTP status, 0 if there was no response
    * @param {{title?: string, detail?: string, errors?: {field: string, message: string}[]}} problem
    */
   constructor(status, problem) {
     const fields = (problem.errors ?? []).map((error) => `${error.field}: ${error.message}`).join("; ");
-    super(problem.detail || fields || problem.title || `The server answered with HTTP ${status}.`);
+    super(problem.detail || fields || problem.title || `The server answered with HTTP status ${status}.`);
     this.status = status;
   }
 }
 
 /**
- * Build a path of the API; parameters that are null or empty are left out.
+ * Build the URL of an API request; parameters that are null or empty are left out.
  * @param {string} path such as `/api/sensors`
  * @param {Record<string, unknown>} [parameters]
  */
@@ -31,7 +31,7 @@ export function url(path, parameters = {}) {
 }
 
 /**
- * Read JSON. What did not change since the last time comes back as the same object (HTTP 304).
+ * Read JSON. A response that is unchanged since the last request (HTTP 304) is returned as the same object.
  * @param {string} address
  * @param {{signal?: AbortSignal}} [options]
  */
@@ -47,12 +47,12 @@ export async function get(address, { signal } = {}) {
   return body;
 }
 
-/** Read text, such as a task's log. */
+/** Read a text, such as the log of a task. */
 export async function getText(address, { signal } = {}) {
   return (await request(address, { signal })).text();
 }
 
-/** Send an action; returns what it answers with. */
+/** Send an action and return its JSON response. */
 export async function post(address, body = {}) {
   const headers = { Accept: "application/json", "Content-Type": "application/json" };
   const response = await request(address, { method: "POST", headers, body: JSON.stringify(body) });
@@ -65,7 +65,7 @@ async function request(address, options) {
     response = await fetch(address, { credentials: "same-origin", ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ProblemError(0, { detail: "The server does not answer." });
+    throw new ProblemError(0, { detail: "The server does not respond. Check the connection." });
   }
   const date = Date.parse(response.headers.get("Date"));
   if (date) serverAhead = date - Date.now();

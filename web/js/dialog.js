@@ -1,22 +1,22 @@
-/** Dialogs over the page: the browser's own, so that focus stays in them and Escape closes them. */
+/** Modal dialogs, based on the browser's own element: focus stays inside and Escape closes them. */
 import { html, nothing, render } from "./html.js";
 
-/** Show something until it is closed. */
+/** Show content until the viewer closes it. */
 export function show(title, content) {
   return ask({ title, content, confirm: null, cancel: "Close" });
 }
 
 /**
- * Ask; the fields are those of the content, by their names.
+ * Show a form and return the values of its fields by name.
  * @param {object} options
  * @param {string} options.title
- * @param {unknown} [options.about] what it is about, below the title
- * @param {unknown} [options.content] the fields
- * @param {string | null} [options.confirm] name of the button that does it
+ * @param {unknown} [options.about] description, below the title
+ * @param {unknown} [options.content] fields of the form
+ * @param {string | null} [options.confirm] label of the button that submits; null for none
  * @param {string} [options.cancel]
- * @param {boolean} [options.danger] it takes something away
- * @param {(values: Record<string, string>) => Promise<void>} [options.act] does it; an error stays in the dialog
- * @returns {Promise<Record<string, string> | null>} null: it was closed
+ * @param {boolean} [options.danger] style the button as destructive
+ * @param {(values: Record<string, string>) => Promise<void>} [options.act] called on submit; an error is shown in the dialog, which stays open
+ * @returns {Promise<Record<string, string> | null>} null if the dialog was cancelled
  */
 export function ask({ title, about = nothing, content = nothing, confirm = "OK", cancel = "Cancel", danger = false, act }) {
   const dialog = document.body.appendChild(document.createElement("dialog"));

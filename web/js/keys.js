@@ -1,16 +1,16 @@
-/** Keys of the page that is open; `?` lists them. They rest while somebody types or a dialog is open. */
+/** Keyboard shortcuts of the current page; `?` lists them. They are inactive while a field or a dialog has the focus. */
 import { html } from "./html.js";
 import { show } from "./dialog.js";
 
 const ALWAYS = [
-  ["?", "Show these keys", help],
-  ["g", "To the overview", () => { location.hash = "#/"; }],
-  ["i", "To the alert inbox", () => { location.hash = "#/alerts"; }],
+  ["?", "List the keyboard shortcuts", help],
+  ["g", "Go to the overview", () => { location.hash = "#/"; }],
+  ["i", "Go to the alerts", () => { location.hash = "#/alerts"; }],
 ];
 let ofPage = [];
 
 /**
- * Set the keys of a page.
+ * Set the keyboard shortcuts of a page.
  * @param {[key: string, meaning: string, run: () => void][]} keys
  */
 export function setKeys(keys) {
@@ -18,7 +18,7 @@ export function setKeys(keys) {
 }
 
 function help() {
-  show("Keys", html`<dl class="keys">
+  show("Keyboard shortcuts", html`<dl class="keys">
     ${[...ofPage, ...ALWAYS].map(([key, meaning]) => html`<dt><kbd>${key}</kbd></dt><dd>${meaning}</dd>`)}
   </dl>`);
 }

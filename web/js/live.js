@@ -1,24 +1,24 @@
-/** Polling that spares the server: back-off while it fails, a pause while nobody looks. */
+/** Polling with exponential back-off after errors, paused while the browser tab is hidden. */
 
 const LONGEST_SECONDS = 60;
 const listeners = new Set();
 
-/** Call a function with "live", "paused" or "offline" whenever that changes. */
+/** Call a function with "live", "paused" or "offline" after every change of the connection. */
 export function onConnection(listener) {
   listeners.add(listener);
 }
 
-function tell(state) {
+function notify(state) {
   for (const listener of listeners) listener(state);
 }
 
 /**
- * Load again and again until stopped.
+ * Poll until stopped.
  * @param {object} options
  * @param {(signal: AbortSignal) => Promise<unknown>} options.load
- * @param {(data: unknown) => void} options.seen called with what was loaded
+ * @param {(data: unknown) => void} options.seen called with the loaded data
  * @param {(error: Error) => void} options.failed
- * @param {number} [options.seconds] between the end of one load and the next
+ * @param {number} [options.seconds] from the end of one load to the start of the next
  * @returns {{refresh: () => Promise<void>, stop: () => void}}
  */
 export function poll({ load, seen, failed, seconds = 5 }) {
@@ -36,12 +36,12 @@ export function poll({ load, seen, failed, seconds = 5 }) {
       const data = await load(signal);
       if (signal.aborted) return;
       failures = 0;
-      tell("live");
+      notify("live");
       seen(data);
     } catch (error) {
       if (signal.aborted) return;
       failures += 1;
-      if (!error.status) tell("offline");
+      if (!error.status) notify("offline");
       failed(error);
     }
     plan();
@@ -55,7 +55,7 @@ export function poll({ load, seen, failed, seconds = 5 }) {
   function visibility() {
     if (document.hidden) {
       clearTimeout(timer);
-      tell("paused");
+      notify("paused");
     } else {
       once();
     }

@@ -1,4 +1,4 @@
-/** Starts the dashboard: opens the page that the address names, and keeps the side bar. */
+/** Start of the dashboard: opens the page that the URL names and draws the side bar. */
 import { get } from "./api.js";
 import { announce } from "./announce.js";
 import { zone } from "./format.js";
@@ -9,7 +9,7 @@ import { parse } from "./router.js";
 import { setViewer, viewer } from "./viewer.js";
 import { nextTheme, theme } from "./theme.js";
 
-const CONNECTIONS = { live: "Live", paused: "Paused", offline: "Offline, trying again" };
+const CONNECTIONS = { live: "Live", paused: "Paused", offline: "Offline, retrying" };
 const top = document.querySelector(".top");
 const menu = document.querySelector(".menu-button");
 const main = document.getElementById("main");
@@ -30,7 +30,7 @@ async function showPage() {
   const page = await import(`./pages/${route?.page ?? "missing"}.js`).catch(() => null);
   if (mine !== turn) return;
   if (!page) {
-    announce("This page could not be loaded; reload to try again.", "error");
+    announce("This page could not be loaded. Reload to try again.", "error");
     return;
   }
   document.title = `${page.title} – Sensorwatch`;
@@ -64,7 +64,7 @@ function drawTools() {
         <button type="button" class="small" @click=${() => { nextTheme(); drawTools(); }}>Theme: ${theme()}</button>
       </div>
       <p>${name ? html`${name}${roles.includes("operator") ? nothing : " (read only)"}` : nothing}</p>
-      <p>Times in ${zone}; hover for UTC. <kbd>?</kbd> lists the keys.</p>`,
+      <p>Times are in ${zone}; hover for UTC. Press <kbd>?</kbd> for keyboard shortcuts.</p>`,
     document.getElementById("tools"),
   );
 }

@@ -1,16 +1,16 @@
-/** What every page does alike: it loads, shows that it does, keeps what it has when a load fails, and says so. */
+/** Loading, errors and empty lists, common to all pages. After a failed load a page keeps the data that it has. */
 import { html, nothing, render } from "./html.js";
 import { poll } from "./live.js";
 
 /**
- * A page over data that is polled.
+ * Show a page whose data is polled.
  * @param {object} page
  * @param {Element} page.root
  * @param {(signal: AbortSignal) => Promise<object>} page.load
  * @param {(data: object) => unknown} page.template
- * @param {() => void} [page.drawn] called after each drawing of data
- * @param {number} [page.seconds] between two loads
- * @param {boolean} [page.ages] whether it shows ages, which go on while nothing else changes
+ * @param {() => void} [page.drawn] called each time after data was drawn
+ * @param {number} [page.seconds] from the end of one load to the next
+ * @param {boolean} [page.ages] redraw after every load, because the page shows ages, which grow while the data stays the same
  */
 export function livePage({ root, load, template, drawn = () => {}, seconds = 5, ages = false }) {
   let data = null;
@@ -25,7 +25,7 @@ export function livePage({ root, load, template, drawn = () => {}, seconds = 5, 
   function shown() {
     if (data) return html`<div class="page">${error ? failure(error, handle.refresh) : nothing}${template(data)}</div>`;
     if (error?.status === 404) return html`<div class="page">${missing(error)}</div>`;
-    if (error) return html`<div class="page"><h1 tabindex="-1">Not available</h1>${failure(error, handle.refresh)}</div>`;
+    if (error) return html`<div class="page"><h1 tabindex="-1">Could not load this page</h1>${failure(error, handle.refresh)}</div>`;
     return html`<div class="page"><p class="waiting" role="status">Loading…</p></div>`;
   }
 
@@ -48,7 +48,7 @@ export function livePage({ root, load, template, drawn = () => {}, seconds = 5, 
   return { draw, refresh: handle.refresh, close: handle.stop, get data() { return data; } };
 }
 
-/** A message that something could not be loaded or done. */
+/** Error message with a button to try again. */
 export function failure(error, again) {
   return html`<div class="message error" role="alert">
     <p>${error.message}</p>
@@ -56,7 +56,7 @@ export function failure(error, again) {
   </div>`;
 }
 
-/** What a list shows when it is empty. */
+/** Placeholder of an empty list. */
 export function empty(title, text = nothing) {
   return html`<div class="empty"><strong>${title}</strong><span>${text}</span></div>`;
 }
@@ -64,5 +64,5 @@ export function empty(title, text = nothing) {
 function missing(error) {
   return html`<h1 tabindex="-1">Not found</h1>
     <p>${error.message}</p>
-    <p><a href="#/">To the overview</a></p>`;
+    <p><a href="#/">Go to the overview</a></p>`;
 }

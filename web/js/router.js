@@ -1,4 +1,4 @@
-/** Addresses after the `#`: `#/sensors/12?from=…`. They survive a reload, and the back button follows them. */
+/** Routes in the URL fragment, such as `#/sensors/12?from=…`, which survive a reload and work with the back button. */
 
 const ROUTES = [
   ["/", "overview"],
@@ -18,9 +18,9 @@ const ROUTES = [
 ];
 
 /**
- * Read an address.
+ * Parse a URL fragment.
  * @param {string} hash such as `#/sensors/12?from=1`
- * @returns {{page: string, path: string, id: string | null, query: URLSearchParams} | null} null: no such page
+ * @returns {{page: string, path: string, id: string | null, query: URLSearchParams} | null} null if there is no such page
  */
 export function parse(hash) {
   const [path, query = ""] = (hash.replace(/^#/, "") || "/").split("?", 2);
@@ -35,18 +35,18 @@ export function parse(hash) {
   return null;
 }
 
-/** Build an address; parameters that are null or empty are left out. */
+/** Build a URL fragment; parameters that are null or empty are left out. */
 export function link(path, parameters = {}) {
   const given = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined && value !== "");
   return `#${path}${given.length ? `?${new URLSearchParams(given)}` : ""}`;
 }
 
-/** Build the address of one thing, such as an alert. */
+/** Build the URL fragment of one item, such as an alert. */
 export function linkTo(kind, id) {
   return `#/${kind}/${encodeURIComponent(id)}`;
 }
 
-/** Change the page's parameters without a new entry in the history: what is typed or zoomed, not what is opened. */
+/** Change the page's parameters without a new entry in the browser history, as for a search text or a zoom. */
 export function replaceQuery(changes) {
   const { path, query } = parse(location.hash);
   history.replaceState(null, "", link(path, { ...Object.fromEntries(query), ...changes }));

@@ -1,9 +1,9 @@
-// A classic script in the head: the chosen theme holds before anything is painted.
+// A classic script in the head, so that the chosen theme applies before the first paint.
 (() => {
   try {
     const theme = localStorage.getItem("sensorwatch-theme");
     if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
   } catch {
-    // Storage that is switched off leaves the system's theme.
+    // Without local storage the theme follows the system.
   }
 })();

@@ -1,14 +1,14 @@
-/** Light, dark, or as the system has it. */
+/** Colour theme: light, dark, or that of the system. */
 const KEY = "sensorwatch-theme";
 const ORDER = ["system", "light", "dark"];
 const listeners = new Set();
 
-/** The chosen theme: "system", "light" or "dark". */
+/** Return the chosen theme: "system", "light" or "dark". */
 export function theme() {
   return document.documentElement.dataset.theme ?? "system";
 }
 
-/** Switch to the next of the three, and keep it. */
+/** Switch to the next of the three themes and remember it. */
 export function nextTheme() {
   const chosen = ORDER[(ORDER.indexOf(theme()) + 1) % ORDER.length];
   if (chosen === "system") delete document.documentElement.dataset.theme;
@@ -16,18 +16,18 @@ export function nextTheme() {
   try {
     localStorage.setItem(KEY, chosen);
   } catch {
-    // Storage that is switched off: the choice holds until the page is left.
+    // Without local storage the choice is lost when the page is closed.
   }
   changed();
 }
 
-/** Call a function when the colours change; returns what ends that. */
+/** Call a function when the colours change; return a function that unsubscribes it. */
 export function onTheme(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
 }
 
-/** Read a colour of the style sheet as a canvas takes it. */
+/** Resolve a colour variable of the style sheet to a value that a canvas accepts. */
 export function colour(name) {
   const probe = document.body.appendChild(document.createElement("span"));
   probe.style.color = `var(${name})`;

@@ -1,13 +1,13 @@
-/** Who looks at it, and whether they may act. */
+/** The signed-in person and their permissions. */
 let who = { name: "", roles: ["read"] };
 
-/** Keep what `/api/me` says. */
+/** Keep the response of `/api/me`. */
 export function setViewer(me) {
   who = me;
 }
 
-/** The viewer: `name` and `roles`. */
+/** Return the viewer: `name` and `roles`. */
 export const viewer = () => who;
 
-/** Whether the viewer may change something. The server decides; buttons only follow. */
+/** Return true if the viewer may act. The server enforces it; here it only hides buttons. */
 export const mayAct = () => who.roles.includes("operator");

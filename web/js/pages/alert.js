@@ -1,4 +1,4 @@
-/** One alert: what happened, what people did, and what to do about it. */
+/** Page of one alert: its chart, facts, history and actions. */
 import { announce } from "../announce.js";
 import { get } from "../api.js";
 import { count, number, range, time } from "../format.js";
@@ -15,11 +15,11 @@ export const title = "Alert";
 const AROUND_SECONDS = 1800;
 const seconds = (iso) => Date.parse(iso) / 1000;
 const WORDS = {
-  open: "opened it", join: "put it into an incident", acknowledge: "acknowledged", unacknowledge: "took the acknowledgement back",
-  silence: "silenced", unsilence: "ended the silence", resolve: "resolved", comment: "commented", feedback: "gave feedback",
+  open: "opened the alert", join: "added it to an incident", acknowledge: "acknowledged", unacknowledge: "withdrew the acknowledgement",
+  silence: "muted", unsilence: "unmuted", resolve: "resolved", comment: "commented", feedback: "gave feedback",
 };
 
-/** Show it. */
+/** Show the page. */
 export function open({ root, id }) {
   let chart = null;
   const page = livePage({
@@ -64,10 +64,10 @@ export function open({ root, id }) {
 
   setKeys([
     ["a", "Acknowledge", () => run(actions.acknowledge)],
-    ["s", "Silence", () => run(actions.silence)],
+    ["s", "Mute", () => run(actions.mute)],
     ["f", "Give feedback", () => run(actions.feedback)],
     ["r", "Resolve", () => run(actions.resolve)],
-    ["n p", "Explain the next anomaly, or the one before, when the chart has the focus", null],
+    ["n p", "Explain the next or the previous anomaly (with the chart in focus)", null],
     ["c", "Write a comment", () => root.querySelector("textarea")?.focus()],
   ]);
   return {
@@ -81,11 +81,11 @@ export function open({ root, id }) {
 function template(alert, run, note) {
   return html`
     <div class="page-head"><div>
-        <p class="crumbs"><a href="#/alerts">Alerts</a>${alert.incident_id ? html` / <a href=${linkTo("incidents", alert.incident_id)}>part of an incident</a>` : nothing}</p>
+        <p class="crumbs"><a href="#/alerts">Alerts</a>${alert.incident_id ? html` / <a href=${linkTo("incidents", alert.incident_id)}>Incident</a>` : nothing}</p>
         <h1>${alert.device} / ${alert.tag}</h1>
         <p class="sub">${severity(alert.severity)} ${state(alert.state)} ${kindOf(alert.kind)}, opened ${time(alert.opened_at)}</p>
       </div>
-      ${mayAct() ? html`<div class="actions" role="group" aria-label="What to do with it">${buttons(alert, run)}</div>` : nothing}
+      ${mayAct() ? html`<div class="actions" role="group" aria-label="Actions">${buttons(alert, run)}</div>` : nothing}
     </div>
     <section class="card" aria-label="Values around the alert"><div data-chart></div></section>
     <div class="columns">
@@ -103,8 +103,8 @@ function buttons(alert, run) {
   const button = (text, key, action, name = "") => html`<button type="button" class=${name} aria-keyshortcuts=${key || nothing} @click=${() => run(action)}>${text}${key ? html` <kbd>${key}</kbd>` : nothing}</button>`;
   if (alert.state === "resolved") return button("Feedback", "f", actions.feedback, "main");
   return html`
-    ${alert.acknowledged_by ? button("Take back acknowledgement", "", actions.unacknowledge) : button("Acknowledge", "a", actions.acknowledge, "main")}
-    ${alert.state === "silenced" ? button("End silence", "", actions.unsilence) : button("Silence", "s", actions.silence)}
+    ${alert.acknowledged_by ? button("Withdraw acknowledgement", "", actions.unacknowledge) : button("Acknowledge", "a", actions.acknowledge, "main")}
+    ${alert.state === "silenced" ? button("Unmute", "", actions.unmute) : button("Mute", "s", actions.mute)}
     ${button("Feedback", "f", actions.feedback)}
     ${button("Resolve", "r", actions.resolve)}`;
 }
@@ -116,14 +116,14 @@ function facts(alert) {
     ${alert.kind === "anomaly" ? html`${fact("Worst value", html`<b>${number(alert.value)}</b>`)}${fact("Expected", range(alert.expected_low, alert.expected_high))}` : nothing}
     ${fact("Score", `${number(Math.round(alert.score))} of 100`)}
     ${fact("Anomalous windows", count(alert.anomalies))}
-    ${fact("Last of them", time(alert.last_anomaly_at))}
-    ${alert.cleared_at ? fact("Over since", html`${time(alert.cleared_at)}${alert.resolved_by ? html`, resolved by ${alert.resolved_by}` : nothing}`) : nothing}
+    ${fact("Last anomalous window", time(alert.last_anomaly_at))}
+    ${alert.cleared_at ? fact("Cleared", html`${time(alert.cleared_at)}${alert.resolved_by ? html`, resolved by ${alert.resolved_by}` : nothing}`) : nothing}
     ${alert.acknowledged_by ? fact("Acknowledged by", html`${alert.acknowledged_by}, ${time(alert.acknowledged_at)}`) : nothing}
-    ${alert.silenced_until ? fact("Silenced until", html`${time(alert.silenced_until)} by ${alert.silenced_by}${alert.silence_reason ? html`: ${alert.silence_reason}` : nothing}`) : nothing}
+    ${alert.silenced_until ? fact("Muted until", html`${time(alert.silenced_until)} by ${alert.silenced_by}${alert.silence_reason ? html`: ${alert.silence_reason}` : nothing}`) : nothing}
     ${alert.verdict ? fact("Feedback", html`${alert.verdict} by ${alert.verdict_by}`) : nothing}
-    ${alert.training_end ? fact("Its model was trained on", html`${time(alert.training_start)} to ${time(alert.training_end)}`) : nothing}
+    ${alert.training_end ? fact("Model trained on", html`${time(alert.training_start)} to ${time(alert.training_end)}`) : nothing}
     ${alert.incident_id ? fact("Incident", html`<a href=${linkTo("incidents", alert.incident_id)}>${alert.incident_id}</a>`) : nothing}
-    ${fact("Other alerts", html`<a href=${link("/alerts", { state: "all", sensor_id: alert.sensor_id })}>of this sensor</a>`)}
+    ${fact("Other alerts", html`<a href=${link("/alerts", { state: "all", sensor_id: alert.sensor_id })}>Alerts of this sensor</a>`)}
   </dl>`;
 }
 

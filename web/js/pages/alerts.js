@@ -1,12 +1,12 @@
-/** The inbox: made for the keyboard. The focused row is the one that keys act on, unless rows are ticked. */
+/** Alert inbox, designed for the keyboard. Keys act on the selected rows, or else on the row in focus. */
 import { announce } from "../announce.js";
 import { get, url } from "../api.js";
 import { html, nothing } from "../html.js";
 import { setKeys } from "../keys.js";
 import { empty, livePage } from "../page.js";
-import { acknowledge, feedback, resolve, silence } from "../parts/alert-actions.js";
+import { acknowledge, feedback, mute, resolve } from "../parts/alert-actions.js";
 import { alertTable } from "../parts/alert-table.js";
-import { SEVERITIES, kindOf } from "../parts/badges.js";
+import { SEVERITIES, kindOf, stateName } from "../parts/badges.js";
 import { pager } from "../parts/pager.js";
 import { link } from "../router.js";
 import { mayAct } from "../viewer.js";
@@ -15,7 +15,7 @@ export const title = "Alerts";
 const STATES = ["open", "acknowledged", "silenced", "resolved", "all"];
 const KINDS = ["anomaly", "no-data", "flatline"];
 
-/** Show it; the filters are in the address. */
+/** Show the page; its filters are in the URL. */
 export function open({ root, query }) {
   const state = query.get("state") ?? "open";
   const chosen = new Set();
@@ -33,17 +33,17 @@ export function open({ root, query }) {
     },
     template: ({ list, overview }) => html`
       <div class="page-head"><h1>Alerts</h1>
-        ${mayAct() ? html`<div class="actions" role="group" aria-label="What to do with the selected alerts">${buttons()}</div>` : nothing}
+        ${mayAct() ? html`<div class="actions" role="group" aria-label="Actions on the selected alerts">${buttons()}</div>` : nothing}
       </div>
       <div class="section-head">${tabs(state, query, overview.alerts.states)}${selects(query)}</div>
       ${list.items.length
-        ? html`${alertTable(list.items, { caption: `Alerts, ${state}; j and k move, question mark lists all keys`, chosen, choose })}
+        ? html`${alertTable(list.items, { caption: `Alerts, ${stateName(state)}; press j and k to move, question mark for all keyboard shortcuts`, chosen, choose })}
             ${pager("/alerts", query, list, "alert")}`
-        : empty(state === "open" ? "Nothing to do" : "No alerts found", state === "open" ? "There are no open alerts." : "None fits these filters.")}`,
+        : empty(state === "open" ? "No open alerts" : "No alerts found", state === "open" ? "Nothing needs your attention." : "No alert matches these filters.")}`,
     drawn: keepPlace,
   });
 
-  const buttons = () => [["Acknowledge", "a", acknowledge], ["Silence", "s", silence], ["Feedback", "f", feedback], ["Resolve", "r", resolve]].map(
+  const buttons = () => [["Acknowledge", "a", acknowledge], ["Mute", "s", mute], ["Feedback", "f", feedback], ["Resolve", "r", resolve]].map(
     ([text, key, action]) => html`<button type="button" class="small" aria-keyshortcuts=${key} @click=${() => run(action)}>${text} <kbd>${key}</kbd></button>`,
   );
 
@@ -76,16 +76,16 @@ export function open({ root, query }) {
     return items.filter((alert) => alert.alert_id === id);
   }
 
-  function choose(id, ticked) {
-    if (ticked) chosen.add(id);
+  function choose(id, selected) {
+    if (selected) chosen.add(id);
     else chosen.delete(id);
     page.draw();
   }
 
   async function run(action) {
-    if (!mayAct()) return announce("You may look, not act.", "error");
+    if (!mayAct()) return announce("You have read-only access.", "error");
     const alerts = targets();
-    if (!alerts.length) return announce("Choose an alert first: j and k move, x ticks.", "error");
+    if (!alerts.length) return announce("Select an alert first: j and k move, x selects.", "error");
     const at = Math.max(current(), place, 0);
     try {
       await action(alerts);
@@ -101,16 +101,16 @@ export function open({ root, query }) {
 
   setKeys([
     ["j", "Next alert", () => move(1)],
-    ["k", "Alert before", () => move(-1)],
-    ["x", "Tick or untick it", () => {
+    ["k", "Previous alert", () => move(-1)],
+    ["x", "Select or deselect the alert", () => {
       const id = rows()[current()]?.dataset.alert;
       if (id) choose(id, !chosen.has(id));
     }],
     ["a", "Acknowledge", () => run(acknowledge)],
-    ["s", "Silence", () => run(silence)],
+    ["s", "Mute", () => run(mute)],
     ["f", "Give feedback", () => run(feedback)],
     ["r", "Resolve", () => run(resolve)],
-    ["Enter", "Open it", null],
+    ["Enter", "Open the alert", null],
   ]);
   return { close: page.close };
 }
@@ -118,7 +118,7 @@ export function open({ root, query }) {
 function tabs(state, query, states) {
   const others = { severity: query.get("severity"), kind: query.get("kind") };
   return html`<nav class="tabs" aria-label="State">${STATES.map((name) => html`<a href=${link("/alerts", { ...others, state: name })} aria-current=${name === state ? "true" : "false"}>
-    ${name}${name === "all" ? nothing : html`<span class="count">${states[name] ?? 0}</span>`}</a>`)}</nav>`;
+    ${stateName(name)}${name === "all" ? nothing : html`<span class="count">${states[name] ?? 0}</span>`}</a>`)}</nav>`;
 }
 
 function selects(query) {
@@ -130,5 +130,5 @@ function selects(query) {
     <option value="" ?selected=${!query.get(name)}>any</option>
     ${values.map((value) => html`<option value=${value} ?selected=${query.get(name) === value}>${say(value)}</option>`)}
   </select></label>`;
-  return html`<div class="filters">${select("severity", "Severity", SEVERITIES, (name) => name)}${select("kind", "About", KINDS, kindOf)}</div>`;
+  return html`<div class="filters">${select("severity", "Severity", SEVERITIES, (name) => name)}${select("kind", "Reason", KINDS, kindOf)}</div>`;
 }

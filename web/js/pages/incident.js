@@ -1,4 +1,4 @@
-/** One incident: its worst sensors, and its alerts. */
+/** Page of one incident: its worst sensors and its alerts. */
 import { get } from "../api.js";
 import { counted, number, time } from "../format.js";
 import { html, nothing } from "../html.js";
@@ -9,7 +9,7 @@ import { link, linkTo } from "../router.js";
 
 export const title = "Incident";
 
-/** Show it. */
+/** Show the page. */
 export function open({ root, id }) {
   const page = livePage({
     root,
@@ -18,7 +18,7 @@ export function open({ root, id }) {
       <div class="page-head"><div>
         <p class="crumbs"><a href="#/incidents">Incidents</a></p>
         <h1>${incident.group}</h1>
-        <p class="sub">${severity(incident.severity)} ${state(incident.state)} ${counted(incident.alerts, "alert")} from ${time(incident.opened_at)} to ${time(incident.last_alert_at)}${incident.closed_at ? html`, over since ${time(incident.closed_at)}` : nothing}</p>
+        <p class="sub">${severity(incident.severity)} ${state(incident.state)} ${counted(incident.alerts, "alert")} from ${time(incident.opened_at)} to ${time(incident.last_alert_at)}${incident.closed_at ? html`, closed ${time(incident.closed_at)}` : nothing}</p>
       </div></div>
       <section class="section" aria-labelledby="top"><h2 id="top">Worst sensors</h2>
         <div class="table-box"><table>
@@ -31,7 +31,7 @@ export function open({ root, id }) {
         </table></div>
       </section>
       <section class="section" aria-labelledby="alerts">
-        <div class="section-head"><h2 id="alerts">Alerts</h2><a href=${link("/alerts", { state: "all", incident_id: incident.incident_id })}>Handle them in the inbox</a></div>
+        <div class="section-head"><h2 id="alerts">Alerts</h2><a href=${link("/alerts", { state: "all", incident_id: incident.incident_id })}>Open in the inbox</a></div>
         ${alertTable(incident.items, { caption: "Alerts of the incident" })}
       </section>`,
   });

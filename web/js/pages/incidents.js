@@ -1,4 +1,4 @@
-/** Alerts of one device or site that opened together. */
+/** List of incidents. */
 import { get, url } from "../api.js";
 import { count, time } from "../format.js";
 import { html } from "../html.js";
@@ -10,7 +10,7 @@ import { link, linkTo } from "../router.js";
 export const title = "Incidents";
 const STATES = ["open", "closed", "all"];
 
-/** Show them; the state is in the address. */
+/** Show the page; the state filter is in the URL. */
 export function open({ root, query }) {
   const chosen = query.get("state") ?? "open";
   const filters = { state: chosen === "all" ? null : chosen, after: query.get("after") };
@@ -18,9 +18,9 @@ export function open({ root, query }) {
     root,
     load: async (signal) => ({ list: await get(url("/api/incidents", filters), { signal }) }),
     template: ({ list }) => html`
-      <div class="page-head"><div><h1>Incidents</h1><p class="sub">Alerts of one device or site that opened near each other, told once.</p></div></div>
+      <div class="page-head"><div><h1>Incidents</h1><p class="sub">Alerts of one device or site that opened at about the same time, sent as one notification.</p></div></div>
       <nav class="tabs" aria-label="State">${STATES.map((name) => html`<a href=${link("/incidents", { state: name })} aria-current=${name === chosen ? "true" : "false"}>${name}</a>`)}</nav>
-      ${list.items.length ? html`${table(list.items)}${pager("/incidents", query, list, "incident")}` : empty(chosen === "open" ? "No open incidents" : "No incidents found", "An incident needs several alerts of one group within minutes.")}`,
+      ${list.items.length ? html`${table(list.items)}${pager("/incidents", query, list, "incident")}` : empty(chosen === "open" ? "No open incidents" : "No incidents found", "An incident is created when several sensors of one device or site alert within minutes.")}`,
   });
   return { close: page.close };
 }

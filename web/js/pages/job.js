@@ -1,4 +1,4 @@
-/** One run: its tasks and what they wrote. */
+/** Page of one job: its tasks and their logs. */
 import { get, getText, url } from "../api.js";
 import { count, duration } from "../format.js";
 import { html, nothing } from "../html.js";
@@ -10,7 +10,7 @@ import { linkTo, replaceQuery } from "../router.js";
 export const title = "Job";
 const STREAMS = ["stderr", "stdout"];
 
-/** Show it; the task and the stream whose log is open are in the address. */
+/** Show the page; the task and the stream of the open log are in the URL. */
 export function open({ root, id, query }) {
   const path = `/api/jobs/${encodeURIComponent(id)}/tasks`;
   let log = null;
@@ -36,7 +36,7 @@ export function open({ root, id, query }) {
     try {
       log.text = await getText(url(`${path}/${encodeURIComponent(task)}/logs`, { stream }));
     } catch (error) {
-      log.problem = error.status === 404 ? "Nothing is kept of this output. A task's output is kept when it has ended." : error.message;
+      log.problem = error.status === 404 ? "No output is stored. A task's output is stored when the task ends." : error.message;
     }
     if (mine === asked) page.draw();
   }
@@ -56,7 +56,7 @@ export function open({ root, id, query }) {
 function table(tasks, showLog) {
   return html`<div class="table-box"><table>
     <caption class="hidden-visually">Tasks of the job</caption>
-    <thead><tr><th scope="col">Task</th><th scope="col">State</th><th scope="col" class="wide">Shard</th><th scope="col" class="wide number">Exit code</th><th scope="col" class="wide number">Retries</th><th scope="col" class="wide number">Took</th><th scope="col">Log</th></tr></thead>
+    <thead><tr><th scope="col">Task</th><th scope="col">State</th><th scope="col" class="wide">Shard</th><th scope="col" class="wide number">Exit code</th><th scope="col" class="wide number">Retries</th><th scope="col" class="wide number">Duration</th><th scope="col">Log</th></tr></thead>
     <tbody>${tasks.map((task) => html`<tr>
       <th scope="row">${task.task_id}${task.detail ? html`<p class="soft">${task.detail}</p>` : nothing}</th>
       <td>${state(task.state)}</td>
@@ -77,6 +77,6 @@ function logSection({ task, stream, text, problem }, showLog, closeLog) {
         <button type="button" class="small" @click=${closeLog}>Close</button>
       </span>
     </div>
-    ${problem ? empty("No log", problem) : html`<pre class="log" tabindex="0" aria-label=${`${stream} of ${task}`}>${text ?? "Loading…"}${text === "" ? "(it wrote nothing here)" : nothing}</pre>`}
+    ${problem ? empty("No log", problem) : html`<pre class="log" tabindex="0" aria-label=${`${stream} of ${task}`}>${text ?? "Loading…"}${text === "" ? "(no output)" : nothing}</pre>`}
   </section>`;
 }

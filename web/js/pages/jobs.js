@@ -1,4 +1,4 @@
-/** Runs of training and scoring. */
+/** List of training and scoring jobs. */
 import { get, url } from "../api.js";
 import { count, duration, time } from "../format.js";
 import { html, nothing } from "../html.js";
@@ -8,18 +8,18 @@ import { pager } from "../parts/pager.js";
 import { link, linkTo } from "../router.js";
 
 export const title = "Jobs";
-const KINDS = [["", "all"], ["train", "train"], ["score", "score"]];
+const KINDS = [["", "all"], ["train", "training"], ["score", "scoring"]];
 
-/** Show them; the kind is in the address. */
+/** Show the page; the kind filter is in the URL. */
 export function open({ root, query }) {
   const kind = query.get("kind") ?? "";
   const page = livePage({
     root,
     load: async (signal) => ({ list: await get(url("/api/jobs", { limit: 50, kind, after: query.get("after") }), { signal }) }),
     template: ({ list }) => html`
-      <div class="page-head"><div><h1>Jobs</h1><p class="sub">One job trains or scores; one task of it is one shard of sensors.</p></div></div>
+      <div class="page-head"><div><h1>Jobs</h1><p class="sub">A job trains models or scores windows. Each of its tasks handles one shard of sensors.</p></div></div>
       <nav class="tabs" aria-label="Kind">${KINDS.map(([value, text]) => html`<a href=${link("/jobs", { kind: value })} aria-current=${value === kind ? "true" : "false"}>${text}</a>`)}</nav>
-      ${list.items.length ? html`${table(list.items)}${pager("/jobs", query, list, "job")}` : empty("No jobs yet", "The timers submit one when something is due.")}`,
+      ${list.items.length ? html`${table(list.items)}${pager("/jobs", query, list, "job")}` : empty("No jobs yet", "Timers start a job when training or scoring is due.")}`,
   });
   return { close: page.close };
 }
@@ -27,7 +27,7 @@ export function open({ root, query }) {
 function table(runs) {
   return html`<div class="table-box"><table>
     <caption class="hidden-visually">Jobs, newest first</caption>
-    <thead><tr><th scope="col">Job</th><th scope="col">State</th><th scope="col">Tasks</th><th scope="col" class="wide number">Failed</th><th scope="col" class="wide">Begun</th><th scope="col" class="wide number">Took</th></tr></thead>
+    <thead><tr><th scope="col">Job</th><th scope="col">State</th><th scope="col">Tasks</th><th scope="col" class="wide number">Failed</th><th scope="col" class="wide">Started</th><th scope="col" class="wide number">Duration</th></tr></thead>
     <tbody>${runs.map((run) => html`<tr>
       <td><a class="name" href=${linkTo("jobs", run.run_id)}>${run.run_id}</a></td>
       <td>${standing(run)}</td>

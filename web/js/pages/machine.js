@@ -1,4 +1,4 @@
-/** One machine: the risks of its components over time and why, its signals, and what happened to it. */
+/** Page of one machine: the risks of its components with reasons, its signals and its events. */
 import { get, url } from "../api.js";
 import { number, time } from "../format.js";
 import { html } from "../html.js";
@@ -9,11 +9,11 @@ import { noRisks, percent, risk, warning } from "../parts/risks.js";
 import { link } from "../router.js";
 
 export const title = "Machine";
-const RANGES = [[30, "30 days"], [90, "90 days"], [365, "a year"]];
+const RANGES = [[30, "30 days"], [90, "90 days"], [365, "1 year"]];
 const DAYS = 90;
 const NEWEST = 20;
 
-/** Show it; `days` in the address is the length of what is shown. */
+/** Show the page; `days` in the URL is the length of the shown range. */
 export function open({ root, id, query }) {
   const days = Number(query.get("days")) || DAYS;
   const path = `/api/machines/${encodeURIComponent(id)}`;
@@ -60,7 +60,7 @@ function template({ history, signals, alerts }, days) {
     <nav class="tabs" aria-label="Range">${RANGES.map(([length, text]) => html`<a href=${link(`/machines/${machine.machine_id}`, { days: length })} aria-current=${length === days ? "true" : "false"}>${text}</a>`)}</nav>
     <div class="section" data-charts></div>
     <section class="section" aria-labelledby="alerts"><h2 id="alerts">Alerts</h2>
-      ${alerts.items.length ? alertTable(alerts.items, { caption: "Alerts of this machine" }) : empty("No alerts", "No component of this machine has warned for long enough.")}
+      ${alerts.items.length ? alertTable(alerts.items, { caption: "Alerts of this machine" }) : empty("No alerts", "No component of this machine has had a risk above its threshold for long enough.")}
     </section>
     <section class="section" aria-labelledby="warnings"><h2 id="warnings">Newest warnings</h2>
       ${warnings.length ? warningTable(warnings.slice(0, NEWEST)) : empty("No warnings in this range")}
@@ -70,8 +70,8 @@ function template({ history, signals, alerts }, days) {
 
 function componentTable(components) {
   return html`<div class="table-box"><table>
-    <caption class="hidden-visually">Components, the highest risk first</caption>
-    <thead><tr><th scope="col">Component</th><th scope="col">Risk</th><th scope="col" class="wide number">Warns from</th><th scope="col">Because</th></tr></thead>
+    <caption class="hidden-visually">Components, highest risk first</caption>
+    <thead><tr><th scope="col">Component</th><th scope="col">Risk</th><th scope="col" class="wide number">Threshold</th><th scope="col">Reason</th></tr></thead>
     <tbody>${components.map((component) => html`<tr>
       <th scope="row">${component.component} ${warning(component)}</th>
       <td>${risk(component)}</td>
@@ -84,7 +84,7 @@ function componentTable(components) {
 function warningTable(warnings) {
   return html`<div class="table-box"><table>
     <caption class="hidden-visually">Newest warnings, newest first</caption>
-    <thead><tr><th scope="col">Sample</th><th scope="col">Component</th><th scope="col" class="number">Risk</th><th scope="col" class="wide">Because</th></tr></thead>
+    <thead><tr><th scope="col">Sample</th><th scope="col">Component</th><th scope="col" class="number">Risk</th><th scope="col" class="wide">Reason</th></tr></thead>
     <tbody>${warnings.map((each) => html`<tr>
       <td>${time(each.ts)}</td><td>${each.component}</td><td class="number">${percent(each.risk)}</td><td class="wide soft">${because(each)}</td>
     </tr>`)}</tbody>
@@ -95,10 +95,10 @@ function eventTable({ errors, replacements, failures }) {
   const kinds = [["failure", failures], ["replacement", replacements], ["error", errors]];
   const events = kinds.flatMap(([kind, items]) => items.map((event) => ({ ...event, kind })));
   const newest = events.sort((a, b) => Date.parse(b.ts) - Date.parse(a.ts)).slice(0, NEWEST);
-  if (!newest.length) return empty("Nothing happened in this range");
+  if (!newest.length) return empty("No events in this range");
   return html`<div class="table-box"><table>
     <caption class="hidden-visually">Newest failures, replacements and errors, newest first</caption>
-    <thead><tr><th scope="col">Time</th><th scope="col">What</th><th scope="col">Which</th></tr></thead>
+    <thead><tr><th scope="col">Time</th><th scope="col">Event</th><th scope="col">Details</th></tr></thead>
     <tbody>${newest.map((event) => html`<tr><td>${time(event.ts)}</td><td>${event.kind}</td><td>${event.what}</td></tr>`)}</tbody>
   </table></div>`;
 }

@@ -1,4 +1,4 @@
-/** The fleet's machines by the risk that one of their components fails. */
+/** List of machines by the risk that one of their components fails. */
 import { get, url } from "../api.js";
 import { number, time } from "../format.js";
 import { html } from "../html.js";
@@ -9,14 +9,14 @@ import { linkTo } from "../router.js";
 
 export const title = "Machines";
 
-/** Show them. */
+/** Show the page. */
 export function open({ root, query }) {
   const page = livePage({
     root,
     seconds: 15,
     load: async (signal) => ({ list: await get(url("/api/machines", { limit: 50, after: query.get("after") }), { signal }) }),
     template: ({ list }) => html`
-      <div class="page-head"><div><h1>Machines</h1><p class="sub">Those first whose component is the likeliest to fail within the model's horizon.</p></div></div>
+      <div class="page-head"><div><h1>Machines</h1><p class="sub">Predictive maintenance: machines with the highest risk of a component failure within the prediction horizon first.</p></div></div>
       ${list.items.length ? html`${table(list.items)}${pager("/machines", query, list, "machine")}` : empty("No risks yet", noRisks())}`,
   });
   return { close: page.close };
@@ -24,8 +24,8 @@ export function open({ root, query }) {
 
 function table(machines) {
   return html`<div class="table-box"><table>
-    <caption class="hidden-visually">Machines, the highest risk first</caption>
-    <thead><tr><th scope="col">Machine</th><th scope="col">Risk</th><th scope="col">Component</th><th scope="col" class="wide">Because</th><th scope="col" class="wide">Model</th><th scope="col" class="wide number">Age in years</th><th scope="col" class="wide">Sample</th></tr></thead>
+    <caption class="hidden-visually">Machines, highest risk first</caption>
+    <thead><tr><th scope="col">Machine</th><th scope="col">Risk</th><th scope="col">Component</th><th scope="col" class="wide">Reason</th><th scope="col" class="wide">Model</th><th scope="col" class="wide number">Age in years</th><th scope="col" class="wide">As of</th></tr></thead>
     <tbody>${machines.map((machine) => {
       const [highest] = machine.components;
       return html`<tr>

@@ -1,10 +1,10 @@
-/** An address that leads nowhere. */
+/** Page for an unknown URL. */
 import { html, render } from "../html.js";
 
 export const title = "Not found";
 
-/** Show it. */
+/** Show the page. */
 export function open({ root }) {
-  render(html`<div class="page"><h1>Not found</h1><p>There is no such page. <a href="#/">To the overview</a></p></div>`, root);
+  render(html`<div class="page"><h1>Not found</h1><p>There is no page at this address. <a href="#/">Go to the overview</a></p></div>`, root);
   return { close() {} };
 }

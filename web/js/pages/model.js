@@ -1,4 +1,4 @@
-/** The versions of a shard's models, and the way back to one of them. */
+/** Versions of the models of a shard, with rollback. */
 import { announce } from "../announce.js";
 import { get, post, url } from "../api.js";
 import { ask } from "../dialog.js";
@@ -10,7 +10,7 @@ import { mayAct } from "../viewer.js";
 
 export const title = "Models of a shard";
 
-/** Show them. */
+/** Show the page. */
 export function open({ root, id, query }) {
   const path = `/api/models/${encodeURIComponent(id)}`;
   document.title = `Shard ${id} – Sensorwatch`;
@@ -19,19 +19,19 @@ export function open({ root, id, query }) {
     load: async (signal) => ({ list: await get(url(`${path}/versions`, { after: query.get("after") }), { signal }) }),
     template: ({ list }) => html`
       <div class="page-head"><div><p class="crumbs"><a href="#/models">Models</a></p><h1>Shard ${id}</h1></div></div>
-      ${list.items.length ? html`${table(list.items, rollBack)}${pager(`/models/${encodeURIComponent(id)}`, query, list, "version")}` : empty("No models yet", "They come with the first training.")}`,
+      ${list.items.length ? html`${table(list.items, rollBack)}${pager(`/models/${encodeURIComponent(id)}`, query, list, "version")}` : empty("No models yet", "The first training creates them.")}`,
   });
 
   async function rollBack(version) {
     const done = await ask({
-      title: `Go back to this version of shard ${id}?`,
-      about: html`The next scoring uses <code>${version.version}</code>, trained on data until ${time(version.training_end)}. No version is lost: this one can be put in use again.`,
+      title: `Roll back shard ${id} to this version?`,
+      about: html`The next scoring uses <code>${version.version}</code>, trained on data until ${time(version.training_end)}. No version is deleted: you can return to the current one at any time.`,
       confirm: "Roll back",
       danger: true,
       act: () => post(`${path}/rollback`, { version: version.version }),
     });
     if (!done) return;
-    announce(`Shard ${id} uses ${version.version} again.`);
+    announce(`Shard ${id} now uses version ${version.version} again.`);
     await page.refresh();
   }
 
@@ -41,7 +41,7 @@ export function open({ root, id, query }) {
 function table(versions, rollBack) {
   return html`<div class="table-box"><table>
     <caption class="hidden-visually">Versions, newest first</caption>
-    <thead><tr><th scope="col">Version</th><th scope="col" class="wide">Trained on</th><th scope="col" class="wide number">Sensors</th><th scope="col" class="wide number">Put in use</th><th scope="col" class="wide number">Refused</th><th scope="col"><span class="hidden-visually">Use</span></th></tr></thead>
+    <thead><tr><th scope="col">Version</th><th scope="col" class="wide">Trained on</th><th scope="col" class="wide number">Sensors</th><th scope="col" class="wide number">Models accepted</th><th scope="col" class="wide number">Models rejected</th><th scope="col"><span class="hidden-visually">Actions</span></th></tr></thead>
     <tbody>${versions.map((version) => html`<tr>
       <td>${time(version.created_at)}<br><code class="soft">${version.version}</code></td>
       <td class="wide">${version.training_start ? html`${time(version.training_start)} to ${time(version.training_end)}` : "–"}</td>

@@ -1,4 +1,4 @@
-/** Shards and the versions of their models that are in use. */
+/** List of shards with the model version in use. */
 import { get, url } from "../api.js";
 import { count, time } from "../format.js";
 import { html } from "../html.js";
@@ -8,15 +8,15 @@ import { linkTo } from "../router.js";
 
 export const title = "Models";
 
-/** Show them. */
+/** Show the page. */
 export function open({ root, query }) {
   const page = livePage({
     root,
     seconds: 15,
     load: async (signal) => ({ list: await get(url("/api/models", { after: query.get("after") }), { signal }) }),
     template: ({ list }) => html`
-      <div class="page-head"><div><h1>Models</h1><p class="sub">Every sensor has a model of its own; the models of a shard are trained, put in use and taken back together.</p></div></div>
-      ${list.items.length ? html`${table(list.items)}${pager("/models", query, list, "shard")}` : empty("No sensors yet", "Shards fill as sensors send their first readings.")}`,
+      <div class="page-head"><div><h1>Models</h1><p class="sub">Each sensor has its own model. The models of a shard of sensors are trained, published and rolled back together.</p></div></div>
+      ${list.items.length ? html`${table(list.items)}${pager("/models", query, list, "shard")}` : empty("No sensors yet", "Sensors are added to shards with their first reading.")}`,
   });
   return { close: page.close };
 }

@@ -1,10 +1,10 @@
-/** The fleet at a glance. */
+/** Overview of the fleet. */
 import { get, serverNow, url } from "../api.js";
 import { count, counted, duration, number, time } from "../format.js";
 import { html, nothing } from "../html.js";
 import { empty, livePage } from "../page.js";
 import { alertTable } from "../parts/alert-table.js";
-import { SENSOR_STATES, SEVERITIES } from "../parts/badges.js";
+import { SENSOR_STATES, SEVERITIES, stateName } from "../parts/badges.js";
 import { bar } from "../parts/bars.js";
 import { heatLegend, heatMap, tagPager } from "../parts/heat-map.js";
 import { pager } from "../parts/pager.js";
@@ -14,11 +14,11 @@ export const title = "Overview";
 const DEVICES = 50;
 const NEWEST = 5;
 
-/** Show it; `after` in the address is the place in the heat map. */
+/** Show the page; `after` in the URL is the position in the heat map. */
 export function open({ root, query }) {
   const mapUrl = url("/api/fleet-map", { limit: DEVICES, after: query.get("after") });
   const firstTag = Number(query.get("tags")) || 0;
-  // The figures are there before the map is: they come first.
+  // The figures are drawn first, because the map takes longer to load.
   let map = null;
   const page = livePage({
     root,
@@ -36,7 +36,7 @@ export function open({ root, query }) {
       <div class="columns">${sensorStates(overview.sensors)}${alertCounts(overview.alerts)}</div>
       <section class="section" aria-labelledby="newest">
         <div class="section-head"><h2 id="newest">Newest open alerts</h2><a href="#/alerts">All alerts</a></div>
-        ${alerts.items.length ? alertTable(alerts.items, { caption: "Newest open alerts" }) : empty("No open alerts", "Nothing needs anybody now.")}
+        ${alerts.items.length ? alertTable(alerts.items, { caption: "Newest open alerts" }) : empty("No open alerts", "Nothing needs your attention.")}
       </section>
       ${map ? mapSection(map, firstTag, query) : html`<section class="section"><h2>Devices and tags</h2><p class="soft">Loading…</p></section>`}`,
   });
@@ -62,10 +62,10 @@ function tiles({ sensors, alerts, ingest, runs }) {
   const severe = (alerts.severities.critical ?? 0) + (alerts.severities.high ?? 0);
   return html`<dl class="tiles">
     ${tile("Sensors", count(sensors.total), html`${count(sensors.states.ready ?? 0)} ready`)}
-    ${tile("Open alerts", count(alerts.states.open ?? 0), html`${count(severe)} unresolved are high or critical`)}
-    ${tile("Readings a second", number(ingest.readings_per_second), html`${count(ingest.accepted)} accepted in all`)}
-    ${tile("Ingest lag", duration(lag(ingest.watermark)), "behind the newest reading's time")}
-    ${tile("Not accepted", count(ingest.late + ingest.invalid), html`${count(ingest.late)} late, ${count(ingest.invalid)} invalid`)}
+    ${tile("Open alerts", count(alerts.states.open ?? 0), html`${count(severe)} unresolved high or critical`)}
+    ${tile("Readings per second", number(ingest.readings_per_second), html`${count(ingest.accepted)} accepted in total`)}
+    ${tile("Ingestion lag", duration(lag(ingest.watermark)), "since the newest reading")}
+    ${tile("Rejected readings", count(ingest.late + ingest.invalid), html`${count(ingest.late)} late, ${count(ingest.invalid)} invalid`)}
     ${tile("Jobs running", count(runs.active), html`<a href="#/jobs">Jobs</a>`)}
   </dl>`;
 }
@@ -84,7 +84,7 @@ function sensorStates({ total, states }) {
     <h2 id="states">Sensors by state</h2>
     ${bar(known.map(([, tone, value]) => [tone, value]))}
     <ul class="legend">${known.map(([name, tone, value]) => html`<li><a href=${link("/sensors", { state: name })}>
-      <span class=${`swatch fill-${tone}`}></span><b>${count(value)}</b> ${name}</a></li>`)}</ul>
+      <span class=${`swatch fill-${tone}`}></span><b>${count(value)}</b> ${stateName(name)}</a></li>`)}</ul>
     <p class="soft">${total ? nothing : "No sensor has sent a reading yet."}</p>
   </section>`;
 }
@@ -96,13 +96,13 @@ function alertCounts({ states, severities }) {
     ${bar(SEVERITIES.map((name) => [name, severities[name] ?? 0]))}
     <ul class="legend">${SEVERITIES.map((name) => html`<li><a href=${link("/alerts", { state: "all", severity: name })}>
       <span class=${`swatch fill-${name}`}></span><b>${count(severities[name] ?? 0)}</b> ${name}</a></li>`)}</ul>
-    <p class="soft">${counted(open, "alert")} not resolved: ${count(states.open ?? 0)} open, ${count(states.acknowledged ?? 0)} acknowledged, ${count(states.silenced ?? 0)} silenced.</p>
+    <p class="soft">${counted(open, "unresolved alert")}: ${count(states.open ?? 0)} open, ${count(states.acknowledged ?? 0)} acknowledged, ${count(states.silenced ?? 0)} muted.</p>
   </section>`;
 }
 
 function mapSection(map, firstTag, query) {
   return html`<section class="section" aria-labelledby="map">
     <div class="section-head"><h2 id="map">Devices and tags</h2>${tagPager(map, firstTag, query)}</div>
-    ${map.items.length ? html`${heatLegend()}${heatMap(map, firstTag)}${pager("/", query, map, "device")}` : empty("No devices yet", "They appear with their first reading.")}
+    ${map.items.length ? html`${heatLegend()}${heatMap(map, firstTag)}${pager("/", query, map, "device")}` : empty("No devices yet", "Devices appear with their first reading.")}
   </section>`;
 }

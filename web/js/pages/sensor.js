@@ -1,4 +1,4 @@
-/** One sensor: its values, what was found in them, and its models. */
+/** Page of one sensor: its values, alerts, anomalies and models. */
 import { get, url } from "../api.js";
 import { count, moment, number, range, time } from "../format.js";
 import { html, nothing } from "../html.js";
@@ -14,7 +14,7 @@ const ALERTS = 20;
 const ANOMALIES = 20;
 const seconds = (iso) => Date.parse(iso) / 1000;
 
-/** Show it; `from` and `to` in the address are the chart's range. */
+/** Show the page; `from` and `to` in the URL are the range of the chart. */
 export function open({ root, id, query }) {
   let chart = null;
   let newest = null;
@@ -62,9 +62,9 @@ export function open({ root, id, query }) {
   }
 
   setKeys([
-    ["← →", "Move the chart, when it has the focus", null],
-    ["+ - 0", "Zoom the chart, when it has the focus", null],
-    ["n p", "Explain the next anomaly, or the one before, when the chart has the focus", null],
+    ["← →", "Move the chart (with the chart in focus)", null],
+    ["+ - 0", "Zoom the chart (with the chart in focus)", null],
+    ["n p", "Explain the next or the previous anomaly (with the chart in focus)", null],
   ]);
   return {
     close() {
@@ -88,24 +88,24 @@ function template({ sensor, alerts, anomalies, models }, explain) {
       <div><dt>Trained until</dt><dd>${time(sensor.trained_until)}</dd></div>
       <div><dt>Shard</dt><dd><a href=${linkTo("models", sensor.shard)}>${sensor.shard}</a></dd></div>
       <div><dt>Unresolved alerts</dt><dd>${count(sensor.open_alerts)}</dd></div>
-      <div><dt>Sensor number</dt><dd>${sensor.sensor_id}</dd></div>
+      <div><dt>Sensor ID</dt><dd>${sensor.sensor_id}</dd></div>
     </dl>
     <section class="section" aria-labelledby="alerts"><h2 id="alerts">Alerts</h2>
-      ${alerts.items.length ? alertTable(alerts.items, { caption: "Alerts of this sensor" }) : empty("No alerts", "This sensor never raised one.")}
+      ${alerts.items.length ? alertTable(alerts.items, { caption: "Alerts of this sensor" }) : empty("No alerts", "This sensor has raised no alerts.")}
     </section>
     <section class="section" aria-labelledby="anomalies"><h2 id="anomalies">Newest anomalous windows</h2>
-      ${anomalies.items.length ? html`<p class="soft">Choose one to see on the chart why it is one.</p>` : nothing}
+      ${anomalies.items.length ? html`<p class="soft">Select an anomaly to see its explanation on the chart.</p>` : nothing}
       ${anomalies.items.length ? anomalyTable(anomalies.items, explain) : empty("No anomalous windows")}
     </section>
     <section class="section" aria-labelledby="models"><h2 id="models">Models</h2>
-      ${models.items.length ? modelTable(models.items) : empty("No model yet", "It comes with the first training that has enough windows.")}
+      ${models.items.length ? modelTable(models.items) : empty("No model yet", "The first training with enough data creates it.")}
     </section>`;
 }
 
 function anomalyTable(anomalies, explain) {
   return html`<div class="table-box"><table>
     <caption class="hidden-visually">Newest anomalous windows</caption>
-    <thead><tr><th scope="col">End of window</th><th scope="col" class="number">Value</th><th scope="col" class="wide number">Expected</th><th scope="col">Severity</th><th scope="col" class="wide number">Score</th><th scope="col" class="wide">Raises no alert because</th></tr></thead>
+    <thead><tr><th scope="col">End of window</th><th scope="col" class="number">Value</th><th scope="col" class="wide number">Expected</th><th scope="col">Severity</th><th scope="col" class="wide number">Score</th><th scope="col" class="wide">Suppressed by</th></tr></thead>
     <tbody>${anomalies.map((anomaly) => html`<tr>
       <td><button type="button" class="link" title=${anomaly.explanation ?? nothing} aria-label=${`Why ${moment(anomaly.ts)} is anomalous`} @click=${() => explain(anomaly)}>${time(anomaly.ts)}</button></td>
       <td class="number">${number(anomaly.value)}</td>
@@ -120,7 +120,7 @@ function anomalyTable(anomalies, explain) {
 function modelTable(models) {
   return html`<div class="table-box"><table>
     <caption class="hidden-visually">Versions of this sensor's model</caption>
-    <thead><tr><th scope="col">Version of</th><th scope="col">Detector</th><th scope="col" class="wide">Trained on</th><th scope="col" class="wide number">Windows</th><th scope="col">State</th></tr></thead>
+    <thead><tr><th scope="col">Created</th><th scope="col">Detector</th><th scope="col" class="wide">Trained on</th><th scope="col" class="wide number">Windows</th><th scope="col">State</th></tr></thead>
     <tbody>${models.map((model) => html`<tr>
       <td>${time(model.created_at)} ${model.current ? html`<span class="badge tone-good">in use</span>` : nothing}</td>
       <td>${model.detector}</td>

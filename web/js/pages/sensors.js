@@ -1,17 +1,17 @@
-/** The catalogue: every sensor with its state. */
+/** Catalogue of sensors with their states. */
 import { get, url } from "../api.js";
 import { count, time } from "../format.js";
 import { html, nothing } from "../html.js";
 import { setKeys } from "../keys.js";
 import { empty, livePage } from "../page.js";
-import { SENSOR_STATES, sensorState } from "../parts/badges.js";
+import { SENSOR_STATES, sensorState, stateName } from "../parts/badges.js";
 import { pager } from "../parts/pager.js";
 import { link, linkTo, replaceQuery } from "../router.js";
 
 export const title = "Sensors";
 const WAIT_MS = 200;
 
-/** Show it; the filters are in the address. */
+/** Show the page; its filters are in the URL. */
 export function open({ root, query }) {
   let timer = 0;
   const page = livePage({
@@ -21,10 +21,10 @@ export function open({ root, query }) {
       <div class="page-head"><div><h1>Sensors</h1>
         ${query.get("device") ? html`<p class="sub">of ${query.get("device")} – <a href="#/sensors">show all</a></p>` : nothing}</div></div>
       <div class="filters">
-        <label class="grow">Search <input type="search" maxlength="64" .value=${query.get("search") ?? ""} placeholder="beginning of a device or tag" @input=${search}></label>
+        <label class="grow">Search <input type="search" maxlength="64" .value=${query.get("search") ?? ""} placeholder="start of a device or tag name" @input=${search}></label>
       </div>
       ${tabs(list.states, query)}
-      ${list.items.length ? html`${table(list.items)}${pager("/sensors", query, list, "sensor")}` : empty("No sensors found", query.size ? "None fits these filters." : "They appear with their first reading.")}`,
+      ${list.items.length ? html`${table(list.items)}${pager("/sensors", query, list, "sensor")}` : empty("No sensors found", query.size ? "No sensor matches these filters." : "Sensors appear with their first reading.")}`,
   });
 
   function search(event) {
@@ -53,14 +53,14 @@ function tabs(states, query) {
   const total = Object.values(states).reduce((sum, value) => sum + value, 0);
   const tab = (state, text, value) => html`<a href=${link("/sensors", { ...others, state })} aria-current=${chosen === state ? "true" : "false"}>${text}<span class="count">${count(value)}</span></a>`;
   return html`<nav class="tabs" aria-label="State">
-    ${tab(null, "All", total)}${Object.keys(SENSOR_STATES).map((state) => tab(state, state, states[state] ?? 0))}
+    ${tab(null, "All", total)}${Object.keys(SENSOR_STATES).map((state) => tab(state, stateName(state), states[state] ?? 0))}
   </nav>`;
 }
 
 function table(sensors) {
   return html`<div class="table-box"><table>
     <caption class="hidden-visually">Sensors</caption>
-    <thead><tr><th scope="col">Sensor</th><th scope="col">State</th><th scope="col" class="number">Alerts</th><th scope="col" class="wide">Why</th><th scope="col" class="wide">Newest window</th><th scope="col" class="wide">Trained until</th></tr></thead>
+    <thead><tr><th scope="col">Sensor</th><th scope="col">State</th><th scope="col" class="number">Alerts</th><th scope="col" class="wide">Reason</th><th scope="col" class="wide">Newest window</th><th scope="col" class="wide">Trained until</th></tr></thead>
     <tbody>${sensors.map((sensor) => html`<tr>
       <td><a class="name" href=${linkTo("sensors", sensor.sensor_id)}>${sensor.device} / ${sensor.tag}</a></td>
       <td>${sensorState(sensor.state)}</td>

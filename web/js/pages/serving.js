@@ -1,4 +1,4 @@
-/** Scoring in real time: what became of readings, how models do, and what they said last. */
+/** Page of real-time scoring: counts of readings, models with their latency, and newest results. */
 import { get } from "../api.js";
 import { count, duration, number, time } from "../format.js";
 import { html, nothing } from "../html.js";
@@ -8,18 +8,18 @@ import { linkTo } from "../router.js";
 export const title = "Real time";
 const ANOMALOUS = 50;
 const COUNTS = [
-  ["received", "Readings received"], ["scored", "Scored"], ["not_in_time", "Not in time"], ["without_model", "Without a model"],
-  ["late", "Late"], ["duplicate", "Seen before"], ["invalid", "Invalid"],
+  ["received", "Readings received"], ["scored", "Scored"], ["not_in_time", "Missed the deadline"], ["without_model", "Without a model"],
+  ["late", "Late"], ["duplicate", "Duplicate"], ["invalid", "Invalid"],
 ];
 
-/** Show it. */
+/** Show the page. */
 export function open({ root }) {
   const page = livePage({
     root,
     load: async (signal) => ({ serving: await get("/api/serving", { signal }) }),
     template: ({ serving }) => html`
-      <div class="page-head"><div><h1>Real time</h1><p class="sub">Readings are scored as they arrive; batch scoring has the last word on each window.</p></div></div>
-      ${serving.partitions.length || serving.models.length ? content(serving) : empty("Nothing is scored in real time yet", html`It begins with the first readings when the setting <code>SERVING_CONSUMER_GROUP</code> names a consumer group of the event hub.`)}`,
+      <div class="page-head"><div><h1>Real time</h1><p class="sub">Readings are scored as they arrive. Batch scoring later confirms or replaces each result.</p></div></div>
+      ${serving.partitions.length || serving.models.length ? content(serving) : empty("Nothing is scored in real time yet", html`Set <code>SERVING_CONSUMER_GROUP</code> to a consumer group of the event hub. Scoring starts with the next readings.`)}`,
   });
   return { close: page.close };
 }
@@ -28,10 +28,10 @@ function content({ partitions, models, refused, windows }) {
   return html`
     <dl class="tiles">${tiles(partitions).map(([text, value]) => html`<div class="card tile"><dt>${text}</dt><dd>${count(value)}</dd></div>`)}</dl>
     <section class="section" aria-labelledby="models"><h2 id="models">Models</h2>
-      ${models.length ? modelTable(models) : empty("No model has answered yet", "Models serve once training has put them in use.")}
+      ${models.length ? modelTable(models) : empty("No model has scored yet", "Models are used here as soon as training has published them.")}
     </section>
-    ${refused.length ? html`<section class="section" aria-labelledby="refused"><h2 id="refused">Versions that are not served</h2>${refusedTable(refused)}</section>` : nothing}
-    <section class="section" aria-labelledby="windows"><h2 id="windows">Newest windows that a model called anomalous</h2>
+    ${refused.length ? html`<section class="section" aria-labelledby="refused"><h2 id="refused">Rejected versions</h2>${refusedTable(refused)}</section>` : nothing}
+    <section class="section" aria-labelledby="windows"><h2 id="windows">Newest anomalous windows</h2>
       ${windows.length ? windowTable(windows) : empty("No such windows")}
     </section>
     <section class="section" aria-labelledby="partitions"><h2 id="partitions">Partitions</h2>${partitionTable(partitions)}</section>`;
@@ -39,13 +39,13 @@ function content({ partitions, models, refused, windows }) {
 
 function tiles(partitions) {
   const total = (names) => partitions.reduce((sum, each) => sum + names.reduce((part, name) => part + each[name], 0), 0);
-  return [...COUNTS.slice(0, 4).map(([name, text]) => [text, total([name])]), ["Late, seen before, invalid", total(["late", "duplicate", "invalid"])]];
+  return [...COUNTS.slice(0, 4).map(([name, text]) => [text, total([name])]), ["Late, duplicate, invalid", total(["late", "duplicate", "invalid"])]];
 }
 
 function modelTable(models) {
   return html`<div class="table-box"><table>
-    <caption class="hidden-visually">Models that serve</caption>
-    <thead><tr><th scope="col">Model</th><th scope="col" class="number">Windows</th><th scope="col" class="number">Mean</th><th scope="col" class="number">p99</th><th scope="col" class="wide number">Longest</th><th scope="col" class="wide number">Late</th><th scope="col" class="wide number">Failed</th><th scope="col" class="wide number">Disagreed</th><th scope="col" class="wide">Version</th></tr></thead>
+    <caption class="hidden-visually">Models in real-time scoring</caption>
+    <thead><tr><th scope="col">Model</th><th scope="col" class="number">Windows</th><th scope="col" class="number">Mean latency</th><th scope="col" class="number">99th percentile</th><th scope="col" class="wide number">Longest</th><th scope="col" class="wide number">Timeouts</th><th scope="col" class="wide number">Failures</th><th scope="col" class="wide number">Disagreement</th><th scope="col" class="wide">Version</th></tr></thead>
     <tbody>${models.map((model) => html`<tr>
       <td><span class="name">${model.model}</span><br><span class="soft">${model.detector}</span></td>
       <td class="number">${count(model.uses)}</td>
@@ -62,8 +62,8 @@ function modelTable(models) {
 
 function refusedTable(refused) {
   return html`<div class="table-box"><table>
-    <caption class="hidden-visually">Versions that are not served; the one before stays in use</caption>
-    <thead><tr><th scope="col">Model</th><th scope="col">Shard</th><th scope="col" class="wide">Version</th><th scope="col">Why</th><th scope="col" class="wide">Since</th></tr></thead>
+    <caption class="hidden-visually">Rejected versions; the previous version stays in use</caption>
+    <thead><tr><th scope="col">Model</th><th scope="col">Shard</th><th scope="col" class="wide">Version</th><th scope="col">Reason</th><th scope="col" class="wide">Since</th></tr></thead>
     <tbody>${refused.map((each) => html`<tr>
       <td>${each.model}</td><td><a href=${linkTo("models", each.shard)}>${each.shard}</a></td><td class="wide"><code>${each.version}</code></td><td>${each.reason}</td><td class="wide">${time(each.refused_at)}</td>
     </tr>`)}</tbody>
@@ -72,16 +72,16 @@ function refusedTable(refused) {
 
 function windowTable(windows) {
   return html`<div class="table-box"><table>
-    <caption class="hidden-visually">Newest windows that a model called anomalous</caption>
-    <thead><tr><th scope="col">Sensor</th><th scope="col" class="wide">End of window</th><th scope="col" class="wide number">Value</th><th scope="col" class="wide number">Readings</th><th scope="col" class="number">Score</th><th scope="col">Answers</th><th scope="col" class="wide">Decided by</th></tr></thead>
+    <caption class="hidden-visually">Newest anomalous windows</caption>
+    <thead><tr><th scope="col">Sensor</th><th scope="col" class="wide">End of window</th><th scope="col" class="wide number">Value</th><th scope="col" class="wide number">Readings</th><th scope="col" class="number">Score</th><th scope="col">Scores of the models</th><th scope="col" class="wide">Decided by</th></tr></thead>
     <tbody>${windows.map((window) => html`<tr>
       <td><a class="name" href=${linkTo("sensors", window.sensor_id)}>${window.device === null ? `Sensor ${window.sensor_id}` : `${window.device} / ${window.tag}`}</a></td>
       <td class="wide">${time(window.ts)}</td>
       <td class="wide number">${number(window.value)}</td>
       <td class="wide number">${count(window.readings)}</td>
       <td class="number">${score(window.score)}</td>
-      <td>${Object.entries(window.answers).map(([model, answer]) => html`<div>${model}: ${answer ? html`${score(answer.score)} <span class="soft">in ${milliseconds(answer.seconds * 1000)}</span>` : html`<span class="soft">late</span>`}</div>`)}
-        ${window.disagreement ? html`<span class="badge tone-medium">they disagree</span>` : nothing}</td>
+      <td>${Object.entries(window.answers).map(([model, answer]) => html`<div>${model}: ${answer ? html`${score(answer.score)} <span class="soft">in ${milliseconds(answer.seconds * 1000)}</span>` : html`<span class="soft">timeout</span>`}</div>`)}
+        ${window.disagreement ? html`<span class="badge tone-medium">disagreement</span>` : nothing}</td>
       <td class="wide">${window.decider}: ${window.winner}</td>
     </tr>`)}</tbody>
   </table></div>`;
@@ -89,8 +89,8 @@ function windowTable(windows) {
 
 function partitionTable(partitions) {
   return html`<div class="table-box"><table>
-    <caption class="hidden-visually">What became of each partition's readings</caption>
-    <thead><tr><th scope="col">Partition</th>${COUNTS.map(([, text], i) => html`<th scope="col" class=${i > 1 ? "wide number" : "number"}>${text}</th>`)}<th scope="col" class="wide">Stored</th></tr></thead>
+    <caption class="hidden-visually">Counts of readings by partition</caption>
+    <thead><tr><th scope="col">Partition</th>${COUNTS.map(([, text], i) => html`<th scope="col" class=${i > 1 ? "wide number" : "number"}>${text}</th>`)}<th scope="col" class="wide">Updated</th></tr></thead>
     <tbody>${partitions.map((each) => html`<tr>
       <td>${each.partition_id} <span class="soft">of ${each.hub}</span></td>
       ${COUNTS.map(([name], i) => html`<td class=${i > 1 ? "wide number" : "number"}>${count(each[name])}</td>`)}

@@ -1,51 +1,51 @@
-/** What people do with alerts: each action asks what it needs, does it for every alert given, and says so. */
+/** Actions on alerts: each asks for its input, applies to all given alerts, and reports the result. */
 import { announce } from "../announce.js";
 import { post } from "../api.js";
 import { ask } from "../dialog.js";
 import { counted } from "../format.js";
 import { html } from "../html.js";
 
-const SILENCES = [["1 hour", 3600], ["8 hours", 28_800], ["1 day", 86_400], ["1 week", 604_800]];
+const MUTE_TIMES = [["1 hour", 3600], ["8 hours", 28_800], ["1 day", 86_400], ["1 week", 604_800]];
 const VERDICTS = [
-  ["confirmed", "Confirmed", "It was a real fault."],
-  ["expected", "Expected", "It happened, and it may: windows like these raise no alert."],
-  ["false-alarm", "False alarm", "Nothing happened: windows like these raise no alert."],
-  ["new-trend", "New trend", "The sensor behaves differently from now on: train it anew."],
+  ["confirmed", "Confirmed", "A real fault."],
+  ["expected", "Expected", "Real but harmless. Similar windows will raise no alert."],
+  ["false-alarm", "False alarm", "Nothing happened. Similar windows will raise no alert."],
+  ["new-trend", "New trend", "The new normal. The next training uses only data from now on."],
 ];
 
-/** Say that somebody looks after the alerts. */
+/** Mark the alerts as being looked after. */
 export function acknowledge(alerts) {
   return act(alerts, "acknowledge", {}, "Acknowledged");
 }
 
-/** Take an acknowledgement back. */
+/** Withdraw an acknowledgement. */
 export function unacknowledge(alerts) {
-  return act(alerts, "unacknowledge", {}, "No longer acknowledged");
+  return act(alerts, "unacknowledge", {}, "Acknowledgement withdrawn");
 }
 
-/** End a silence. */
-export function unsilence(alerts) {
-  return act(alerts, "unsilence", {}, "No longer silenced");
+/** Unmute the alerts. */
+export function unmute(alerts) {
+  return act(alerts, "unsilence", {}, "Unmuted");
 }
 
-/** Ask how long and why, then tell nobody of the alerts until then. */
-export function silence(alerts) {
+/** Ask for a duration and a reason, then send no notifications for the alerts until then. */
+export function mute(alerts) {
   return ask({
-    title: `Silence ${named(alerts)}`,
-    about: "Nobody is told of these sensors' alerts until then; windows are still collected.",
+    title: `Mute ${named(alerts)}`,
+    about: "No notifications are sent for these sensors until then. Detection continues.",
     content: html`
       <fieldset>
-        <legend>For</legend>
-        ${SILENCES.map(([text, seconds], i) => html`<label class="inline">
+        <legend>Duration</legend>
+        ${MUTE_TIMES.map(([text, seconds], i) => html`<label class="inline">
           <input type="radio" name="seconds" value=${seconds} ?checked=${i === 0} ?autofocus=${i === 0}>${text}</label>`)}
       </fieldset>
       <label>Reason <input name="reason" maxlength="1000" placeholder="planned work"></label>`,
-    confirm: "Silence",
-    act: ({ seconds, reason }) => act(alerts, "silence", { seconds: Number(seconds), reason }, "Silenced"),
+    confirm: "Mute",
+    act: ({ seconds, reason }) => act(alerts, "silence", { seconds: Number(seconds), reason }, "Muted"),
   });
 }
 
-/** Ask what the alerts were. */
+/** Ask what caused the alerts. */
 export function feedback(alerts) {
   return ask({
     title: `Feedback on ${named(alerts)}`,
@@ -58,15 +58,15 @@ export function feedback(alerts) {
       </fieldset>
       <label>Comment <input name="comment" maxlength="1000"></label>`,
     confirm: "Send feedback",
-    act: ({ verdict, comment }) => act(alerts, "feedback", { verdict, comment }, "Feedback is kept"),
+    act: ({ verdict, comment }) => act(alerts, "feedback", { verdict, comment }, "Feedback saved"),
   });
 }
 
-/** Ask for a note, then close the alerts before their quiet period is over. */
+/** Ask for a comment, then resolve the alerts before their quiet period is over. */
 export function resolve(alerts) {
   return ask({
     title: `Resolve ${named(alerts)}`,
-    about: "A resolved alert never opens again; further anomalous windows become a new one.",
+    about: "A resolved alert never opens again. Further anomalous windows open a new alert.",
     content: html`<label>Comment <input name="comment" maxlength="1000" autofocus></label>`,
     confirm: "Resolve",
     act: ({ comment }) => act(alerts, "resolve", { comment }, "Resolved"),
@@ -75,7 +75,7 @@ export function resolve(alerts) {
 
 /** Add a comment to one alert. */
 export function comment(alert, text) {
-  return act([alert], "comments", { comment: text }, "Comment is kept");
+  return act([alert], "comments", { comment: text }, "Comment saved");
 }
 
 async function act(alerts, action, body, done) {

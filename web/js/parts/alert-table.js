@@ -1,16 +1,16 @@
-/** Alerts as rows: in the inbox, on the overview, and below their sensor or incident. */
+/** Table of alerts, as shown in the inbox, on the overview, and on the pages of sensors, machines and incidents. */
 import { count, number, range, time } from "../format.js";
 import { html, nothing, repeat } from "../html.js";
 import { linkTo } from "../router.js";
 import { kindOf, severity, state } from "./badges.js";
 
 /**
- * A table of alerts.
+ * Render a table of alerts.
  * @param {object[]} alerts
  * @param {object} options
- * @param {string} options.caption read out by screen readers
- * @param {Set<string>} [options.chosen] ids that are ticked; without it there are no boxes
- * @param {(id: string, ticked: boolean) => void} [options.choose]
+ * @param {string} options.caption for screen readers
+ * @param {Set<string>} [options.chosen] ids of selected alerts; without it there are no checkboxes
+ * @param {(id: string, selected: boolean) => void} [options.choose]
  */
 export function alertTable(alerts, { caption, chosen, choose }) {
   return html`<div class="table-box"><table>
@@ -18,7 +18,7 @@ export function alertTable(alerts, { caption, chosen, choose }) {
     <thead><tr>
       ${chosen ? html`<th scope="col"><span class="hidden-visually">Select</span></th>` : nothing}
       <th scope="col">Sensor</th><th scope="col">Severity</th><th scope="col">State</th>
-      <th scope="col" class="wide">About</th><th scope="col" class="wide number">Score</th>
+      <th scope="col" class="wide">Reason</th><th scope="col" class="wide number">Score</th>
       <th scope="col" class="wide number">Windows</th><th scope="col" class="wide">Opened</th>
     </tr></thead>
     <tbody>${repeat(alerts, (alert) => alert.alert_id, (alert) => html`<tr data-alert=${alert.alert_id}>
@@ -36,7 +36,7 @@ export function alertTable(alerts, { caption, chosen, choose }) {
   </table></div>`;
 }
 
-/** What an alert says, in a few words. */
+/** Render the reason for an alert in a few words. */
 export function about(alert) {
   if (alert.kind !== "anomaly") return kindOf(alert.kind);
   if (alert.value === null) return "anomaly";

@@ -1,7 +1,7 @@
-/** What the axes of all charts have alike. */
+/** Axes common to all charts. */
 import { colour } from "../theme.js";
 
-// Step in seconds from which a format holds, then the label, and what is added where a year, a day or a minute begins.
+// For uPlot: the smallest tick step in seconds, the label, and what is added to it where a year, a day or a minute begins.
 const YEAR = "\n{YYYY}";
 const DAY = "\n{D} {MMM}";
 const TIMES = [
@@ -14,8 +14,8 @@ const TIMES = [
 const NARROW = 500;
 
 /**
- * The axes of a chart over time.
- * @param {HTMLElement} root the chart's place
+ * Return the axes of a chart over time.
+ * @param {HTMLElement} root element that holds the chart
  * @param {(value: number) => string} format of the values
  */
 export function timeAxes(root, format) {
@@ -27,12 +27,12 @@ export function timeAxes(root, format) {
   ];
 }
 
-/** Bounds that take in more values, too. */
+/** Return bounds extended to include more values. */
 export function including(low, high, values = []) {
   return [low, high].map((bound, i) => (bound === null ? null : [Math.min, Math.max][i](bound, ...values)));
 }
 
-/** Bounds of values with some space above and below. */
+/** Return bounds with some space above and below. */
 export function padded(low, high) {
   if (low === null || high === null) return [0, 1];
   const space = (high - low) * 0.08 || Math.abs(high) * 0.05 || 1;

@@ -1,16 +1,16 @@
-/** States and severities as words with a colour. */
+/** Coloured labels of states and severities. */
 import { html, nothing } from "../html.js";
 
-/** Severities from the worst to the mildest. */
+/** Severities, most severe first. */
 export const SEVERITIES = ["critical", "high", "medium", "low"];
 
-/** States of sensors, each with the tone of its colour and what it means. */
+/** States of sensors, each with the tone of its colour and its meaning. */
 export const SENSOR_STATES = {
-  ready: ["good", "Has a model of recent data"],
-  stale: ["medium", "Its model is old"],
-  warming: ["low", "Gathers windows for its first model"],
-  failed: ["critical", "Training gave no model"],
-  "no-data": ["quiet", "No recent data"],
+  ready: ["good", "Has a current model"],
+  stale: ["medium", "Has an outdated model"],
+  warming: ["low", "Collecting data for its first model"],
+  failed: ["critical", "Training produced no model"],
+  "no-data": ["quiet", "No data for a long time"],
 };
 
 const TONES = {
@@ -18,23 +18,27 @@ const TONES = {
   planned: "quiet", running: "low", succeeded: "good",
   failed: "critical", done: "good",
 };
+const WORDS = { silenced: "muted", "no-data": "no data" };
 const KINDS = { anomaly: "anomaly", "no-data": "no data", flatline: "flatline", "failure-risk": "failure risk" };
 
-/** How bad something is. */
+/** Render a severity. */
 export function severity(name) {
   return name ? html`<span class=${`badge tone-${name}`}>${name}</span>` : nothing;
 }
 
-/** Where an alert, an incident, a task or a run stands. */
+/** Return the word that people read for a state of the API. */
+export const stateName = (name) => WORDS[name] ?? name;
+
+/** Render the state of an alert, an incident, a task or a run. */
 export function state(name) {
-  return html`<span class=${`badge tone-${TONES[name] ?? "quiet"}`}>${name}</span>`;
+  return html`<span class=${`badge tone-${TONES[name] ?? "quiet"}`}>${stateName(name)}</span>`;
 }
 
-/** Where a sensor stands. */
+/** Render the state of a sensor. */
 export function sensorState(name) {
   const [tone, meaning] = SENSOR_STATES[name] ?? ["quiet", ""];
-  return html`<span class=${`badge tone-${tone}`} title=${meaning}>${name}</span>`;
+  return html`<span class=${`badge tone-${tone}`} title=${meaning}>${stateName(name)}</span>`;
 }
 
-/** What an alert is about, in words. */
+/** Return the word that people read for a kind of alert. */
 export const kindOf = (kind) => KINDS[kind] ?? kind;

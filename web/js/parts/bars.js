@@ -1,10 +1,10 @@
-/** Shares of a whole as one bar; the words beside it say the same. */
+/** Stacked bar of shares; hidden from screen readers, as the text beside it says the same. */
 import { html, svg } from "../html.js";
 
 /**
- * A bar of shares.
+ * Render a stacked bar.
  * @param {[tone: string, value: number][]} shares
- * @param {string} [name] class of the element around it
+ * @param {string} [name] CSS class of the element
  */
 export function bar(shares, name = "bar") {
   const total = shares.reduce((sum, [, value]) => sum + value, 0) || 1;

@@ -1,4 +1,4 @@
-/** The chart with what stands around it: its buttons, its legend, what lies under the pointer, and its table. */
+/** Chart of a sensor with its buttons, legend, readout, explanation and table. */
 import { get, url } from "../api.js";
 import { count, number, range, time } from "../format.js";
 import { html, nothing, render } from "../html.js";
@@ -10,16 +10,16 @@ const TABLE_ROWS = 60;
 const LEGEND = [["value", "Value"], ["expected", "Expected"], ["band", "Expected range"], ["anomaly", "Anomaly"], ["alert", "Alert"], ["model", "New model"]];
 
 /**
- * Put the chart of a sensor into an element.
+ * Draw the chart of a sensor in an element.
  * @param {HTMLElement} root
  * @param {object} options
- * @param {number} options.sensor its id
- * @param {string} options.name read out by screen readers
- * @param {number | null} options.from
- * @param {number | null} options.to
+ * @param {number} options.sensor sensor id
+ * @param {string} options.name for screen readers
+ * @param {number | null} options.from start of the shown range, in seconds since 1970; null for the whole history
+ * @param {number | null} options.to end of the shown range
  * @param {number | null} [options.why] end of the anomalous window to explain, in seconds since 1970
- * @param {(from: number | null, to: number | null) => void} [options.moved]
- * @param {(end: number | null) => void} [options.asked] another anomaly is explained, or none
+ * @param {(from: number | null, to: number | null) => void} [options.moved] the shown range changed
+ * @param {(end: number | null) => void} [options.asked] another anomaly is explained; null for none
  */
 export function chartBox(root, { sensor, name, from, to, why = null, moved = () => {}, asked = () => {} }) {
   let shown = null;
@@ -35,7 +35,7 @@ export function chartBox(root, { sensor, name, from, to, why = null, moved = () 
       html`<div class="section">
         <div class="section-head">
           <ul class="chart-legend">${legend().map(([mark, text]) => html`<li><i class=${`mark-${mark}`}></i>${text}</li>`)}</ul>
-          <div class="chart-tools" role="group" aria-label="Range of the chart">
+          <div class="chart-tools" role="group" aria-label="Chart range">
             <button type="button" class="small" @click=${() => chart.pan(-0.5)}>Earlier</button>
             <button type="button" class="small" @click=${() => chart.pan(0.5)}>Later</button>
             <button type="button" class="small" @click=${() => chart.zoom(0.5)}>Zoom in</button>
@@ -49,7 +49,7 @@ export function chartBox(root, { sensor, name, from, to, why = null, moved = () 
         <p class="hidden-visually" aria-live="polite">${explained?.explanation ?? ""}</p>
         ${explained ? explanation(explained, { step: (by) => chart.step(by), close: () => ask(null) }) : nothing}
         <details @toggle=${toggleTable}>
-          <summary>The same as a table</summary>
+          <summary>Show as a table</summary>
           ${table ? valueTable(table, name) : nothing}
         </details>
       </div>`,
@@ -63,7 +63,7 @@ export function chartBox(root, { sensor, name, from, to, why = null, moved = () 
     return explained?.pattern ? [...known, ["pattern", "Nearest usual pattern"]] : known;
   }
 
-  /** Explain the anomalous window that ends then; null: none. */
+  /** Explain the anomalous window that ends at `end`; null for none. */
   async function ask(end) {
     asking.abort();
     asking = new AbortController();
@@ -84,12 +84,12 @@ export function chartBox(root, { sensor, name, from, to, why = null, moved = () 
   function summary() {
     if (!shown) return "Loading…";
     if (!shown.windows.windows_in_range) return "No windows in this range.";
-    const more = shown.windows.expected_left_out ? " Zoom in to see what was expected." : "";
-    return `${count(shown.windows.windows_in_range)} windows here and close by, ${count(shown.count)} anomalous. Drag to zoom, shift and drag to move, double-click for all; click an anomaly to see why it is one.${more}`;
+    const more = shown.windows.expected_left_out ? " Zoom in to see the expected values." : "";
+    return `${count(shown.windows.windows_in_range)} windows in and near this range, ${count(shown.count)} anomalous. Drag to zoom, Shift and drag to move, double-click to show all; click an anomaly for its explanation.${more}`;
   }
 
   function label() {
-    const keys = "Arrow keys move, plus and minus zoom, zero shows all, n and p explain the next anomaly and the one before; a table follows.";
+    const keys = "Arrow keys move, plus and minus zoom, zero shows all, n and p explain the next and the previous anomaly. A table follows.";
     return shown ? `Chart of ${name}: ${count(shown.windows.windows_in_range)} windows, ${count(shown.count)} anomalous. ${keys}` : `Chart of ${name}, loading.`;
   }
 
@@ -124,7 +124,7 @@ export function chartBox(root, { sensor, name, from, to, why = null, moved = () 
     loaded(loaded) {
       shown = loaded;
       draw();
-      // The anomalies before and after it are known from here on.
+      // Only now are the anomalies known that the buttons step to.
       if (why !== null) ask(why);
       why = null;
       if (table) loadTable();
@@ -141,9 +141,9 @@ export function chartBox(root, { sensor, name, from, to, why = null, moved = () 
 }
 
 function valueTable(windows, name) {
-  const what = windows.windows_in_range > windows.ts.length ? `, ${windows.ts.length} of ${count(windows.windows_in_range)} windows` : "";
+  const note = windows.windows_in_range > windows.ts.length ? `, ${windows.ts.length} of ${count(windows.windows_in_range)} windows` : "";
   return html`<div class="table-box"><table>
-    <caption class="hidden-visually">Values of ${name}${what}</caption>
+    <caption class="hidden-visually">Values of ${name}${note}</caption>
     <thead><tr><th scope="col">End of window</th><th scope="col" class="number">Value</th><th scope="col" class="number wide">Readings</th><th scope="col" class="number">Expected</th><th scope="col" class="number wide">Expected range</th></tr></thead>
     <tbody>${windows.ts.map((ts, i) => html`<tr>
       <td>${time(ts)}</td><td class="number">${number(windows.value[i])}</td><td class="number wide">${count(windows.readings[i])}</td>

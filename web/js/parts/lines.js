@@ -1,18 +1,18 @@
-/** A chart of a few lines over time, with moments marked; what it shows stands in a table beside it as well. */
+/** Line chart over time with marked moments; the page shows the same data as a table. */
 import uPlot from "../../node_modules/uplot/dist/uPlot.esm.js";
 import { utc } from "../format.js";
 import { colour, onTheme } from "../theme.js";
 import { padded, timeAxes } from "./axes.js";
 
 /**
- * Put a chart into an element.
+ * Draw a chart in an element.
  * @param {HTMLElement} root
  * @param {object} options
- * @param {{name: string, ink: string}[]} options.lines in the order of the data's columns; `ink` names a colour
+ * @param {{name: string, ink: string}[]} options.lines in the order of the data columns; `ink` is the name of a colour variable
  * @param {number} options.height in pixels
- * @param {(value: number) => string} options.format of values
- * @param {number | null} [options.least] the axis begins there; null: below the lowest value
- * @param {(text: string) => void} options.pointed what lies under the pointer
+ * @param {(value: number) => string} options.format formats a value
+ * @param {number | null} [options.least] start of the value axis; null for just below the lowest value
+ * @param {(text: string) => void} options.pointed called with a description of the values under the pointer
  */
 export function lineChart(root, { lines, height, format, least = null, pointed }) {
   let data = [[], ...lines.map(() => [])];
@@ -49,10 +49,10 @@ export function lineChart(root, { lines, height, format, least = null, pointed }
   const endTheme = onTheme(build);
   return {
     /**
-     * Show other data.
-     * @param {(number | null)[][]} columns times in seconds since 1970, then one column a line
-     * @param {{at: number, ink: string}[]} moments drawn behind the lines
-     * @param {[number, number] | null} shown range of time; null: that of the data
+     * Show data.
+     * @param {(number | null)[][]} columns times in seconds since 1970, then one column for each line
+     * @param {{at: number, ink: string}[]} moments marked behind the lines
+     * @param {[number, number] | null} shown time range; null for that of the data
      */
     show(columns, moments, shown = null) {
       [data, marks, range] = [columns, moments, shown];

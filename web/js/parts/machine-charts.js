@@ -1,4 +1,4 @@
-/** A machine's charts below each other over the same time: the risks of its components, then each signal. */
+/** Charts of a machine over the same time range: the risks of its components, then each signal. */
 import { count, number, time } from "../format.js";
 import { html, nothing, render } from "../html.js";
 import { lineChart } from "./lines.js";
@@ -10,9 +10,9 @@ const TABLE_ROWS = 60;
 const seconds = (iso) => Date.parse(iso) / 1000;
 
 /**
- * Put the charts into an element.
+ * Draw the charts in an element.
  * @param {HTMLElement} root
- * @param {string} name of the machine, read out by screen readers
+ * @param {string} name of the machine, for screen readers
  */
 export function machineCharts(root, name) {
   const charts = new Map();
@@ -28,13 +28,13 @@ export function machineCharts(root, name) {
           <div class="section-head"><h2 id="risk-chart">Risk</h2>
             <ul class="chart-legend">${components.map((component, i) => html`<li><i class=${`mark-line-${i}`}></i>${component}</li>`)}</ul></div>
           ${place("risk", `Risks of the components of ${name}: ${count(history.ts.length)} samples. A table follows.`)}
-          <details><summary>The same as a table</summary>${table("Sample", history.ts, history.risks, percent)}</details>
+          <details><summary>Show as a table</summary>${table("Sample", history.ts, history.risks, percent)}</details>
         </section>` : nothing}
         ${signals.ts.length ? html`<section class="card section" aria-labelledby="signal-charts">
           <div class="section-head"><h2 id="signal-charts">Signals</h2>
             <ul class="chart-legend">${EVENTS.map(([, mark, text]) => html`<li><i class=${`mark-${mark}-moment`}></i>${text}</li>`)}</ul></div>
           ${Object.keys(signals.signals).map((signal) => html`<h3>${signal}</h3>${place(signal, `${signal} of ${name}: ${count(signals.readings_in_range)} readings. A table follows.`)}`)}
-          <details><summary>The same as a table</summary>${table("Hour until", signals.ts, signals.signals, number)}</details>
+          <details><summary>Show as a table</summary>${table("Hour ending", signals.ts, signals.signals, number)}</details>
         </section>` : nothing}`,
       root,
     );
@@ -58,7 +58,7 @@ export function machineCharts(root, name) {
   }
 
   return {
-    /** Show a machine's risks and signals. */
+    /** Draw the risks and signals of a machine. */
     show(shown) {
       data = shown;
       const { history, signals } = data;
@@ -86,9 +86,9 @@ export function machineCharts(root, name) {
 function table(first, times, columns, format) {
   const step = Math.max(1, Math.ceil(times.length / TABLE_ROWS));
   const rows = times.map((ts, i) => [ts, i]).filter(([, i]) => (times.length - 1 - i) % step === 0);
-  const what = step > 1 ? `, ${rows.length} of ${count(times.length)} rows` : "";
+  const note = step > 1 ? `, ${rows.length} of ${count(times.length)} rows` : "";
   return html`<div class="table-box"><table>
-    <caption class="hidden-visually">Values over time${what}</caption>
+    <caption class="hidden-visually">Values over time${note}</caption>
     <thead><tr><th scope="col">${first}</th>${Object.keys(columns).map((name) => html`<th scope="col" class="number">${name}</th>`)}</tr></thead>
     <tbody>${rows.map(([ts, i]) => html`<tr><td>${time(ts)}</td>${Object.values(columns).map((values) => html`<td class="number">${format(values[i])}</td>`)}</tr>`)}</tbody>
   </table></div>`;

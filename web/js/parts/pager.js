@@ -1,14 +1,14 @@
-/** Links between the pages of a list; each page has an address of its own, so the back button goes back. */
+/** Links between the pages of a list. Each page has its own URL, so that the back button works. */
 import { counted } from "../format.js";
 import { html, nothing } from "../html.js";
 import { link } from "../router.js";
 
 /**
- * Links to the first and the next page.
+ * Render links to the first and the next page.
  * @param {string} path of the list, such as `/alerts`
- * @param {URLSearchParams} query the address's parameters
+ * @param {URLSearchParams} query parameters of the URL
  * @param {{items: unknown[], next: string | null}} page
- * @param {string} noun of one item
+ * @param {string} noun singular name of an item
  */
 export function pager(path, query, page, noun) {
   const others = Object.fromEntries([...query].filter(([name]) => name !== "after"));

@@ -1,4 +1,4 @@
-/** A uPlot chart of one sensor, drawn in the colours of the theme; it knows nothing of where data come from. */
+/** uPlot chart of one sensor in the colours of the theme; the caller provides the data. */
 import uPlot from "../../node_modules/uplot/dist/uPlot.esm.js";
 import { number, utc } from "../format.js";
 import { colour } from "../theme.js";
@@ -7,13 +7,13 @@ import { including, padded, timeAxes } from "./axes.js";
 const HEIGHT = 340;
 
 /**
- * Make a chart; its data are `[ts, value, low, high, expected, anomaly]`, each an array, with null where there is nothing.
+ * Create a chart. Its data is `[ts, value, low, high, expected, anomaly]`, each an array, with null for no value.
  * @param {HTMLElement} root
  * @param {object} options
- * @param {() => {alerts: [number, number][], models: number[], why: object | null}} options.marks spans of alerts, moments
- *   of models, and the anomaly that is explained
- * @param {(from: number, to: number) => void} options.chosen a range was drawn with the pointer
- * @param {(text: string) => void} options.pointed what lies under the pointer
+ * @param {() => {alerts: [number, number][], models: number[], why: object | null}} options.marks time spans of alerts, times
+ *   of new models, and the explained anomaly
+ * @param {(from: number, to: number) => void} options.chosen called when a range is selected with the pointer
+ * @param {(text: string) => void} options.pointed called with a description of the values under the pointer
  */
 export function makePlot(root, { marks, chosen, pointed }) {
   const ink = Object.fromEntries(
@@ -57,7 +57,7 @@ export function makePlot(root, { marks, chosen, pointed }) {
   return plot;
 }
 
-/** Give the chart the width that its place has. */
+/** Resize the chart to the width of its element. */
 export function fit(plot, root) {
   if (root.clientWidth && root.clientWidth !== plot.width) plot.setSize({ width: root.clientWidth, height: HEIGHT });
 }
@@ -91,7 +91,7 @@ function drawModels(chart, moments, stroke) {
   ctx.restore();
 }
 
-/** The nearest usual pattern over the values, and a ring around the anomaly that it explains. */
+/** Draw the nearest usual pattern over the values and a ring around the explained anomaly. */
 function drawWhy(chart, why, ink) {
   if (!why) return;
   const { ctx, bbox } = chart;
@@ -120,6 +120,6 @@ function describe(chart) {
   const i = chart.cursor.idx;
   if (i === null || i === undefined || chart.data[1][i] === null || chart.data[1][i] === undefined) return "";
   const expected = chart.data[4][i] === null ? "" : `, expected ${number(chart.data[4][i])}`;
-  const anomaly = chart.data[5][i] === null ? "" : ", anomalous; click to see why";
+  const anomaly = chart.data[5][i] === null ? "" : ", anomalous; click for its explanation";
   return `${utc(chart.data[0][i])}: ${number(chart.data[1][i])}${expected}${anomaly}`;
 }

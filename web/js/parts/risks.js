@@ -1,23 +1,23 @@
-/** Risks of components as words with a colour. */
+/** Risks of components as text and bars. */
 import { number } from "../format.js";
 import { html, nothing } from "../html.js";
 import { bar } from "./bars.js";
 
-/** A probability in percent. */
+/** Format a probability in percent. */
 export const percent = (value) => (value === null || value === undefined ? "–" : `${number(Math.round(value * 1000) / 10)} %`);
 
-/** A component's risk, as a number and as a bar. */
+/** Render the risk of a component as a number and a bar. */
 export function risk(component) {
   return html`<span>${percent(component.risk)}</span>
     ${bar([[component.warns ? "critical" : "low", component.risk], ["none", 1 - component.risk]], "progress")}`;
 }
 
-/** Whether a component warns. */
+/** Render a label if the component has a warning. */
 export function warning(component) {
-  return component.warns ? html`<span class="badge tone-critical">warns</span>` : nothing;
+  return component.warns ? html`<span class="badge tone-critical">warning</span>` : nothing;
 }
 
-/** How the first risks come about. */
+/** Render the instructions that lead to the first risks. */
 export function noRisks() {
-  return html`<code>sensorwatch maintenance ingest DIR</code> takes in the data of machines, and <code>sensorwatch maintenance run</code> trains a model and finds their risks; the timer does so from then on.`;
+  return html`Import the data of your machines with <code>sensorwatch maintenance ingest DIR</code>, then train a model and score the machines with <code>sensorwatch maintenance run</code>. After that, a timer keeps the risks up to date.`;
 }

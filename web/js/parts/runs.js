@@ -1,4 +1,4 @@
-/** How far a run is. */
+/** State and progress of a run. */
 import { count } from "../format.js";
 import { html } from "../html.js";
 import { state } from "./badges.js";
@@ -6,13 +6,13 @@ import { bar } from "./bars.js";
 
 const sum = (tasks) => Object.values(tasks).reduce((total, value) => total + value, 0);
 
-/** Where a run stands, in one word. */
+/** Render the state of a run. */
 export function standing(run) {
   if (run.ended_at) return state(run.tasks.failed ? "failed" : "succeeded");
   return state(run.tasks.running || run.tasks.succeeded || run.tasks.failed ? "running" : "planned");
 }
 
-/** How many of its tasks have ended, as words and as a bar. */
+/** Render the number of ended tasks as text and a bar. */
 export function progress(tasks) {
   const { succeeded = 0, failed = 0, running = 0, planned = 0 } = tasks;
   return html`<span>${count(succeeded + failed)} of ${count(sum(tasks))}</span>

@@ -1,4 +1,4 @@
-/** A sensor's chart: zooming and panning load what the range needs, so a million windows cost no more than a thousand. */
+/** Zoomable chart of a sensor. It loads only the points of the shown range, so a million windows cost no more than a thousand. */
 import { get, url } from "../api.js";
 import { onTheme } from "../theme.js";
 import { fit, makePlot } from "./plot.js";
@@ -13,17 +13,17 @@ const REACH_PX = 16;
 const iso = (seconds) => new Date(seconds * 1000).toISOString();
 
 /**
- * Put a chart into an element.
- * @param {HTMLElement} root takes the keys: arrows pan, + and - zoom, 0 shows everything, n and p go through anomalies
+ * Draw a chart in an element.
+ * @param {HTMLElement} root receives the keys: arrows pan, + and - zoom, 0 shows all, n and p step through anomalies
  * @param {object} options
- * @param {number} options.sensor its id
- * @param {number | null} options.from seconds since 1970; null: the whole history
- * @param {number | null} options.to
- * @param {(from: number | null, to: number | null) => void} options.moved the shown range changed; null: everything
- * @param {(text: string) => void} options.pointed what lies under the pointer
- * @param {(end: number | null) => void} options.asked an anomaly was chosen, by the end of its window; null: none any more
- * @param {(error: Error | null) => void} options.failed
- * @param {(shown: {windows: object, data: unknown[][], count: number}) => void} options.loaded
+ * @param {number} options.sensor sensor id
+ * @param {number | null} options.from start of the shown range, in seconds since 1970; null for the whole history
+ * @param {number | null} options.to end of the shown range
+ * @param {(from: number | null, to: number | null) => void} options.moved called when the shown range changes; null for the whole history
+ * @param {(text: string) => void} options.pointed called with a description of the values under the pointer
+ * @param {(end: number | null) => void} options.asked called with the end of the window of the selected anomaly; null when it is deselected
+ * @param {(error: Error | null) => void} options.failed called with the error of a load, or null after a success
+ * @param {(shown: {windows: object, data: unknown[][], count: number}) => void} options.loaded called after each load
  */
 export function sensorChart(root, { sensor, from, to, moved, pointed, asked, failed, loaded }) {
   const path = `/api/sensors/${sensor}/windows`;
@@ -61,7 +61,7 @@ export function sensorChart(root, { sensor, from, to, moved, pointed, asked, fai
         get(url("/api/anomalies", { sensor_id: sensor, ...bound, limit: MOST_ANOMALIES }), { signal }),
       ]);
       if (signal.aborted) return;
-      // Where the history begins is certain only in an answer that begins there.
+      // A response for a later range does not include the beginning of the history.
       const first = Math.max(Date.parse(windows.first_ts) / 1000, bounds?.[0] ?? 0);
       bounds = windows.first_ts ? [first, Date.parse(windows.last_ts) / 1000] : null;
       have = wanted;
@@ -84,7 +84,7 @@ export function sensorChart(root, { sensor, from, to, moved, pointed, asked, fai
     return windows;
   }
 
-  // Reading a long history takes seconds: only what is newer is asked for, and everything now and then, as late readings change what is older.
+  // Reading a long history takes seconds, so only newer windows are requested. A full load from time to time picks up late readings.
   async function newestWindows(bound, signal) {
     const last = kept?.windows.ts.at(-1);
     if (!last || kept.place !== JSON.stringify(bound) || kept.times >= MOST_JOINED) return allWindows(bound, signal);
@@ -143,7 +143,7 @@ export function sensorChart(root, { sensor, from, to, moved, pointed, asked, fai
 
   function drag(event) {
     if (!event.shiftKey) return;
-    // Before uPlot takes it for the beginning of a selection.
+    // Otherwise uPlot would start a selection.
     event.stopPropagation();
     const [low, high] = range ?? bounds ?? [0, 0];
     const perPixel = (high - low) / plot.over.clientWidth;
@@ -160,7 +160,7 @@ export function sensorChart(root, { sensor, from, to, moved, pointed, asked, fai
     addEventListener("pointerup", up);
   }
 
-  /** Ask about the anomaly under the pointer, if there is one. */
+  /** Select the anomaly under the pointer, if there is one. */
   function clicked(event) {
     if (event.shiftKey) return;
     const off = ([end, value]) => Math.hypot(plot.valToPos(end, "x") - event.offsetX, plot.valToPos(value, "y") - event.offsetY);
@@ -168,7 +168,7 @@ export function sensorChart(root, { sensor, from, to, moved, pointed, asked, fai
     if (nearest) asked(nearest[0]);
   }
 
-  /** Ask about the next anomaly of those that are loaded, or the one before; without one so far, the newest. */
+  /** Select the next or previous of the loaded anomalies, or the newest if none is selected. */
   function step(by) {
     if (!found.length) return;
     const i = why ? found.findIndex(([end]) => end >= why.at) : -1;
@@ -199,12 +199,12 @@ export function sensorChart(root, { sensor, from, to, moved, pointed, asked, fai
     zoom, pan, showAll,
     refresh: () => load(true),
     step,
-    /** Show around a moment, as wide as before. */
+    /** Show the surroundings of a moment at the current zoom. */
     showAround(moment) {
       const [low, high] = range ?? bounds ?? [0, 0];
       if (moment < low || moment > high) show(moment - (high - low) / 2, moment + (high - low) / 2);
     },
-    /** Draw what explains an anomaly; null: nothing. */
+    /** Draw the explanation of an anomaly; null for none. */
     explain(explained) {
       why = explained;
       plot.redraw(false, true);

@@ -1,11 +1,11 @@
-/** From what the API says of a sensor to the columns of a chart. Pure. */
+/** Conversion of API responses to chart columns; pure functions. */
 
 /**
- * Put windows and anomalies into one set of columns `[ts, value, low, high, expected, anomaly]`.
+ * Combine windows and anomalies into columns `[ts, value, low, high, expected, anomaly]`.
  *
- * A hole in the data is a null, so that no line is drawn across it.
- * @param {object} windows answer of `/api/sensors/{id}/windows`
- * @param {{ts: string, value: number, expected_low: number | null}[]} anomalies with what was expected when they were found
+ * A gap in the data is a null, so that no line is drawn across it.
+ * @param {object} windows response of `/api/sensors/{id}/windows`
+ * @param {{ts: string, value: number, expected_low: number | null}[]} anomalies with the range expected when they were found
  */
 export function columns(windows, anomalies) {
   const marked = new Map(anomalies.map((each) => [Date.parse(each.ts) / 1000, each]));
@@ -32,11 +32,11 @@ export function columns(windows, anomalies) {
 }
 
 /**
- * Put windows behind others of the same sensor that end before them.
+ * Append newer windows of the same sensor.
  *
- * A range that is the same for all windows is what the newer ones say; what differs from window to window stays with each.
- * @param {object} windows answer of `/api/sensors/{id}/windows`
- * @param {object} newer answer of the same from the last window of the other on
+ * An expected range that is constant is taken from the newer windows; one that varies is kept for each window.
+ * @param {object} windows response of `/api/sensors/{id}/windows`
+ * @param {object} newer response of the same endpoint, from the last window of the other on
  */
 export function joined(windows, newer) {
   const both = { ...newer, windows_in_range: windows.windows_in_range + newer.windows_in_range, expected_left_out: windows.expected_left_out };
@@ -50,7 +50,7 @@ export function joined(windows, newer) {
   return both;
 }
 
-/** The longest step, in seconds, that is no hole: thinned-out data have wide steps of their own. */
+/** Return the longest step that is not a gap, in seconds; downsampled data has wider steps. */
 export function gap(windows) {
   const { ts } = windows;
   if (ts.length < 3) return Infinity;
@@ -61,7 +61,7 @@ export function gap(windows) {
 }
 
 /**
- * Keep a range within bounds, at its width where that is possible.
+ * Move a range into bounds, keeping its width if possible.
  * @returns {[number, number]}
  */
 export function within(from, to, first, last, smallest) {
