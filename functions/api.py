@@ -32,8 +32,8 @@ async def api(req: func.HttpRequest, context: func.Context) -> func.HttpResponse
 @cache
 def _site() -> func.AsgiMiddleware:
     from sensorwatch.api.app import create_app
-    from sensorwatch.api.pauses import spare_what_stays
+    from sensorwatch.api.gc_tuning import freeze_long_lived_objects
 
     site = func.AsgiMiddleware(create_app(lambda: wiring()))
-    spare_what_stays()
+    freeze_long_lived_objects()
     return site

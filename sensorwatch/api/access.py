@@ -1,16 +1,16 @@
-"""Who may do what: GET needs the role ``read``, everything else ``operator``.
+"""Access control: GET needs the role ``read``, every other method ``operator``.
 
-How a request shows who sent it is a setting, ``API_AUTHENTICATION``:
+The setting ``API_AUTHENTICATION`` decides how a sender is identified:
 
 ``key``
-    The Functions host lets in only who has a function key; all of them have the role ``API_KEY_ROLE``.
+    The Functions host accepts only requests with a function key. All of them have the role ``API_KEY_ROLE``.
 ``entra``
-    App Service authentication has signed the sender in and says so in ``X-MS-CLIENT-PRINCIPAL``. App Service takes that
-    header off what comes from outside, but only while its authentication is on; else everybody could write it. So it
-    counts only where the platform says that it is on (``WEBSITE_AUTH_ENABLED``, which it sets itself).
+    App Service authentication has signed the sender in and names them in ``X-MS-CLIENT-PRINCIPAL``. App Service removes
+    this header from incoming requests only while its authentication is on; otherwise anybody could forge it. Therefore
+    the header counts only if the platform has set ``WEBSITE_AUTH_ENABLED``.
 ``local``
-    Requests by a loopback name are an operator's; others are refused, a page of the web that has resolved its own name
-    to this machine among them.
+    Requests to a loopback host name have the role ``operator``. All others are refused, including those of a web page
+    whose own host name was made to resolve to this machine (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class _ClientPrincipal(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who sent a request; an operator may read, too."""
+    """Sender of a request; an operator has the role ``read`` as well."""
 
     name: str
     roles: tuple[Role, ...]
@@ -64,7 +64,10 @@ class Principal:
 
 
 class Access:
-    """Lets through what its sender may do, with the sender in the request's state as ``principal``."""
+    """Middleware that refuses requests without the needed role.
+
+    The sender of an accepted request is in the request's state as ``principal``.
+    """
 
     def __init__(
         self, app: ASGIApp, settings: Callable[[], Settings], environment: Mapping[str, str] = os.environ
@@ -74,7 +77,7 @@ class Access:
         self._environment = environment
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer with what it lacks."""
+        """Pass the request on, or respond with the reason for its refusal."""
         if scope["type"] == "http":
             answer = self._refusal(scope)
             if answer is not None:
@@ -94,7 +97,7 @@ class Access:
         safe = scope["method"] in _SAFE
         needed: Role = "read" if safe else "operator"
         if needed not in sender.roles:
-            return problem(403, f"{sender.name} lacks the role {needed}, which {scope['method']} needs")
+            return problem(403, f"{sender.name} lacks the role {needed}, which {scope['method']} requires")
         if not safe and (answer := _forged(headers, URL(scope=scope), settings)) is not None:
             return answer
         scope.setdefault("state", None)
@@ -107,8 +110,8 @@ class Access:
                 if not is_loopback(url.hostname or ""):
                     return problem(
                         403,
-                        f"API_AUTHENTICATION is local, for requests to 127.0.0.1 or localhost; got one to "
-                        f"`{url.hostname}`. Set it to key or entra where others are to reach the app",
+                        f"API_AUTHENTICATION is `local`: expected a request to 127.0.0.1 or localhost, got one to "
+                        f"`{url.hostname}`; set it to `key` or `entra` to serve other machines",
                     )
                 return Principal("local", ("read", "operator"), "local")
             case "entra":
@@ -120,23 +123,27 @@ class Access:
         if self._environment.get("WEBSITE_AUTH_ENABLED", "").lower() != "true":
             return problem(
                 503,
-                "API_AUTHENTICATION is entra, but App Service authentication is off, so nobody could be told from "
-                "anybody; switch it on (Authentication in the portal)",
+                "API_AUTHENTICATION is `entra`, but App Service authentication is off, so nobody can be identified; "
+                "switch it on (Authentication in the portal)",
             )
         given = headers.get("x-ms-client-principal")
         if given is None:
-            return problem(401, "nobody is signed in; /.auth/login/aad does that")
+            return problem(401, "not signed in; sign in at /.auth/login/aad")
         try:
             principal = msgspec.json.decode(
                 base64.b64decode(given[:_LONGEST_HEADER], validate=True), type=_ClientPrincipal
             )
         except (binascii.Error, ValueError):
-            return problem(401, "X-MS-CLIENT-PRINCIPAL is not what App Service sends: base64 of JSON with claims")
+            return problem(
+                401, "X-MS-CLIENT-PRINCIPAL: expected base64-encoded JSON with claims, as App Service sends it"
+            )
         claimed = {claim.val for claim in principal.claims if claim.typ in (principal.role_typ, "roles")}
         names = [claim.val for claim in principal.claims if claim.typ in (principal.name_typ, "preferred_username")]
         name = headers.get("x-ms-client-principal-name") or next(iter(names), "")
         if not name.strip():
-            return problem(401, "who is signed in has no name: neither a claim nor X-MS-CLIENT-PRINCIPAL-NAME")
+            return problem(
+                401, "the signed-in account has no name: expected a name claim or X-MS-CLIENT-PRINCIPAL-NAME"
+            )
         roles: tuple[Role, ...] = ()
         if settings.api_operator_role in claimed:
             roles = _with_lower("operator")
@@ -150,7 +157,7 @@ def _with_lower(role: Role) -> tuple[Role, ...]:
 
 
 def _forged(headers: Headers, url: URL, settings: Settings) -> Response | None:
-    """Return a refusal of what another site's page may have made a browser send."""
+    """Return a refusal if a page of another site may have made a browser send the request; else None."""
     if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         return problem(415, "expected Content-Type: application/json")
     origin = headers.get("origin")
@@ -161,6 +168,6 @@ def _forged(headers: Headers, url: URL, settings: Settings) -> Response | None:
     if (origin is not None and origin not in own) or headers.get("sec-fetch-site") in ("cross-site", "same-site"):
         return problem(
             403,
-            f"the request comes from a page of `{origin}`, which is not the app's own; DASHBOARD_URL allows another",
+            f"the request comes from a page of `{origin}`, another site; set DASHBOARD_URL to allow that site",
         )
     return None

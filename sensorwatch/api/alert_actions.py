@@ -1,4 +1,4 @@
-"""What people do with alerts; each action done twice changes nothing more."""
+"""Actions of people on alerts; repeating an action changes nothing."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class _Body(BaseModel):
 
 
 class Note(_Body):
-    """A note for the alert's history."""
+    """Optional comment for the history of the alert."""
 
     comment: _Text = Field("", examples=["looking at it"])
 
 
 class Comment(_Body):
-    """A comment for the alert's history."""
+    """Comment for the history of the alert."""
 
     comment: Annotated[str, Field(min_length=1, max_length=TEXT_LENGTH, pattern=r"\S")] = Field(
         examples=["the pump was serviced"]
@@ -41,25 +41,25 @@ class Comment(_Body):
 
 
 class SilenceRequest(_Body):
-    """How long nobody is to be told, and why: `until` or `seconds`, one of them."""
+    """Duration and reason of muting: either `until` or `seconds`."""
 
     until: AwareDatetime | None = Field(None, examples=["2027-01-01T00:00:00Z"])
     seconds: Annotated[int, Field(ge=1, le=_LONGEST_SILENCE_SECONDS)] | None = Field(None, examples=[3600])
-    reason: _Text = Field("", examples=["planned work"])
+    reason: _Text = Field("", examples=["known problem, spare part ordered"])
 
     @model_validator(mode="after")
     def _one_end(self) -> Self:
         if (self.until is None) == (self.seconds is None):
-            raise ValueError("expected until or seconds, one of them")
+            raise ValueError("expected either until or seconds, not both or none")
         return self
 
     def end(self, now: datetime) -> datetime | None:
-        """Return until when."""
+        """Return the end of muting, with a time zone."""
         return self.until if self.seconds is None else now + timedelta(seconds=self.seconds)
 
 
 class Feedback(_Body):
-    """What the alert was."""
+    """Verdict on the alert."""
 
     verdict: Verdict
     comment: _Text = ""
@@ -67,44 +67,44 @@ class Feedback(_Body):
 
 @router.post("/acknowledge")
 def acknowledge(context: ReadContext, sender: Sender, alert_id: AlertId, note: Note | None = None) -> AlertDetail:
-    """Say that somebody looks after the alert."""
+    """Acknowledge the alert: mark it as being looked after."""
     return _act(context, sender.name, alert_id, "acknowledge", note)
 
 
 @router.post("/unacknowledge")
 def unacknowledge(context: ReadContext, sender: Sender, alert_id: AlertId, note: Note | None = None) -> AlertDetail:
-    """Take the acknowledgement back."""
+    """Withdraw the acknowledgement of the alert."""
     return _act(context, sender.name, alert_id, "unacknowledge", note)
 
 
 @router.post("/silence")
 def silence(context: ReadContext, sender: Sender, alert_id: AlertId, body: SilenceRequest) -> AlertDetail:
-    """Tell nobody of the alert and of what its sensor raises next, until a moment."""
+    """Mute the alert and further alerts of its sensor until a given time: no notifications are sent."""
     until = body.end(context.wiring.clock())
     return _done(context, alert_id, AlertAction("silence", sender.name, body.reason, until=until))
 
 
 @router.post("/unsilence")
 def unsilence(context: ReadContext, sender: Sender, alert_id: AlertId, note: Note | None = None) -> AlertDetail:
-    """End the alert's silence before its time."""
+    """Unmute the alert before the end of muting."""
     return _act(context, sender.name, alert_id, "unsilence", note)
 
 
 @router.post("/resolve")
 def resolve(context: ReadContext, sender: Sender, alert_id: AlertId, note: Note | None = None) -> AlertDetail:
-    """Close the alert before its quiet period is over."""
+    """Resolve the alert before its quiet period is over."""
     return _act(context, sender.name, alert_id, "resolve", note)
 
 
 @router.post("/comments")
 def comments(context: ReadContext, sender: Sender, alert_id: AlertId, body: Comment) -> AlertDetail:
-    """Add a comment to the alert's history."""
+    """Add a comment to the history of the alert."""
     return _done(context, alert_id, AlertAction("comment", sender.name, body.comment))
 
 
 @router.post("/feedback")
 def feedback(context: ReadContext, sender: Sender, alert_id: AlertId, body: Feedback) -> AlertDetail:
-    """Say what the alert was: what is no fault stops repeating with the next scoring."""
+    """Record a verdict on the alert. If it was no fault, similar windows raise no alert from the next scoring on."""
     return _done(context, alert_id, AlertAction("feedback", sender.name, body.comment, verdict=body.verdict))
 
 

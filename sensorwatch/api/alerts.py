@@ -1,4 +1,4 @@
-"""Alerts: lists, and one with its history."""
+"""Alerts: lists, and single alerts with their history."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _GONE = SensorKey("", "")
 
 
 class AlertItem(BaseModel):
-    """One episode of a sensor, and what people did about it."""
+    """One episode of trouble of a sensor, and how people handled it."""
 
     alert_id: str = Field(examples=["0-1795169700"])
     sensor_id: int
@@ -32,15 +32,15 @@ class AlertItem(BaseModel):
     kind: AlertKind
     state: AlertCondition
     severity: str = Field(description="low, medium, high or critical.", examples=["high"])
-    score: float = Field(description="Its highest score, 0 to 100.")
+    score: float = Field(description="Highest score of its windows, 0 to 100.")
     opened_at: datetime = Field(description="End of the window that opened it.")
     last_anomaly_at: datetime
     cleared_at: datetime | None
-    anomalies: int = Field(description="Anomalous windows in it.")
+    anomalies: int = Field(description="Number of its anomalous windows.")
     value: float | None = Field(description="Value of the window with the highest score.")
     expected_low: float | None
     expected_high: float | None
-    explanation: str | None = Field(description="Why that window is anomalous, in words.")
+    explanation: str | None = Field(description="Explanation of that window.")
     model_version: str
     training_start: datetime | None
     training_end: datetime | None
@@ -50,14 +50,14 @@ class AlertItem(BaseModel):
     silenced_until: datetime | None
     silenced_by: str | None
     silence_reason: str | None
-    resolved_by: str | None = Field(description="Who closed it; null where the quiet period did.")
+    resolved_by: str | None = Field(description="Person who resolved it; null if its quiet period ended.")
     verdict: Verdict | None
     verdict_by: str | None
     verdict_at: datetime | None
 
 
 class AlertEvent(BaseModel):
-    """Something that happened to an alert."""
+    """Entry in the history of an alert."""
 
     at: datetime
     by: str = Field(description="A person, or `sensorwatch`.")
@@ -66,7 +66,7 @@ class AlertEvent(BaseModel):
 
 
 class AlertDetail(AlertItem):
-    """An alert with its history, oldest first."""
+    """Alert with its history, oldest entry first."""
 
     history: list[AlertEvent]
 
@@ -77,14 +77,14 @@ def alerts(
     state: AlertCondition | None = None,
     severity: Severity | None = None,
     kind: AlertKind | None = None,
-    sensor_id: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None,
+    sensor_id: Annotated[int | None, Query(ge=0, le=2**31 - 1, description="Only alerts of this sensor.")] = None,
     device: DeviceFilter = None,
     tag: TagFilter = None,
-    incident_id: Annotated[str | None, Query(max_length=120, description="Alerts of this incident.")] = None,
+    incident_id: Annotated[str | None, Query(max_length=120, description="Only alerts of this incident.")] = None,
     limit: Limit = 100,
     after: After = None,
 ) -> Page[AlertItem]:
-    """List alerts, those opened last first."""
+    """List alerts, newest first."""
     wanted = AlertFilter(state, sensor_id, kind, severity, incident_id, device=device, tag=tag)
     cursors = Cursors("alerts", {"wanted": wanted})
     place = cursors.read(after, tuple[Key, str])
@@ -104,7 +104,7 @@ def alert(context: ReadContext, alert_id: AlertId) -> AlertDetail:
 
 
 def alert_detail(context: Context, handled: HandledAlert) -> AlertDetail:
-    """Return an alert with its history."""
+    """Return an alert with the name of its sensor and its history."""
     history = [
         AlertEvent(at=entry.at, by=entry.actor, action=entry.action, comment=entry.detail)
         for entry in context.wiring.store.alert_history(handled.alert.alert_id)

@@ -45,7 +45,7 @@ class AnomalousWindow(BaseModel):
     tag: str
     ts: datetime = Field(description="End of the window.")
     value: float | None = Field(description="Mean of its readings.")
-    expected_value: float | None = Field(description="The likeliest value; null where the detector has none.")
+    expected_value: float | None = Field(description="Most likely value; null if the detector has none.")
     expected_low: float | None
     expected_high: float | None
     score: float = Field(description="0 to 100, comparable across sensors and detectors.")
@@ -53,51 +53,51 @@ class AnomalousWindow(BaseModel):
     model_version: str
     training_start: datetime | None
     training_end: datetime | None
-    suppressed_by: str | None = Field(description="Why it raises no alert; null if it may.")
+    suppressed_by: str | None = Field(description="Reason why it raises no alert; null if it may raise one.")
     explanation: str | None = Field(
-        description="Why it is anomalous, in words.",
+        description="Explanation in one sentence.",
         examples=["25.3 where 20.1 (19.4 to 20.9) was expected; found by ar_season (score 93), 1 of 7 members."],
     )
 
 
 class Member(BaseModel):
-    """What one detector says of the window."""
+    """Result of one detector for the window."""
 
     name: str = Field(examples=["ar_season"])
     score: int = Field(description="0 to 100; 50 or more is anomalous.")
-    weight: float = Field(description="Its share in the decision, 0 to 1.")
-    fired: bool = Field(description="Whether it finds the window anomalous by itself.")
+    weight: float = Field(description="Weight of the detector in the decision, 0 to 1.")
+    fired: bool = Field(description="True if this detector alone finds the window anomalous.")
 
 
 class Pattern(BaseModel):
-    """The usual pattern that comes nearest to the window and those before it, as columns of the same length."""
+    """Usual pattern nearest to the window and those before it, as columns of the same length."""
 
-    found_by: str = Field(description="The detector that knows it.")
-    windows: int = Field(description="Windows that it spans.")
+    found_by: str = Field(description="Detector that found it.")
+    windows: int = Field(description="Number of windows in it.")
     ts: list[int] = Field(description="Ends of the windows, seconds since 1970-01-01T00:00:00Z.")
     value: list[float]
 
 
 class ExplainedWindow(AnomalousWindow):
-    """One anomalous window, and why it is; what nobody noted is null or empty."""
+    """One anomalous window with its explanation; parts that were not recorded are null or empty."""
 
-    deviation: float | None = Field(description="Its value, less the expected one.")
-    detector: str | None = Field(description="What made the sensor's model.")
-    members: list[Member] = Field(description="Detectors that had a part in it, the highest score first.")
+    deviation: float | None = Field(description="Value minus expected value.")
+    detector: str | None = Field(description="Detector of the sensor's model.")
+    members: list[Member] = Field(description="Detectors that took part in the decision, highest score first.")
     pattern: Pattern | None
 
 
 @router.get("/api/anomalies")
 def anomalies(
     context: ReadContext,
-    sensor_id: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None,
+    sensor_id: Annotated[int | None, Query(ge=0, le=2**31 - 1, description="Only windows of this sensor.")] = None,
     device: DeviceFilter = None,
     tag: TagFilter = None,
     severity: Severity | None = None,
     start: From = None,
     end: To = None,
     suppressed: Annotated[
-        bool | None, Query(description="Only those that raise no alert, or only those that may.")
+        bool | None, Query(description="True: only suppressed windows, which raise no alert; false: only others.")
     ] = None,
     limit: Limit = 100,
     after: After = None,
@@ -126,7 +126,7 @@ def anomaly(
         Path(ge=0, le=_LATEST, description="End of the window, seconds since 1970-01-01T00:00:00Z."),
     ],
 ) -> ExplainedWindow:
-    """Show one anomalous window with what explains it."""
+    """Show one anomalous window with its explanation."""
     found = context.wiring.store.anomaly(sensor_id, end)
     why, expected = found.explanation, found.expected_value
     item = _item(found, context.names({sensor_id}).get(sensor_id, _GONE))

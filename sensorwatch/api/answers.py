@@ -1,4 +1,4 @@
-"""What goes over every answer: its ETag, and headers that keep browsers from doing more than they should."""
+"""Middleware for all responses: ETags, and security headers."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _SECURITY = {
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    # A page's address may hold a function key.
+    # The URL of a page may contain a function key.
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 
 class SecurityHeaders:
-    """Adds the headers to every answer."""
+    """Middleware that adds the security headers to every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on."""
+        """Pass the request on and complete the response."""
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -46,17 +46,17 @@ class SecurityHeaders:
 
 
 class Etags:
-    """Gives every good answer to GET an ETag of its content, and answers 304 where the client has that already.
+    """Middleware that gives every successful response to GET an ETag, and responds 304 if the client has that content.
 
-    The app does its work all the same: what is saved is the way, and the client's work with content it knows. HEAD is
-    answered as GET is, without the content.
+    The app computes the response in any case; only its transfer and the client's processing are saved. HEAD is handled
+    like GET, without the content.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on."""
+        """Pass the request on and complete the response."""
         if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
@@ -91,6 +91,6 @@ async def _send_tagged(start: Message, body: bytes, known: str, with_content: bo
 
 
 def _matches(known: str, etag: str) -> bool:
-    """Return whether a header If-None-Match names the tag; weak comparison (RFC 9110, 13.1.2)."""
+    """Return true if the header If-None-Match contains the ETag; weak comparison (RFC 9110, 13.1.2)."""
     tags = [tag.strip().removeprefix("W/") for tag in known.split(",")]
     return "*" in tags or etag in tags

@@ -1,4 +1,4 @@
-"""The API put together: a line for each resource, and what goes round them all."""
+"""Assembly of the API: the routers of all resources, and the middleware around them."""
 
 from __future__ import annotations
 
@@ -61,23 +61,24 @@ _ROUTERS: tuple[APIRouter, ...] = (
 
 
 def create_app(wiring: Callable[[], Wiring], web_folder: Path = dashboard.WEB_FOLDER) -> ASGIApp:
-    """Return the web application as it is served.
+    """Return the web application with access control, ETags and security headers.
 
     Parameters
     ----------
     wiring
-        Gives the product's wiring; called for every request, so that a wrong setting is answered and not fatal.
+        Returns the adapters and use cases. It is called for every request, so that a wrong setting is reported in the
+        response and does not stop the app.
     web_folder
-        The dashboard's files.
+        Folder of the dashboard's files.
     """
     return SecurityHeaders(CrashGuard(Access(Etags(create_api(wiring, web_folder)), lambda: wiring().settings)))
 
 
 def create_api(wiring: Callable[[], Wiring], web_folder: Path = dashboard.WEB_FOLDER) -> FastAPI:
-    """Return the routes alone, without what decides who may use them."""
+    """Return the routes without access control; arguments are those of :func:`create_app`."""
     api = FastAPI(
         openapi_url="/api/openapi.json",
-        # Their pages come from a content delivery network.
+        # The pages of both load scripts from a content delivery network.
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

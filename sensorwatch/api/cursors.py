@@ -1,8 +1,8 @@
-"""Cursors: where a page ended, as a text that only the list that gave it takes back.
+"""Cursors for paging: the end of a page, as a text that is valid for one list with the same filters only.
 
-A cursor holds the key of the page's last row and a checksum over that key, the list and its filters. Changed by a bit,
-or handed to another list, or to the same with other filters, it is refused. It is no secret and grants nothing: whoever
-made one up would get rows that the list gives anyway.
+A cursor contains the key of the last row of the page and a checksum over that key, the list and its filters. It is
+refused if it was changed, or is used with another list or other filters. A cursor is not a secret: a forged one would
+give access only to rows that the list returns anyway.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sensorwatch.errors import InvalidInputError
 __all__ = ["Cursors", "Key"]
 
 Key = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
-"""A number in a cursor, within what both databases take."""
+"""Number in a cursor, within the range of both databases."""
 
 _T = TypeVar("_T")
 _CHECKSUM_BYTES = 9
@@ -28,31 +28,31 @@ _LONGEST = 500
 
 
 class Cursors:
-    """The cursors of one list with its filters.
+    """Cursors of one list with its filters.
 
     Parameters
     ----------
     name
-        The list.
+        Name of the list.
     filters
-        What it is asked for, in JSON's types and times.
+        Filters of the request; values of JSON types or times.
     """
 
     def __init__(self, name: str, filters: Mapping[str, Any]) -> None:
         self._salt = blake2b(msgspec.json.encode([name, filters], order="sorted"), digest_size=16).digest()
 
     def write(self, key: Sequence[object]) -> str:
-        """Return the cursor of a page that ended with this key."""
+        """Return the cursor for a page whose last row has this key."""
         content = msgspec.json.encode(list(key))
         return base64.urlsafe_b64encode(self._checksum(content) + content).decode().rstrip("=")
 
     def read(self, text: str | None, key: type[_T]) -> _T | None:
-        """Return the key in a cursor, None without one.
+        """Return the key in a cursor; None if there is no cursor.
 
         Raises
         ------
         InvalidInputError
-            It is not a cursor of this list with these filters.
+            The text is not a cursor of this list with these filters.
         """
         if text is None:
             return None
@@ -64,7 +64,7 @@ class Cursors:
         except (binascii.Error, ValueError):
             pass
         raise InvalidInputError(
-            f"after: expected `next` of this list's page before, with the same filters, got `{text[:100]}`"
+            f"after: expected `next` of the previous page of this list, with the same filters, got `{text[:100]}`"
         ) from None
 
     def _checksum(self, content: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The dashboard's files: the folder ``web`` beside the packages, which ``func`` publishes with the app."""
+"""Files of the dashboard: the folder ``web`` beside the packages, which is published with the app."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ _TYPES = {
     ".webmanifest": "application/manifest+json",
     ".woff2": "font/woff2",
 }
-"""What is served; a file of another kind is not there."""
+"""Content types by file suffix; files with other suffixes are not served."""
 
 
 @router.get("/")
 def index(request: Request) -> Response:
-    """Answer with the dashboard's page."""
+    """Return the dashboard's page."""
     return _file(request, "index.html")
 
 
 @router.get("/web")
 def folder() -> Response:
-    """Lead to the page."""
+    """Redirect to the page."""
     return RedirectResponse("/", 307)
 
 
 @router.get("/web/{path:path}")
 def file(request: Request, path: str) -> Response:
-    """Answer with one of the page's files."""
+    """Return a file of the dashboard."""
     return _file(request, path)
 
 
 def _file(request: Request, name: str) -> Response:
     folder: Path = request.app.state.web_folder
     if not folder.is_dir():
-        raise NotFoundError("the dashboard is not installed with this app; the API is at /api, see /api/openapi.json")
+        raise NotFoundError("the dashboard is not installed with this app; use the API instead, see /api/openapi.json")
     kind = _TYPES.get(Path(name).suffix)
     hidden = any(part.startswith(".") for part in name.split("/"))
     if kind is not None and not hidden and "\0" not in name and "\\" not in name:

@@ -1,4 +1,4 @@
-"""The OpenAPI document, with what all operations have in common."""
+"""OpenAPI document, with the responses common to all operations."""
 
 from __future__ import annotations
 
@@ -13,24 +13,27 @@ from sensorwatch.api.problems import PROBLEM_TYPE, Problem
 __all__ = ["describe"]
 
 _DESCRIPTION = """\
-Times are ISO 8601 in UTC. Lists come page by page: `next` of a page is `after` of the next one; a cursor belongs to its
-list and filters. Every good answer to GET has an ETag; with `If-None-Match` it is 304 while nothing has changed. GET
-needs the role `read`, POST `operator`, a JSON body and, from a browser, the app's own origin. Errors are
-`application/problem+json` (RFC 9457).
+Times are ISO 8601 in UTC. Lists are paged: pass `next` of a page as `after` to get the next one. A cursor is valid for
+the same list with the same filters. Every successful response to GET has an ETag; with `If-None-Match` the response is
+304 if nothing has changed. GET requires the role `read`. POST requires the role `operator`, a JSON body and, from a
+browser, the app's own origin. Errors are `application/problem+json` (RFC 9457).
 """
 _EVERYWHERE = {
-    400: "Something in the request is not as expected; `errors` names each part.",
-    401: "Nobody is signed in.",
-    403: "The sender lacks the role, or the request comes from another site's page.",
-    500: "The request failed for a reason that the log has.",
-    503: "The database or another service is away, or a setting is wrong.",
+    400: "The request is invalid; `errors` lists each invalid part.",
+    401: "The sender is not signed in.",
+    403: "The sender lacks the role, or the request comes from a page of another site.",
+    500: "The request failed unexpectedly; the app's log has the reason.",
+    503: "The database or another service is unavailable, or a setting is invalid.",
 }
-_WITH_PATH_PARAMETER = {404: "There is no such thing."}
-_POST = {409: "The state it is in does not allow that, or somebody else was first.", 415: "The body is not JSON."}
+_WITH_PATH_PARAMETER = {404: "There is no item with this id."}
+_POST = {
+    409: "The current state does not allow the action, or another change was made at the same time.",
+    415: "The body is not JSON.",
+}
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document."""
+    """Return the OpenAPI document of the app."""
     document = get_openapi(title="Sensorwatch", version=__version__, description=_DESCRIPTION, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
@@ -46,9 +49,12 @@ def describe(app: FastAPI) -> dict[str, Any]:
 def _responses(path: str, method: str, own: dict[str, Any]) -> dict[str, Any]:
     responses = {status: response for status, response in own.items() if status != "422"}
     if method == "get":
-        etag = {"ETag": {"description": "Changes when the content does.", "schema": {"type": "string"}}}
+        etag = {"ETag": {"description": "Identifies the content.", "schema": {"type": "string"}}}
         responses["200"] = {**responses["200"], "headers": etag}
-        responses["304"] = {"description": "The content is what `If-None-Match` names.", "headers": etag}
+        responses["304"] = {
+            "description": "The content is unchanged since the response with the ETag in `If-None-Match`.",
+            "headers": etag,
+        }
     problems = _EVERYWHERE | (_WITH_PATH_PARAMETER if "{" in path else {}) | (_POST if method == "post" else {})
     content = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for status, text in problems.items():

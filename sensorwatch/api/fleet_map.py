@@ -1,4 +1,4 @@
-"""The fleet as a matrix of devices and tags."""
+"""Fleet as a matrix of devices and tags."""
 
 from __future__ import annotations
 
@@ -23,28 +23,30 @@ class Cell(BaseModel):
 
     sensor_id: int
     state: SensorState
-    severity: Severity | None = Field(description="Of the worst of its alerts that are not resolved; null without any.")
+    severity: Severity | None = Field(description="Highest severity of its unresolved alerts; null without any.")
 
 
 class DeviceRow(BaseModel):
     """One device."""
 
     device: str
-    cells: list[Cell | None] = Field(description="One for each of `tags`; null where the device has no such sensor.")
+    cells: list[Cell | None] = Field(
+        description="One for each of `tags`; null if the device has no sensor with that tag."
+    )
 
 
 class FleetMap(BaseModel):
-    """A page of devices, with the tags that they have."""
+    """Page of devices with their tags."""
 
-    tags: list[str] = Field(description="The tags of this page's devices; another page may have others.")
+    tags: list[str] = Field(description="Tags of the devices on this page; other pages may have other tags.")
     items: list[DeviceRow]
-    next: str | None = Field(description="What `after` takes for the next page; null on the last one.")
+    next: str | None = Field(description="Value of `after` for the next page; null on the last page.")
 
 
 @router.get("/api/fleet-map")
 def fleet_map(
     context: ReadContext,
-    limit: Annotated[int, Query(ge=1, le=500, description="Devices on a page at most.")] = 50,
+    limit: Annotated[int, Query(ge=1, le=500, description="Maximum number of devices on a page.")] = 50,
     after: After = None,
 ) -> FleetMap:
     """Show the state of every sensor, device by device."""

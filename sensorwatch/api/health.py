@@ -1,4 +1,4 @@
-"""Whether everything is well."""
+"""Health of the system."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _SHARES = (0.5, 0.9, 0.99, 1.0)
 
 
 class SinkHealth(BaseModel):
-    """How an alert sink is doing; one that is failing makes nothing else unhealthy."""
+    """State of an alert sink; a failing sink does not affect anything else."""
 
     name: str
     state: Literal["ok", "failing"]
     failing_since: datetime | None
     last_delivery: datetime | None
     last_error: str
-    waiting: int = Field(description="Notifications that it has still to get.")
+    waiting: int = Field(description="Number of notifications waiting for it.")
 
 
 class PartitionLag(BaseModel):
-    """How old the newest event is that was taken in of a partition."""
+    """Age of the newest ingested event of a partition."""
 
     hub: str
     consumer_group: str
@@ -40,14 +40,14 @@ class PartitionLag(BaseModel):
 
 
 class WatermarkLag(BaseModel):
-    """Ages of the newest events, in seconds."""
+    """Ages of the newest ingested events, in seconds."""
 
     largest: float | None
     partitions: list[PartitionLag]
 
 
 class ModelAges(BaseModel):
-    """Seconds since the newest training windows of the sensors that have a model; null while none has."""
+    """Percentiles of the age of training data, in seconds, over all sensors with a model; null if there are none."""
 
     p50: float | None
     p90: float | None
@@ -56,14 +56,14 @@ class ModelAges(BaseModel):
 
 
 class MissedCycle(BaseModel):
-    """A timer that was due and planned nothing although there was something to do."""
+    """Timer that was due but planned no run although there was work."""
 
     kind: Kind
     due_at: datetime
 
 
 class Health(BaseModel):
-    """Whether everything is well."""
+    """Health of the system."""
 
     status: Literal["healthy"]
     database: str = Field(examples=["SQLite 3.46.0, revision 0007"])
@@ -76,7 +76,7 @@ class Health(BaseModel):
 
 @router.get("/api/health")
 def health(context: ReadContext) -> Health:
-    """Say how things are: 200 when the database is reachable and migrated, else 503 with the reason."""
+    """Show the health of the system: 200 if the database is reachable and migrated, else 503 with the reason."""
     wiring = context.wiring
     store = wiring.store
     return Health(

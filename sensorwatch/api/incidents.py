@@ -1,4 +1,4 @@
-"""Incidents: alerts of one device or site that opened together."""
+"""Incidents: alerts of one device or site that opened at about the same time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ALERTS_SHOWN = 100
 
 
 class TopSensor(BaseModel):
-    """One of the ten highest alerts of an incident."""
+    """One of the ten alerts with the highest scores of an incident."""
 
     alert_id: str
     sensor_id: int
@@ -33,31 +33,31 @@ class TopSensor(BaseModel):
 
 
 class IncidentItem(BaseModel):
-    """Alerts of one device or site that opened near each other."""
+    """Alerts of one device or site that opened at about the same time."""
 
     incident_id: str
-    group: str = Field(description="The device or the site.")
+    group: str = Field(description="Device or site.")
     state: Literal["open", "closed"]
     severity: str = Field(description="low, medium, high or critical.", examples=["high"])
     score: float = Field(description="The highest score of its alerts.")
     alerts: int
     opened_at: datetime
-    last_alert_at: datetime = Field(description="When its newest alert opened.")
+    last_alert_at: datetime = Field(description="Time at which its newest alert opened.")
     closed_at: datetime | None
-    top: list[TopSensor] = Field(description="Its ten highest alerts.")
+    top: list[TopSensor] = Field(description="Its ten alerts with the highest scores.")
 
 
 class IncidentDetail(IncidentItem):
-    """An incident with its newest alerts."""
+    """Incident with its newest alerts."""
 
-    items: list[AlertItem] = Field(description="Up to 100; `/api/alerts?incident_id=` has all.")
+    items: list[AlertItem] = Field(description="Up to 100; `/api/alerts?incident_id=` lists all.")
 
 
 @router.get("/api/incidents")
 def incidents(
     context: ReadContext, state: Literal["open", "closed"] | None = None, limit: Limit = 100, after: After = None
 ) -> Page[IncidentItem]:
-    """List incidents, those opened last first."""
+    """List incidents, newest first."""
     cursors = Cursors("incidents", {"state": state})
     place = cursors.read(after, tuple[Key, str])
     is_open = None if state is None else state == "open"
@@ -87,7 +87,7 @@ def _item(found: IncidentSummary) -> IncidentItem:
         incident_id=incident.incident_id,
         group=incident.group,
         state="open" if incident.closed_end is None else "closed",
-        # An alert may have risen since it joined.
+        # The score of an alert may have increased since it joined.
         severity=top[0].severity if top else incident.severity,
         score=top[0].peak_score if top else incident.peak_score,
         alerts=incident.alerts,

@@ -1,4 +1,4 @@
-"""What came in, partition by partition."""
+"""Ingestion status by partition."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ router = APIRouter(tags=["ingestion"])
 
 
 class PartitionCounts(BaseModel):
-    """A partition's last event, and its counters since it was first read."""
+    """Newest ingested event of a partition, and counts of readings since it was first read."""
 
     hub: str
     consumer_group: str
@@ -30,14 +30,14 @@ class PartitionCounts(BaseModel):
 
 
 class IngestStatus(BaseModel):
-    """Every partition that was read."""
+    """Ingestion status of all partitions."""
 
     partitions: list[PartitionCounts]
 
 
 @router.get("/api/ingest-status")
 def ingest_status(context: ReadContext) -> IngestStatus:
-    """Say what every partition brought since it was first read."""
+    """Show the newest event and the counts of readings of each partition."""
     return IngestStatus(
         partitions=[
             PartitionCounts(

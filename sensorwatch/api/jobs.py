@@ -1,4 +1,4 @@
-"""Runs of training and scoring, their tasks and what those wrote."""
+"""Training and scoring jobs, their tasks and logs."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Job(BaseModel):
-    """A run of training or scoring: one Batch job."""
+    """Training or scoring run: one Batch job."""
 
     run_id: str
     kind: Kind
-    window_end: datetime = Field(description="It takes in windows up to this.")
+    window_end: datetime = Field(description="End of the newest window that it includes.")
     created_at: datetime
-    submitted: bool = Field(description="Whether the pool has the whole run.")
+    submitted: bool = Field(description="True if all tasks were submitted to the pool.")
     ended_at: datetime | None
-    tasks: dict[TaskState, int] = Field(description="How many tasks are in which state.")
+    tasks: dict[TaskState, int] = Field(description="Number of tasks by state.")
 
 
 class JobTask(BaseModel):
-    """A shard's part of a run."""
+    """Task of a job: one shard of sensors."""
 
     task_id: str
     shard: int
@@ -49,11 +49,11 @@ class JobTask(BaseModel):
 @router.get("")
 def jobs(
     context: ReadContext,
-    kind: Annotated[Kind | None, Query(description="What they do.")] = None,
+    kind: Annotated[Kind | None, Query(description="Only jobs of this kind.")] = None,
     limit: Limit = 100,
     after: After = None,
 ) -> Page[Job]:
-    """List runs, newest first."""
+    """List jobs, newest first."""
     cursors = Cursors("jobs", {"kind": kind})
     place = cursors.read(after, tuple[Key, str])
     key = None if place is None else RunKey(_EPOCH + place[0] * _MICROSECOND, place[1])
@@ -81,7 +81,7 @@ def jobs(
 
 @router.get("/{run_id}/tasks")
 def tasks(context: ReadContext, run_id: RunId, limit: Limit = 100, after: After = None) -> Page[JobTask]:
-    """List a run's tasks in the order of their ids."""
+    """List the tasks of a job, ordered by id."""
     cursors = Cursors("tasks", {"run_id": run_id})
     place = cursors.read(after, tuple[str])
     found = context.wiring.store.task_page(run_id, limit + 1, None if place is None else place[0])
@@ -113,9 +113,9 @@ def tasks(context: ReadContext, run_id: RunId, limit: Limit = 100, after: After 
 def logs(
     context: ReadContext,
     run_id: RunId,
-    task_id: Annotated[str, Path(max_length=64, description="The task's id.", examples=["score-000000"])],
-    stream: Annotated[Literal["stdout", "stderr"], Query(description="Which of its outputs.")] = "stderr",
+    task_id: Annotated[str, Path(max_length=64, description="Task id.", examples=["score-000000"])],
+    stream: Annotated[Literal["stdout", "stderr"], Query(description="Output stream.")] = "stderr",
 ) -> Response:
-    """Show the end of what a task wrote, up to 1 MB; it is there once the task has ended."""
+    """Show the log of a task: its last 1 MB, available once the task has ended."""
     content = context.wiring.task_logs.read(run_id, task_id, stream)
     return Response(content.decode("utf-8", errors="replace"), media_type="text/plain; charset=utf-8")

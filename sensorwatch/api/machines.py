@@ -1,4 +1,4 @@
-"""Machines of predictive maintenance: the fleet by risk, one machine's risks, and what happened to it."""
+"""Machines of predictive maintenance: the fleet by risk, and the risks, signals and events of one machine."""
 
 from __future__ import annotations
 
@@ -27,62 +27,66 @@ router = APIRouter(prefix="/api/machines", tags=["machines"])
 _DAY_SECONDS = 86_400
 _WARNINGS = 50
 
-MachineId = Annotated[int, Path(ge=0, le=2**31 - 1, description="The machine's number.", examples=[17])]
+MachineId = Annotated[int, Path(ge=0, le=2**31 - 1, description="Machine id.", examples=[17])]
 Days = Annotated[int, Query(ge=1, le=3660, description="Length of the range, which ends with the newest sample.")]
 
 
 class Reason(BaseModel):
-    """One thing that makes a risk high."""
+    """One reason for a high risk."""
 
-    about: str = Field(description="What it is about.")
-    text: str = Field(description="It in words.")
-    weight: float = Field(description="By how much it raises the log odds.")
+    about: str = Field(description="Signal, error, component or property that it is about.")
+    text: str = Field(description="Reason in words.")
+    weight: float = Field(description="Increase of the log odds.")
 
 
 class ComponentRisk(BaseModel):
-    """How likely a component fails within the model's horizon after a sample."""
+    """Probability that a component fails within the model's horizon after a sample."""
 
     component: str = Field(examples=["comp2"])
     ts: datetime = Field(description="Time of the sample.")
-    risk: float = Field(description="A probability.")
-    threshold: float | None = Field(description="The risk from which it warns; null: the likeliest class warns.")
+    risk: float = Field(description="Probability, 0 to 1.")
+    threshold: float | None = Field(
+        description="Risk from which it warns; null if the most likely class warns instead."
+    )
     warns: bool
-    reasons: list[Reason] = Field(description="The weightiest first; they are kept for warnings and newest samples.")
+    reasons: list[Reason] = Field(description="Highest weight first; stored for warnings and newest samples only.")
 
 
 class Machine(BaseModel):
-    """A machine with the risks of its newest sample."""
+    """Machine with the risks of its newest sample."""
 
     machine_id: int
-    model: str = Field(description="What kind of machine it is.")
-    age: float = Field(description="In years.")
+    model: str = Field(description="Model of the machine.")
+    age: float = Field(description="Age in years.")
     sampled_at: datetime | None = Field(description="Time of its newest sample; null before the first scoring.")
-    model_version: str | None = Field(description="The version that found its newest risks.")
-    components: list[ComponentRisk] = Field(description="The highest risk first.")
+    model_version: str | None = Field(description="Model version that computed its newest risks.")
+    components: list[ComponentRisk] = Field(description="Highest risk first.")
 
 
 class MachineHistory(BaseModel):
-    """A machine, its risks over time, and its newest warnings."""
+    """Machine with its risks over time and its newest warnings."""
 
     machine: Machine
     ts: list[int] = Field(description="Times of samples, seconds since 1970-01-01T00:00:00Z.")
-    risks: dict[str, list[float | None]] = Field(description="By component, as long as `ts`.")
-    warnings: list[ComponentRisk] = Field(description=f"The newest {_WARNINGS} at most, newest first.")
+    risks: dict[str, list[float | None]] = Field(description="Risks of each component, one for each of `ts`.")
+    warnings: list[ComponentRisk] = Field(description=f"Up to {_WARNINGS} warnings, newest first.")
 
 
 class MachineEvent(BaseModel):
-    """An error, a replacement or a failure."""
+    """Error, replacement or failure."""
 
     ts: datetime
     what: str = Field(examples=["error3", "comp1"])
 
 
 class MachineSignals(BaseModel):
-    """A machine's signals, thinned out to what a chart can show, and the events of the same time."""
+    """Signals of a machine, downsampled for charts, and its events in the same range."""
 
-    readings_in_range: int = Field(description="Hourly readings that there are.")
+    readings_in_range: int = Field(description="Number of hourly readings in the range.")
     ts: list[int] = Field(description="Ends of the hours, seconds since 1970-01-01T00:00:00Z.")
-    signals: dict[str, list[float]] = Field(description="By signal, as long as `ts`; extremes are never left out.")
+    signals: dict[str, list[float]] = Field(
+        description="Values of each signal, one for each of `ts`; extremes are kept."
+    )
     errors: list[MachineEvent]
     replacements: list[MachineEvent]
     failures: list[MachineEvent]
@@ -90,7 +94,7 @@ class MachineSignals(BaseModel):
 
 @router.get("")
 def machines(context: ReadContext, limit: Limit = 100, after: After = None) -> Page[Machine]:
-    """List the machines that were scored by the highest risk of their newest sample."""
+    """List scored machines, highest risk of the newest sample first."""
     store = context.wiring.store
     cursors = Cursors("machines", {})
     place = cursors.read(after, tuple[float, Key])
@@ -109,7 +113,7 @@ def machines(context: ReadContext, limit: Limit = 100, after: After = None) -> P
 
 @router.get("/{machine_id}")
 def machine(context: ReadContext, machine_id: MachineId, days: Days = 90) -> MachineHistory:
-    """Show one machine: its newest risks with reasons, and all of them over time."""
+    """Show one machine: its newest risks with reasons, and all risks over time."""
     info = _info(context, machine_id)
     newest = context.wiring.store.newest_risks_of([machine_id])
     if not newest:
@@ -131,11 +135,11 @@ def machine_signals(
     context: ReadContext,
     machine_id: MachineId,
     days: Days = 90,
-    points: Annotated[int, Query(ge=16, le=20_000, description="Readings to answer with at most.")] = 2000,
+    points: Annotated[int, Query(ge=16, le=20_000, description="Maximum number of readings in the response.")] = 2000,
 ) -> MachineSignals:
-    """Show a machine's signals, errors, replacements and failures.
+    """Show the signals, errors, replacements and failures of a machine.
 
-    The range ends with the newest risk, or, before the first scoring, with the newest reading.
+    The range ends at the newest risk or, before the first scoring, at the newest reading.
     """
     _info(context, machine_id)
     data = context.wiring.machines.data
@@ -162,7 +166,7 @@ def machine_signals(
 def _info(context: Context, machine_id: int) -> MachineInfo:
     found = context.wiring.store.machines_by_id([machine_id]).get(machine_id)
     if found is None:
-        raise NotFoundError(f"no machine {machine_id}; /api/machines lists those that were scored")
+        raise NotFoundError(f"no machine {machine_id}; /api/machines lists the scored machines")
     return found
 
 
@@ -200,7 +204,7 @@ def _thinned(rows: pa.Table, points: int) -> dict[str, Any]:
     from sensorwatch.downsampling import min_max
     from sensorwatch.maintenance.fleet import SIGNALS
 
-    # The same hour may have come twice.
+    # An hour may have several readings.
     hours = rows.group_by("datetime").aggregate([(name, "mean") for name in SIGNALS]).sort_by("datetime")
     columns = {name: hours[f"{name}_mean"].to_numpy() for name in SIGNALS}
     keep = np.unique(np.concatenate([min_max(values, points // len(SIGNALS)) for values in columns.values()]))

@@ -1,4 +1,4 @@
-"""Who the sender is."""
+"""Identity of the sender."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ router = APIRouter(tags=["me"])
 
 
 class Me(BaseModel):
-    """Who sent the request and what they may do."""
+    """Sender of the request with their roles."""
 
     name: str = Field(examples=["anna@example.com"])
-    roles: list[Role] = Field(description="`read`: look; `operator`: act as well.")
-    authentication: Literal["local", "entra", "key"] = Field(description="How the request shows who sent it.")
+    roles: list[Role] = Field(description="`read` allows viewing; `operator` allows actions as well.")
+    authentication: Literal["local", "entra", "key"] = Field(description="Method that identified the sender.")
 
 
 @router.get("/api/me")
 def me(sender: Sender) -> Me:
-    """Say who the sender is and what they may do."""
+    """Show the sender of the request with their roles."""
     return Me(name=sender.name, roles=list(sender.roles), authentication=sender.authentication)

@@ -1,4 +1,4 @@
-"""The shards' models, their versions, and the way back."""
+"""Model versions of shards, and rollback."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/api/models", tags=["models"])
 
-_Limit = Annotated[int, Query(ge=1, le=100, description="Items on a page at most.")]
+_Limit = Annotated[int, Query(ge=1, le=100, description="Maximum number of items on a page.")]
 
 
 class ShardModels(BaseModel):
-    """A shard with the version of its models in use."""
+    """Shard with the model version in use."""
 
     shard: int
     sensors: int
     current_version: str | None = Field(examples=["20261120T100000Z-0123456789abcdef"])
-    created_at: datetime | None = Field(description="End of the windows of the training that made it.")
-    versions: int = Field(description="Versions that there are to go back to, the one in use among them.")
+    created_at: datetime | None = Field(description="End of the newest window of the training run that created it.")
+    versions: int = Field(description="Number of stored versions, including the one in use.")
 
 
 class ModelVersion(BaseModel):
-    """One version of a shard's models, by its manifest."""
+    """One version of a shard's models, from its manifest."""
 
     version: str
     current: bool
     created_at: datetime
-    training_start: datetime | None = Field(description="End of the first window that went into it.")
+    training_start: datetime | None = Field(description="End of the first window of its training data.")
     training_end: datetime | None
-    rows: int | None = Field(description="Sensors that it has a row for; null where the manifest does not say.")
+    rows: int | None = Field(description="Number of sensors in it; null if the manifest does not say.")
     code_version: str | None
-    refused: int | None = Field(description="Models that were trained and not put in use.")
-    run_id: str | None = Field(description="The run that trained it; null for models that were imported.")
-    states: dict[str, int] = Field(description="Its sensors by state.")
-    detectors: dict[str, int] = Field(description="Its models by detector.")
+    refused: int | None = Field(description="Number of trained models that were not put in use.")
+    run_id: str | None = Field(description="Run that trained it; null for imported models.")
+    states: dict[str, int] = Field(description="Number of sensors by state.")
+    detectors: dict[str, int] = Field(description="Number of models by detector.")
 
 
 class Rollback(BaseModel):
-    """The version to go back to."""
+    """Version to roll back to."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -60,7 +60,7 @@ class Rollback(BaseModel):
 
 @router.get("")
 def models(context: ReadContext, limit: _Limit = 25, after: After = None) -> Page[ShardModels]:
-    """List shards with the models that are in use."""
+    """List shards with the model version in use."""
     cursors = Cursors("models", {})
     place = cursors.read(after, tuple[Key])
     found = context.wiring.store.shard_page(limit + 1, None if place is None else place[0])
@@ -70,7 +70,7 @@ def models(context: ReadContext, limit: _Limit = 25, after: After = None) -> Pag
 
 @router.get("/{shard}/versions")
 def versions(context: ReadContext, shard: Shard, limit: _Limit = 25, after: After = None) -> Page[ModelVersion]:
-    """List a shard's versions, newest first."""
+    """List the model versions of a shard, newest first."""
     _size(context, shard)
     cursors = Cursors("versions", {"shard": shard})
     place = cursors.read(after, tuple[str])
@@ -86,7 +86,7 @@ def versions(context: ReadContext, shard: Shard, limit: _Limit = 25, after: Afte
 
 @router.post("/{shard}/rollback")
 def rollback(context: ReadContext, shard: Shard, body: Rollback) -> ShardModels:
-    """Put another version of a shard's models in use; training goes on from there."""
+    """Put another version of a shard's models in use; the next training starts from it."""
     from sensorwatch.steps.rollback import roll_back
 
     size = _size(context, shard)

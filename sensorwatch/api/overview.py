@@ -1,4 +1,4 @@
-"""The fleet at a glance."""
+"""Overview of the fleet."""
 
 from __future__ import annotations
 
@@ -19,41 +19,43 @@ router = APIRouter(tags=["overview"])
 
 
 class SensorCounts(BaseModel):
-    """How many sensors show each state."""
+    """Number of sensors by state."""
 
     total: int
     states: dict[SensorState, int]
 
 
 class AlertNumbers(BaseModel):
-    """How many alerts stand where, and how bad those are that are not resolved."""
+    """Number of alerts by state, and of unresolved alerts by severity."""
 
     states: dict[AlertCondition, int]
     severities: dict[Severity, int]
 
 
 class IngestNumbers(BaseModel):
-    """Readings of all partitions since they were first read."""
+    """Number of readings of all partitions since they were first read."""
 
     received: int
     accepted: int
     late: int
     duplicate: int
     invalid: int
-    readings_per_second: float | None = Field(description="Over the last minutes; null until this was asked twice.")
+    readings_per_second: float | None = Field(
+        description="Average over the last minutes; null until the second request."
+    )
     watermark: datetime | None = Field(
         description="Time of the newest event of the partition that is furthest behind; null before the first event."
     )
 
 
 class RunNumbers(BaseModel):
-    """Runs of training and scoring."""
+    """Training and scoring runs."""
 
-    active: int = Field(description="Runs that have not ended.")
+    active: int = Field(description="Number of runs that have not ended.")
 
 
 class Overview(BaseModel):
-    """The fleet at a glance; while nothing happens nothing in it changes, not even an age."""
+    """Overview of the fleet. It contains times and no ages, so that it does not change while nothing happens."""
 
     sensors: SensorCounts
     alerts: AlertNumbers
@@ -63,7 +65,7 @@ class Overview(BaseModel):
 
 @router.get("/api/overview")
 def overview(context: ReadContext) -> Overview:
-    """Count sensors by state, alerts by state and severity, readings, and runs."""
+    """Show the numbers of sensors, alerts, readings and runs."""
     wiring = context.wiring
     states = wiring.store.count_states(SensorQuery(), wiring.freshness)
     alerts = wiring.store.alert_counts()

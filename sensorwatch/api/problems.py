@@ -1,4 +1,4 @@
-"""Errors as the API tells them: ``application/problem+json`` (RFC 9457), whatever went wrong."""
+"""Errors of the API as ``application/problem+json`` (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["PROBLEM_TYPE", "CrashGuard", "FieldError", "Problem", "handle_errors
 
 PROBLEM_TYPE = "application/problem+json"
 
-_UNKNOWN = "the request failed for a reason that the app's log has"
+_UNKNOWN = "the request failed unexpectedly; the app's log has the reason"
 
 _log = logging.getLogger(__name__)
 
@@ -43,32 +43,44 @@ _STATUS: dict[type[SensorwatchError], int] = {
 
 
 class FieldError(BaseModel):
-    """One part of a request that is not as expected."""
+    """Invalid part of a request."""
 
-    field: str = Field(description="Where it is: a parameter's name, or the path in the body.", examples=["limit"])
+    field: str = Field(description="Name of the parameter, or path in the body.", examples=["limit"])
     message: str = Field(examples=["Input should be less than or equal to 1000, got `5000`"])
 
 
 class Problem(BaseModel):
-    """What went wrong (RFC 9457)."""
+    """Error of a request (RFC 9457)."""
 
-    type: str = Field("about:blank", description="The status says what kind of problem it is.")
+    type: str = Field("about:blank", description="Always `about:blank`: the status tells the kind of problem.")
     title: str = Field(examples=["Bad Request"])
     status: int = Field(examples=[400])
-    detail: str = Field(description="What, the value, and what would do.", examples=["no sensor 7"])
-    errors: list[FieldError] | None = Field(None, description="Each wrong part of the request; missing otherwise.")
+    detail: str = Field(description="Cause, with the value and what was expected.", examples=["no sensor 7"])
+    errors: list[FieldError] | None = Field(None, description="Invalid parts of the request; missing for other errors.")
 
 
 def problem(
     status: int, detail: str, *, errors: list[FieldError] | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return a response that tells of a problem."""
+    """Return a problem response.
+
+    Parameters
+    ----------
+    status
+        HTTP status.
+    detail
+        Cause of the error, for people.
+    errors
+        Invalid parts of the request; None for other errors.
+    headers
+        Additional HTTP headers.
+    """
     body = Problem(type="about:blank", title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
     return JSONResponse(body.model_dump(exclude_none=True), status, media_type=PROBLEM_TYPE, headers=headers)
 
 
 def handle_errors(app: FastAPI) -> None:
-    """Make every error that a handler raises a problem."""
+    """Convert every exception of a handler to a problem response."""
     app.exception_handler(SensorwatchError)(_of_the_product)
     app.exception_handler(RequestValidationError)(_of_the_request)
     app.exception_handler(HTTPException)(_of_routing)
@@ -78,7 +90,7 @@ def handle_errors(app: FastAPI) -> None:
 def _of_the_product(_request: Request, exc: Exception) -> Response:
     status = next((_STATUS[kind] for kind in type(exc).__mro__ if kind in _STATUS), 500)
     if status >= 500:
-        _log.warning("answered with %d: %s", status, exc)
+        _log.warning("responded with status %d: %s", status, exc)
     return problem(status, str(exc), headers={"Retry-After": "5"} if status == 503 else None)
 
 
@@ -100,7 +112,7 @@ def _of_routing(request: Request, exc: HTTPException) -> Response:
     detail = str(exc.detail)
     if exc.status_code in (404, 405) and detail == HTTPStatus(exc.status_code).phrase:
         what = "path" if exc.status_code == 404 else "method"
-        detail = f"no such {what} here: {request.method} {request.url.path}; /api/openapi.json lists them"
+        detail = f"unknown {what}: {request.method} {request.url.path}; /api/openapi.json lists all paths and methods"
     return problem(exc.status_code, detail, headers=exc.headers)
 
 
@@ -109,13 +121,13 @@ def _of_no_kind(_request: Request, _exc: Exception) -> Response:
 
 
 class CrashGuard:
-    """Answers with a problem where the app raises; the reason goes to the log only."""
+    """Middleware that responds with a problem if the app raises; the cause is written to the log only."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on."""
+        """Pass the request on, or respond with a problem if that fails."""
         started = False
 
         async def watched(message: Message) -> None:
@@ -125,7 +137,7 @@ class CrashGuard:
 
         try:
             await self._app(scope, receive, watched)
-        except Exception:  # noqa: BLE001 - the last place where it can become an answer
+        except Exception:  # noqa: BLE001 - the outermost middleware: nothing above turns it into a response
             _log.exception("%s %s failed", scope.get("method"), scope.get("path"))
             if not started:
                 answer = problem(500, _UNKNOWN)

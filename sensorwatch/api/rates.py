@@ -1,4 +1,4 @@
-"""How fast a counter rises, from what it showed when it was looked at."""
+"""Rate of a counter, from its values at earlier requests."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ _SHORTEST_SECONDS = 1.0
 
 
 class RateMeter:
-    """The rate of a counter over the last minute or two; safe to share between threads.
+    """Rate of a counter over the last one to two minutes; safe to share between threads.
 
-    The counter is the database's, so it is right in each process of the app; each remembers only its own looks at it.
+    The counter is in the database, so it is the same in all processes of the app. Each process remembers only the
+    values that it has seen itself.
     """
 
     def __init__(self) -> None:
@@ -26,7 +27,7 @@ class RateMeter:
         self._lock = Lock()
 
     def rate(self, now: datetime, count: int) -> float | None:
-        """Note what the counter shows; return its rise per second, None until it has been seen for a second."""
+        """Record the value of the counter and return its rate per second; None during the first second."""
         with self._lock:
             while self._seen and (
                 (now - self._seen[0][0]).total_seconds() > _KEPT_SECONDS or self._seen[-1][1] > count

@@ -1,4 +1,4 @@
-"""What handlers are given: the product, the sender, and the parameters that lists share."""
+"""Dependencies and parameters shared by the handlers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 @dataclass
 class Context:
-    """The product as handlers see it; made once for the app."""
+    """Access of the handlers to the use cases; one for the whole app."""
 
     get_wiring: Callable[[], Wiring]
     rates: RateMeter = field(default_factory=RateMeter)
@@ -50,18 +50,18 @@ class Context:
 
     @property
     def wiring(self) -> Wiring:
-        """The adapters and steps."""
+        """Adapters and use cases."""
         return self.get_wiring()
 
     @property
     def model_versions(self) -> ModelVersions:
-        """What is in the versions of the models."""
+        """Reader of the contents of model versions."""
         if self._versions is None:
             self._versions = ModelVersions(self.wiring.models)
         return self._versions
 
     def names(self, sensor_ids: set[int]) -> dict[int, SensorKey]:
-        """Return the names of sensors that are in the catalogue."""
+        """Return the names of the sensors that are in the catalogue, by id."""
         return self.wiring.store.sensor_keys(sensor_ids)
 
 
@@ -77,49 +77,51 @@ def _sender(request: Request) -> Principal:
 
 def _within_range(moment: datetime) -> datetime:
     if not _EPOCH <= moment <= _LATEST:
-        raise ValueError("expected a time from 1970 to 2200")
+        raise ValueError("expected a time between 1970 and 2200")
     return moment
 
 
 ReadContext = Annotated[Context, Depends(_context)]
 Sender = Annotated[Principal, Depends(_sender)]
 
-SensorId = Annotated[int, Path(ge=0, le=2**31 - 1, description="The sensor's number.", examples=[0])]
-Shard = Annotated[int, Path(ge=0, le=2**31 - 1, description="The shard's number.", examples=[0])]
-RunId = Annotated[str, Path(max_length=64, description="The run's id.", examples=["score-20261120T101500Z"])]
-AlertId = Annotated[str, Path(max_length=100, description="The alert's id.", examples=["0-1795169700"])]
+SensorId = Annotated[int, Path(ge=0, le=2**31 - 1, description="Sensor id.", examples=[0])]
+Shard = Annotated[int, Path(ge=0, le=2**31 - 1, description="Shard number.", examples=[0])]
+RunId = Annotated[str, Path(max_length=64, description="Run id.", examples=["score-20261120T101500Z"])]
+AlertId = Annotated[str, Path(max_length=100, description="Alert id.", examples=["0-1795169700"])]
 
-Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page at most.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Maximum number of items on a page.")]
 After = Annotated[
-    str | None, Query(max_length=500, description="`next` of the page before; the filters have to be the same.")
+    str | None, Query(max_length=500, description="`next` of the previous page; filters must be the same.")
 ]
-DeviceFilter = Annotated[str | None, Query(max_length=64, description="The sensor's device, exactly.")]
-TagFilter = Annotated[str | None, Query(max_length=64, description="The sensor's tag, exactly.")]
+DeviceFilter = Annotated[str | None, Query(max_length=64, description="Only this device; exact match.")]
+TagFilter = Annotated[str | None, Query(max_length=64, description="Only this tag; exact match.")]
 _Time = Annotated[AwareDatetime, AfterValidator(_within_range)]
 From = Annotated[
     _Time | None,
     Query(
-        alias="from", description="Windows that end after this (ISO 8601 with zone).", examples=["2026-11-20T10:00:00Z"]
+        alias="from",
+        description="Only windows that end after this time (ISO 8601 with time zone).",
+        examples=["2026-11-20T10:00:00Z"],
     ),
 ]
 To = Annotated[
     _Time | None,
-    Query(alias="to", description="Windows that end at this or before.", examples=["2026-11-20T11:00:00Z"]),
+    Query(alias="to", description="Only windows that end at or before this time.", examples=["2026-11-20T11:00:00Z"]),
 ]
 
 
 class Page(BaseModel, Generic[_T]):
-    """A page of a list."""
+    """Page of a list."""
 
     items: list[_T]
-    next: str | None = Field(description="What `after` takes for the next page; null on the last one.")
+    next: str | None = Field(description="Value of `after` for the next page; null on the last page.")
 
 
 def time(seconds: int) -> datetime:
-    """Return the moment so many seconds after 1970-01-01T00:00:00Z, in UTC."""
+    """Return the UTC time for a number of seconds since 1970-01-01T00:00:00Z."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
 def seconds(moment: datetime | None) -> int | None:
-    """Return whole seconds since 1970-01-01T00:00:00Z, rounded down."""
+    """Return the whole seconds since 1970-01-01T00:00:00Z, rounded down; None for None."""
     return None if moment is None else int((moment - _EPOCH).total_seconds() // 1)

@@ -1,4 +1,4 @@
-"""The versions of one sensor's model."""
+"""Versions of the model of one sensor."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ router = APIRouter(tags=["models"])
 
 
 class SensorModel(BaseModel):
-    """What a version of the shard's models has for the sensor."""
+    """Model of the sensor in one version of its shard's models."""
 
     version: str = Field(examples=["20261120T100000Z-0123456789abcdef"])
-    created_at: datetime = Field(description="End of the windows of the training that made the version.")
+    created_at: datetime = Field(description="End of the newest window of the training run that created the version.")
     current: bool
     detector: str
     training_start: datetime | None
@@ -28,11 +28,13 @@ class SensorModel(BaseModel):
     windows: int
     state: str
     reason: str
-    model_version: str = Field(description="Version that the sensor's model first appeared in; empty without one.")
+    model_version: str = Field(
+        description="Version in which the sensor's model first appeared; empty if there is no model."
+    )
 
 
 class SensorModels(BaseModel):
-    """Versions, newest first."""
+    """Versions of the sensor's model, newest first."""
 
     items: list[SensorModel]
 
@@ -41,9 +43,9 @@ class SensorModels(BaseModel):
 def sensor_models(
     context: ReadContext,
     sensor_id: SensorId,
-    limit: Annotated[int, Query(ge=1, le=50, description="Look at so many versions of the shard.")] = 10,
+    limit: Annotated[int, Query(ge=1, le=50, description="Number of versions of the shard to search.")] = 10,
 ) -> SensorModels:
-    """List the newest versions of the sensor's model; versions that say nothing of it are left out."""
+    """List the newest versions of the sensor's model, without versions that do not contain the sensor."""
     shard = context.model_versions.of_shard(sensor_of(context, sensor_id).shard)
     refs = shard.versions[:limit]
     rows = context.model_versions.sensor_rows(refs, sensor_id)
@@ -68,5 +70,5 @@ def sensor_models(
 
 
 def version_time(version: str) -> datetime:
-    """Return the time that a version's name begins with."""
+    """Return the time at the beginning of a version's name, in UTC."""
     return datetime.strptime(version.partition("-")[0], "%Y%m%dT%H%M%S%z")

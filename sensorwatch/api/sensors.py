@@ -1,4 +1,4 @@
-"""The sensors and their states."""
+"""Catalogue of sensors with their states."""
 
 from __future__ import annotations
 
@@ -21,40 +21,41 @@ router = APIRouter(tags=["sensors"])
 
 
 class Sensor(BaseModel):
-    """A sensor of the catalogue with the state that is shown of it."""
+    """Sensor of the catalogue with its current state."""
 
     sensor_id: int
     device: str = Field(examples=["pump-7"])
     tag: str = Field(examples=["temperature"])
     shard: int
     state: SensorState
-    reason: str = Field(description="Why it is not `ready`; empty when it is.")
+    reason: str = Field(description="Reason why it is not `ready`; empty if it is.")
     first_seen: datetime
     last_window: datetime | None = Field(description="End of its newest window.")
-    trained_until: datetime | None = Field(description="End of the newest window its model was trained on.")
-    model_version: str = Field(description="Version that its model first appeared in; empty without one.")
-    open_alerts: int = Field(description="Alerts that are not resolved.")
+    trained_until: datetime | None = Field(description="End of the newest window of its training data.")
+    model_version: str = Field(description="Version in which its model first appeared; empty if it has no model.")
+    open_alerts: int = Field(description="Number of unresolved alerts.")
 
 
 class SensorPage(Page[Sensor]):
-    """A page of sensors, and how many of all that the filters find show each state."""
+    """Page of sensors, and the number of all matching sensors by state."""
 
-    states: dict[SensorState, int] = Field(description="Counts by state; the filter `state` does not narrow them.")
+    states: dict[SensorState, int] = Field(description="Number of sensors by state; the filter `state` is not applied.")
 
 
 @router.get("/api/sensors")
 def sensors(
     context: ReadContext,
-    state: Annotated[SensorState | None, Query(description="The state that is shown of them.")] = None,
+    state: Annotated[SensorState | None, Query(description="Only sensors in this state.")] = None,
     device: DeviceFilter = None,
     tag: TagFilter = None,
     search: Annotated[
-        str | None, Query(min_length=1, max_length=64, description="What the device or the tag begins with.")
+        str | None,
+        Query(min_length=1, max_length=64, description="Only sensors whose device or tag starts with this text."),
     ] = None,
     limit: Limit = 100,
     after: After = None,
 ) -> SensorPage:
-    """List sensors in the order of their numbers."""
+    """List sensors, ordered by id."""
     wiring = context.wiring
     cursors = Cursors("sensors", {"state": state, "device": device, "tag": tag, "search": search})
     place = cursors.read(after, tuple[Key])
@@ -75,11 +76,12 @@ def sensor(context: ReadContext, sensor_id: SensorId) -> Sensor:
 
 
 def sensor_of(context: Context, sensor_id: int) -> SensorStatus:
-    """Return a sensor.
+    """Return a sensor of the catalogue.
 
     Raises
     ------
     NotFoundError
+        There is no sensor with this id.
     """
     found = context.wiring.store.sensors_by_id([sensor_id]).get(sensor_id)
     if found is None:

@@ -1,4 +1,4 @@
-"""How scoring in real time is doing, and what its models said."""
+"""Status of real-time scoring: counts, models, and newest results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NEWEST = 100
 
 
 class ServingCountsOut(BaseModel):
-    """What became of a partition's readings; `received` is the sum of the others."""
+    """Number of readings of a partition by outcome; `received` is the sum of the other counts."""
 
     hub: str
     consumer_group: str
@@ -35,24 +35,24 @@ class ServingCountsOut(BaseModel):
 
 
 class ServedModel(BaseModel):
-    """What a model did, since it was first used."""
+    """Statistics of a model since it was first used."""
 
-    model: str = Field(description="`own`, or a name in `sensorwatch.yaml`.")
+    model: str = Field(description="`own` for the sensor's own model, or a name in `sensorwatch.yaml`.")
     detector: str
     since: datetime
     version: str
     version_since: datetime
-    uses: int = Field(description="Windows that it answered for in time.")
+    uses: int = Field(description="Number of windows scored within the deadline.")
     mean_ms: float | None
     p99_ms: float | None
     longest_ms: float | None
     timeouts: int
     failures: int
-    disagreement_rate: float | None = Field(description="Share of its answers that were not what was decided.")
+    disagreement_rate: float | None = Field(description="Share of its results that differ from the decision.")
 
 
 class RefusedModel(BaseModel):
-    """A version that is not served; the one before stays in use."""
+    """Model version that was refused; the previous one stays in use."""
 
     model: str
     shard: int
@@ -62,7 +62,7 @@ class RefusedModel(BaseModel):
 
 
 class Answer(BaseModel):
-    """What a model said of a window."""
+    """Result of a model for a window."""
 
     score: float
     version: str
@@ -70,10 +70,10 @@ class Answer(BaseModel):
 
 
 class ScoredWindow(BaseModel):
-    """A window as some of its readings were scored, and at least one model called it anomalous."""
+    """Window, scored from its readings so far, that at least one model found anomalous."""
 
     sensor_id: int
-    device: str | None = Field(description="Null where the sensor is not in the catalogue any more.")
+    device: str | None = Field(description="Null if the sensor is no longer in the catalogue.")
     tag: str | None
     ts: datetime
     readings: int
@@ -83,12 +83,12 @@ class ScoredWindow(BaseModel):
     decider: str
     model_version: str
     disagreement: bool
-    answers: dict[str, Answer | None] = Field(description="By model; null where it was late.")
+    answers: dict[str, Answer | None] = Field(description="Result of each model; null if it missed the deadline.")
     scored_at: datetime
 
 
 class Serving(BaseModel):
-    """Scoring in real time: counts, models, and the newest windows that some model called anomalous."""
+    """Real-time scoring: counts, models, and the newest windows that a model found anomalous."""
 
     partitions: list[ServingCountsOut]
     models: list[ServedModel]
@@ -98,7 +98,7 @@ class Serving(BaseModel):
 
 @router.get("/api/serving")
 def serving(context: ReadContext) -> Serving:
-    """Say how scoring in real time is doing; all lists are empty where nothing is scored so."""
+    """Show the status of real-time scoring; all lists are empty if it is off."""
     store = context.wiring.store
     windows = store.served_windows(limit=_NEWEST)
     names = context.names({window.sensor_id for window in windows})

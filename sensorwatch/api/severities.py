@@ -1,4 +1,4 @@
-"""How bad an anomaly is."""
+"""Severities of anomalies and alerts."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ __all__ = ["SEVERITIES", "Severity"]
 Severity = Literal["low", "medium", "high", "critical"]
 
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
-"""From the mildest to the worst."""
+"""Severities, least severe first."""

@@ -1,4 +1,4 @@
-"""A sensor's windows, thinned out to what a chart can show."""
+"""Windows of a sensor, downsampled for charts."""
 
 from __future__ import annotations
 
@@ -28,31 +28,33 @@ Method = Literal["minmax", "lttb"]
 Numbers: TypeAlias = "list[float | None]"
 
 _MOST_EXPECTED = 10_000
-"""Windows that a model is asked about at most: it takes a tenth of a second."""
+"""Maximum number of windows for which expected values are computed; that many take 0.1 s."""
 
 _LEAD_SECONDS = 7200
-"""From how long before the range on windows are shown to the model, which judges each by those before it."""
+"""Length of the history before the range that the model gets, because it judges each window by those before it."""
 
 
 class Windows(BaseModel):
-    """Windows as columns of the same length, in the order of time."""
+    """Windows as columns of the same length, ordered by time."""
 
     window_seconds: int = Field(description="Length of a window.")
-    windows_in_range: int = Field(description="Windows that there are; the columns have `points` of them at most.")
+    windows_in_range: int = Field(
+        description="Number of windows in the range; the columns contain at most `points` of them."
+    )
     method: Method
     ts: list[int] = Field(description="Ends of the windows, seconds since 1970-01-01T00:00:00Z.")
-    value: list[float | None] = Field(description="Means of their readings; null for one beyond all numbers.")
-    readings: list[int] = Field(description="How many readings they hold.")
+    value: list[float | None] = Field(description="Means of their readings; null if not finite.")
+    readings: list[int] = Field(description="Numbers of readings in them.")
     expected_value: list[float | None] = Field(
-        description="What the model in use expects; null where no value is likelier than another, or none is known."
+        description="Values expected by the model in use; null if the detector expects none."
     )
-    expected_low: list[float | None] = Field(description="From where to where it finds values normal.")
-    expected_high: list[float | None]
+    expected_low: list[float | None] = Field(description="Lower limits of the expected range; null for none.")
+    expected_high: list[float | None] = Field(description="Upper limits of the expected range; null for none.")
     expected_left_out: bool = Field(
-        description=f"It expects something of each window, but here are more than {_MOST_EXPECTED}: ask for less."
+        description=f"True if expected values were left out because the range has more than {_MOST_EXPECTED} windows."
     )
     first_ts: datetime | None = Field(
-        description="No window of the sensor ends before this; its first one does at this, if the range begins there."
+        description="No window of the sensor ends before this time; its first one ends at it if the range starts there."
     )
     last_ts: datetime | None = Field(description="End of the sensor's newest window.")
 
@@ -63,14 +65,14 @@ def windows(
     sensor_id: SensorId,
     start: From = None,
     end: To = None,
-    points: Annotated[int, Query(ge=4, le=20_000, description="Windows to answer with at most.")] = 2000,
+    points: Annotated[int, Query(ge=4, le=20_000, description="Maximum number of windows in the response.")] = 2000,
     method: Annotated[
-        Method, Query(description="`minmax` loses no extreme value, `lttb` looks most like the whole series.")
+        Method, Query(description="`minmax` keeps all extreme values, `lttb` preserves the shape of the series best.")
     ] = "minmax",
 ) -> Windows:
-    """Show a sensor's windows: all of them where there are few, else those that a chart needs.
+    """Show the windows of a sensor, downsampled to `points`.
 
-    Without `from`, the whole history up to `to`, or as much of its end as four million windows take in time.
+    Without `from`, the range is the whole history up to `to`, or the time span of the last four million windows of it.
     """
     store, window_seconds = context.wiring.store, context.wiring.settings.window_seconds
     sensor = sensor_of(context, sensor_id)
@@ -101,7 +103,7 @@ def windows(
 
 
 def _kept(found: WindowColumns, points: int, method: Method) -> npt.NDArray[np.int64]:
-    """Return the positions of the windows that are answered with."""
+    """Return the positions of the windows in the response."""
     import numpy as np
 
     from sensorwatch.downsampling import lttb, min_max
@@ -120,7 +122,7 @@ class _Expected(NamedTuple):
 def _expected(
     context: Context, shard: int, found: WindowColumns, before: WindowRange, keep: npt.NDArray[np.int64]
 ) -> _Expected:
-    """Return what the sensor's model in use expects of the windows that are kept."""
+    """Return the values that the sensor's model in use expects for the windows in the response."""
     from sensorwatch.steps.expected_windows import expected_windows, expects
 
     wiring, count = context.wiring, len(keep)
@@ -140,7 +142,7 @@ def _expected(
         if not expects(row["detector"], policy):
             return nothing
     except InvalidInputError:
-        # A newer version of the code knows the detector: the values are there to be looked at all the same.
+        # The model was trained by a newer version of the code; the values can be shown without it.
         return nothing
     if len(found.end) > _MOST_EXPECTED:
         return nothing._replace(left_out=True)

@@ -1,23 +1,23 @@
-"""What the garbage collector is spared, in a process of its own: what is spared stays so."""
+"""Tuning of the garbage collector, in a process of its own."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-_SPARED = """
+_PROGRAM = """
 import gc, weakref
-from sensorwatch.api.pauses import spare_what_stays
+from sensorwatch.api.gc_tuning import freeze_long_lived_objects
 
 class Node:
     pass
 
 loaded = [Node() for _ in range(30_000)]
-spare_what_stays()
+freeze_long_lived_objects()
 assert gc.get_freeze_count() > 30_000
 before = gc.get_freeze_count()
 gc.collect()
-assert gc.get_freeze_count() == before, "what is little stays in sight"
+assert gc.get_freeze_count() == before, "a few objects are not frozen"
 later = [Node() for _ in range(30_000)]
 gc.collect()
 assert gc.get_freeze_count() > before + 30_000
@@ -33,9 +33,9 @@ kept = []
 for _ in range(40):
     kept.append([Node() for _ in range(21_000)])
     gc.collect()
-assert len(gc.get_objects(generation=2)) > 21_000 * 10, "at last it ends"
+assert len(gc.get_objects(generation=2)) > 21_000 * 10, "the number of freezes is limited"
 """
 
 
-def test_what_stays_is_spared_and_garbage_is_not() -> None:
-    subprocess.run([sys.executable, "-c", _SPARED], check=True)
+def test_long_lived_objects_are_frozen_and_garbage_is_freed() -> None:
+    subprocess.run([sys.executable, "-c", _PROGRAM], check=True)
