@@ -1,11 +1,11 @@
-# Everything a person types. The two that matter first: `make demo` and `make test`.
+# Commands for people. Begin with `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The stack's data, with the settings file that belongs to it.
+# Folder of the local stack's data, and the settings file in it.
 DATA ?= .local
 SETTINGS := $(if $(filter .local,$(DATA)),local.settings.json,$(DATA)/local.settings.json)
-# Microsoft's own worker library runs on every version here, but declares 3.13 only: it gets a folder of its own.
+# Microsoft's worker library declares Python 3.13 only but runs on all versions here, so it is installed into its own folder.
 FUNCTIONS_RUNTIME := azure-functions-runtime==1.3.0
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/pytest
@@ -13,12 +13,12 @@ PYTEST := $(BIN)/pytest
 .DEFAULT_GOAL := help
 .PHONY: help setup dev demo up test test-browser test-faults test-kills test-serving test-quality check check-infra docs format hooks bench bench-api bench-fleet bench-detectors screenshots bench-maintenance clean
 
-help:  ## Show this.
+help:  ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(VENV)/.installed: requirements.txt requirements-local.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 14) else "Sensorwatch needs Python 3.11 to 3.14, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.13 …")'
-	@echo "Installing into $(VENV): a minute or two, once."
+	@echo "Installing into $(VENV). This takes a minute or two, once."
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) -r requirements.txt -r requirements-local.txt
 	@$(PIP) --no-deps --editable .
@@ -30,46 +30,46 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@$(PIP) --ignore-requires-python --no-deps --upgrade --target $(VENV)/functions-runtime $(FUNCTIONS_RUNTIME)
 	@touch $@
 
-setup: $(VENV)/.installed  ## Install all that the local stack needs, and write local.settings.json.
+setup: $(VENV)/.installed  ## Install everything for the local stack, and write local.settings.json.
 	@$(BIN)/python -m local setup
 
 dev: setup $(VENV)/.installed-dev
 
-demo: setup  ## Run the whole way once, from readings to alerts, and print a report.
+demo: setup  ## Run everything once, from readings to alerts, and print a report.
 	@$(BIN)/python -m local demo
 
-up: setup  ## Start the local stack and stay until Ctrl-C (DATA=.local/demo: with the demo's data).
+up: setup  ## Run the local stack until Ctrl-C; DATA=.local/demo uses the demo's data.
 	@$(BIN)/python -m local up --data $(DATA) --settings $(SETTINGS)
 
-test: dev  ## Run the tests, but for the slow ones.
+test: dev  ## Run all tests except the slow ones.
 	$(PYTEST) -n 2 --dist loadfile -m "not slow and not browser"
 
-test-browser: dev  ## Walk through the dashboard in Chromium, and check every page.
+test-browser: dev  ## Test every page of the dashboard in Chromium.
 	$(PYTEST) -s -m browser tests/browser
 
-screenshots: dev  ## Take the pictures in docs/images anew.
+screenshots: dev  ## Take the pictures in docs/images again.
 	DASHBOARD_PICTURES=$(CURDIR)/docs/images $(PYTEST) -p no:randomly -m browser tests/browser -k pictured
 
-test-faults: dev  ## Kill host and broker again and again under load, and account for every reading (minutes).
+test-faults: dev  ## Kill the host and the broker under load, and account for every reading; takes minutes.
 	$(PYTEST) -s tests/flow/test_faults.py
 
-test-kills: dev  ## Kill tasks at random moments and compare with tasks that were left alone.
+test-kills: dev  ## Kill tasks at random moments, and compare the results with undisturbed tasks.
 	$(PYTEST) -m slow tests/wire/test_task_kills.py
 
-test-serving: dev  ## Score a thousand readings a second in real time, for five minutes.
+test-serving: dev  ## Score a thousand readings a second in real time for five minutes.
 	$(PYTEST) -s tests/flow/test_real_time_soak.py
 
-test-quality: dev  ## Hold the automatic choice against every other detector on the whole synthetic benchmark.
+test-quality: dev  ## Compare the detector auto with all others on the whole synthetic benchmark.
 	$(PYTEST) -m slow tests/unit/test_detector_quality.py tests/unit/test_ensemble.py
 
-check: dev  ## Check style, types and the rules for imports.
+check: dev  ## Check style, types and import rules.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 $(VENV)/.installed-docs: requirements-docs.txt $(VENV)/.installed
-	@echo "Installing what builds the documentation site."
+	@echo "Installing the tools for the documentation site."
 	@$(PIP) -r requirements-docs.txt
 	@touch $@
 
@@ -78,7 +78,7 @@ docs: $(VENV)/.installed-docs  ## Build the documentation site into build/docs.
 	@echo "The site is in build/docs; open build/docs/index.html."
 
 $(VENV)-infra/.installed: requirements-infra.txt
-	@echo "Installing the scanners of infra/."
+	@echo "Installing the scanners for infra/."
 	@$(PYTHON) -m venv $(VENV)-infra
 	@$(VENV)-infra/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
@@ -95,29 +95,29 @@ format: dev  ## Format the code.
 	$(BIN)/ruff format
 
 $(VENV)/.installed-bench: requirements-bench.txt $(VENV)/.installed-dev
-	@echo "Installing what the benchmarks compare with; what does not install is left out of their tables."
+	@echo "Installing the alternatives for the benchmarks; those that cannot be installed are left out of the tables."
 	@sed -n '/==/p' $< | while read -r package; do $(PIP) "$$package" || echo "left out: $$package"; done
 	@touch $@
 
-bench: dev $(VENV)/.installed-bench  ## Measure the stages beside other ways to do them, for minutes.
+bench: dev $(VENV)/.installed-bench  ## Measure the stages beside alternatives; takes minutes.
 	$(BIN)/python -m bench
 
-# SENSORS="1000 10000" for smaller fleets; the largest takes ten minutes and 5 GB.
+# SENSORS="1000 10000" runs smaller fleets only; the largest takes ten minutes and 5 GB.
 SENSORS ?= 1000 10000 100000
 bench-fleet: setup  ## Train and score fleets of up to 100,000 sensors on the local Batch service.
 	$(BIN)/python -m bench.fleet --sensors $(SENSORS)
 
-bench-api: setup  ## Measure the API over 100,000 sensors and a million anomalies, for minutes.
+bench-api: setup  ## Measure the API over 100,000 sensors and a million anomalies; takes minutes.
 	$(BIN)/python -m bench.bench_api
 
-bench-detectors: setup  ## Measure how good each detector is on the synthetic benchmark.
+bench-detectors: setup  ## Measure the quality of each detector on the synthetic benchmark.
 	$(BIN)/python -m bench.quality
 
-# MACHINES=1000 for the original's size, which takes an hour of one core.
+# MACHINES=1000 is the original's size; it takes an hour of one core.
 MACHINES ?= 300
-bench-maintenance: dev $(VENV)/.installed-bench  ## Measure predictive maintenance beside the original's recipe and Spark.
+bench-maintenance: dev $(VENV)/.installed-bench  ## Measure predictive maintenance beside the original's method and Spark.
 	$(BIN)/python -m bench.maintenance --machines $(MACHINES)
 
-clean:  ## Remove what was installed and made, the local data too.
+clean:  ## Remove everything installed or generated, including local data.
 	rm -rf $(VENV) $(VENV)-infra .local local/azurite/node_modules web/node_modules tests/browser/node_modules build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

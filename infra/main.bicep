@@ -1,51 +1,51 @@
-// What `azd up` makes: a resource group and all of Sensorwatch in it.
+// A resource group with all resources of Sensorwatch; `azd up` deploys it.
 targetScope = 'subscription'
 
 @minLength(1)
 @maxLength(40)
-@description('Name of the environment; names of resources follow from it.')
+@description('Name of the environment; the names of resources are derived from it.')
 param environmentName string
 
 @description('Azure region; it must offer Functions Flex Consumption.')
 param location string
 
-@description('Object id of who deploys: administrator of the database, and owner of the blobs so that the command line works.')
+@description('Object id of the deploying identity. It administers the database, and owns the blobs so that the command line works.')
 param principalId string
 
 @allowed(['User', 'ServicePrincipal'])
-@description('What principalId is: a person at a terminal, or a pipeline.')
+@description('Type of principalId: User for a person at a terminal, ServicePrincipal for a pipeline.')
 param principalType string = 'User'
 
-@description('Display name of who deploys, as the database will show its administrator.')
+@description('Display name of the deploying identity, shown as the administrator of the database.')
 param principalName string
 
-@description('Puts storage, SQL, Event Hubs and the registry behind private endpoints and closes their public ones.')
+@description('Makes storage, SQL, Event Hubs and the registry reachable through private endpoints only.')
 param privateNetworking bool = false
 
-@description('Container image of the tasks; empty: nodes run the application package, without containers.')
+@description('Container image of the tasks. If empty, nodes install the application package and use no containers.')
 param taskImage string = ''
 
 @minValue(1)
 @maxValue(32)
-@description('Partitions of the event hub: one instance of the function app can read each.')
+@description('Partitions of the event hub. Each can be read by one instance of the function app.')
 param partitions int = 4
 
-@description('Virtual machine size of the pool.')
+@description('Virtual machine size of the pool nodes.')
 param nodeSize string = 'Standard_D2s_v5'
 
 @minValue(1)
 @maxValue(1000)
-@description('Nodes that the pool grows to at most; with nothing to do it has none.')
+@description('Largest number of nodes in the pool. An idle pool has none.')
 param maxNodes int = 4
 
-@description('Address that hears of what goes wrong and of the budget; empty: nobody does.')
+@description('E-mail address for alert rules and the budget. If empty, no e-mail is sent.')
 param operatorEmail string = ''
 
 @minValue(0)
-@description('Monthly budget of the resource group, in the currency of the subscription; 0: none.')
+@description('Monthly budget of the resource group, in the currency of the subscription; 0 for no budget.')
 param monthlyBudget int = 200
 
-@description('First day of the month from which the budget counts.')
+@description('First day of the first month of the budget.')
 param budgetStart string = utcNow('yyyy-MM-01')
 
 var tags = { 'azd-env-name': environmentName }

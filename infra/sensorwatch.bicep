@@ -1,4 +1,4 @@
-// All of Sensorwatch in one resource group; main.bicep explains the parameters.
+// All resources of one resource group; main.bicep describes the parameters.
 param environmentName string
 param location string
 param tags object
@@ -24,8 +24,8 @@ var names = {
   functionApp: 'func-${suffix}'
 }
 
-// The nodes' identity; the function app has one of its own. A node has no other, so no client id has to be named, and the
-// app can hand its settings to the tasks as they are.
+// Identity of the nodes. It is their only one, so settings need no client id and the app can pass its own settings to the
+// tasks unchanged.
 resource taskIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
   name: 'id-task-${suffix}'
   location: location

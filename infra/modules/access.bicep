@@ -1,4 +1,4 @@
-// Every role that any identity has, in one place: nothing else in infra/ grants anything.
+// All role assignments of all identities; no other file in infra/ assigns a role.
 param appPrincipalId string
 param taskPrincipalId string
 param principalId string
@@ -24,7 +24,7 @@ resource storage 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
   name: storageAccount
 }
 
-// What a node reads and writes; it never sees readings that could not be used.
+// Containers that a node reads and writes. It has no access to dead letters.
 var taskContainers = ['models', 'predictions', 'task-logs', 'machines']
 
 resource containers 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' existing = [
@@ -56,7 +56,7 @@ resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
 
 // The function app.
 
-// Its host keeps leases and checkpoints, and its code models, predictions and dead letters.
+// The host stores leases and checkpoints; the code stores models, predictions and dead letters.
 resource appOwnsBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(storage.id, appPrincipalId, roles.storageBlobDataOwner)
   scope: storage
@@ -67,7 +67,7 @@ resource appOwnsBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// Blob triggers keep what failed for good in a queue.
+// A blob trigger puts blobs that failed for good into a queue.
 resource appQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(storage.id, appPrincipalId, roles.storageQueueDataContributor)
   scope: storage
@@ -88,7 +88,7 @@ resource appReceives 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// To the hub of the alerts only: readings are the devices' to send.
+// For the alert hub only: only devices send readings.
 resource appSendsAlerts 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(alertHub.id, appPrincipalId, roles.eventHubsDataSender)
   scope: alertHub
@@ -153,7 +153,7 @@ resource taskPublishes 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// Who deploys: the command line works with their sign-in. The database makes them its administrator in sql.bicep.
+// The deploying identity, which the command line signs in with. sql.bicep makes it the database's administrator.
 
 resource personOwnsBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(storage.id, principalId, roles.storageBlobDataOwner)

@@ -1,4 +1,4 @@
-// What operators hear of: the metrics that Sensorwatch publishes (docs/operations/observability.md), and two of Azure's own.
+// Alert rules for operators, on Sensorwatch's metrics (docs/reference/metrics.md) and on two metrics of Azure.
 param location string
 param tags object
 param suffix string
@@ -30,13 +30,13 @@ var rules = [
   }
   {
     name: 'pool-errors'
-    title: 'The pool can not get nodes, or its autoscale formula fails'
+    title: 'The pool cannot get nodes, or its autoscale formula fails'
     severity: 1
     query: 'AppMetrics | where Name == "sensorwatch.pool.errors" | summarize Value = max(Max) by bin(TimeGenerated, 5m) | where Value > 0'
   }
   {
     name: 'dead-sinks'
-    title: 'A sink does not take alerts'
+    title: 'A sink does not accept alerts'
     severity: 1
     query: 'AppMetrics | where Name == "sensorwatch.sinks.failing" | summarize Value = max(Max) by bin(TimeGenerated, 5m) | where Value > 0'
   }
@@ -48,7 +48,7 @@ var rules = [
   }
   {
     name: 'failed-functions'
-    title: 'Functions fail again and again'
+    title: 'Functions fail repeatedly'
     severity: 2
     query: 'AppRequests | where Success == false | summarize Value = count() by bin(TimeGenerated, 5m) | where Value > 10'
   }
@@ -68,7 +68,7 @@ resource queries 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
       evaluationFrequency: 'PT5M'
       windowSize: 'PT15M'
       autoMitigate: true
-      // The metrics' table is there from the first metric on only.
+      // The table of metrics does not exist before the first metric.
       skipQueryValidation: true
       criteria: {
         allOf: [
@@ -91,7 +91,7 @@ resource throttled 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   location: 'global'
   tags: tags
   properties: {
-    description: 'Event Hubs refuses readings: more throughput units are needed'
+    description: 'Event Hubs throttles requests: more throughput units are needed'
     severity: 2
     enabled: true
     scopes: [eventHubsId]
@@ -119,7 +119,7 @@ resource databaseBusy 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   location: 'global'
   tags: tags
   properties: {
-    description: 'The database works at its limit: more cores are needed'
+    description: 'The database is at its CPU limit: more cores are needed'
     severity: 2
     enabled: true
     scopes: [sqlDatabaseId]

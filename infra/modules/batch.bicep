@@ -1,4 +1,4 @@
-// The account, and a pool that has nodes only while there are tasks.
+// The Batch account, and a pool that has nodes only while there are tasks.
 param location string
 param tags object
 param name string
@@ -24,7 +24,7 @@ var containers = {
     containerRegistries: [{ registryServer: registryServer, identityReference: { resourceId: taskIdentityId } }]
   }
 }
-// The package is unpacked where AZ_BATCH_APP_PACKAGE_sensorwatch says; its script prepares the node.
+// Batch unpacks the application package into the folder that AZ_BATCH_APP_PACKAGE_sensorwatch names.
 var prepareNode = {
   commandLine: '/bin/bash -c "$AZ_BATCH_APP_PACKAGE_sensorwatch/infra/scripts/prepare-node.sh"'
   waitForSuccess: true
@@ -44,7 +44,7 @@ resource account 'Microsoft.Batch/batchAccounts@2024-07-01' = {
   }
 }
 
-// Where no image is given: a zip of this repository, made and uploaded by scripts/package-tasks.sh.
+// The application package for pools without an image; scripts/package-tasks.sh uploads its versions.
 resource application 'Microsoft.Batch/batchAccounts/applications@2024-07-01' = if (empty(taskImage)) {
   parent: account
   name: 'sensorwatch'

@@ -1,4 +1,4 @@
-// A word before the money is gone: at four fifths spent, and when the forecast passes the budget.
+// A budget with two warnings: at four fifths of the amount, and when the forecast exceeds the amount.
 param environmentName string
 param amount int
 param start string

@@ -1,4 +1,4 @@
-// The hub of the readings with a consumer group for each function that reads it, and the hub of the alerts.
+// The hub of the readings, with one consumer group per function that reads it, and the hub of the alerts.
 param location string
 param tags object
 param name string
@@ -22,7 +22,7 @@ resource namespace 'Microsoft.EventHub/namespaces@2024-01-01' = {
 resource readings 'Microsoft.EventHub/namespaces/eventhubs@2024-01-01' = {
   parent: namespace
   name: 'readings'
-  // As long as the tier allows: what the app could not take in for a week is still there.
+  // The longest retention of this tier: the app may be down for a week without losing readings.
   properties: { partitionCount: partitions, messageRetentionInDays: 7 }
 }
 

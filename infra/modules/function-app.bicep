@@ -1,4 +1,4 @@
-// The function app on Flex Consumption, with an identity of its own and every setting that the code must have.
+// The function app on Flex Consumption, with its identity and every setting that the code requires.
 param location string
 param tags object
 param name string
@@ -84,7 +84,7 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
   properties: union(values, empty(taskImage) ? {} : { TASK_IMAGE: taskImage })
 }
 
-// Publishing by user name and password is switched off: deployments sign in.
+// Publishing with a user name and password is switched off; deployments use Entra sign-in.
 resource publishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = [
   for way in ['ftp', 'scm']: {
     parent: app

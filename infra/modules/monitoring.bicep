@@ -1,4 +1,4 @@
-// Logs, traces and metrics: a workspace and Application Insights on it, written to by identity only.
+// Logs, traces and metrics: a workspace with Application Insights, which accepts data by identity only.
 param location string
 param tags object
 param suffix string

@@ -1,4 +1,4 @@
-// The network of the private option: one subnet each for the app, the pool's nodes and the private endpoints.
+// The network for privateNetworking, with one subnet each for the app, the nodes and the private endpoints.
 param location string
 param tags object
 param suffix string
@@ -12,7 +12,7 @@ resource closed 'Microsoft.Network/networkSecurityGroups@2024-01-01' = {
       {
         name: 'DenyInternet'
         properties: {
-          description: 'Nobody reaches these subnets from outside; nodes use simplified communication, which is outbound.'
+          description: 'Blocks inbound traffic from the internet; nodes use simplified communication, which is outbound.'
           access: 'Deny'
           direction: 'Inbound'
           priority: 4000

@@ -1,4 +1,4 @@
-// A private endpoint for every service that holds data, with the DNS zone that leads to it.
+// A private endpoint with its DNS zone for every service that stores data.
 param location string
 param tags object
 param suffix string

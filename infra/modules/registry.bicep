@@ -1,4 +1,4 @@
-// The registry of the tasks' image; it has no users, only identities.
+// The registry of the tasks' image. Access is by identity only.
 param location string
 param tags object
 param name string
@@ -8,7 +8,7 @@ resource registry 'Microsoft.ContainerRegistry/registries@2023-11-01-preview' = 
   name: name
   location: location
   tags: tags
-  // Private endpoints, retention and zones are of the premium tier only.
+  // Private endpoints, retention and zones need the premium tier.
   sku: { name: privateNetworking ? 'Premium' : 'Basic' }
   properties: {
     adminUserEnabled: false

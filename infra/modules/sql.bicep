@@ -1,4 +1,4 @@
-// A serverless database that only Entra identities sign in to.
+// A serverless database with Entra sign-in only.
 param location string
 param tags object
 param name string
@@ -34,7 +34,7 @@ resource database 'Microsoft.Sql/servers/databases@2023-08-01-preview' = {
   tags: tags
   sku: { name: 'GP_S_Gen5', tier: 'GeneralPurpose', family: 'Gen5', capacity: 4 }
   properties: {
-    // The sweep asks every half minute: the database would never fall asleep, and a pause would only delay the first reading.
+    // No auto-pause: the sweep queries every half minute, so the database would never pause.
     autoPauseDelay: -1
     minCapacity: json('0.5')
     maxSizeBytes: 268435456000
@@ -54,7 +54,7 @@ resource shortTermBackups 'Microsoft.Sql/servers/databases/backupShortTermRetent
   properties: { retentionDays: 14, diffBackupIntervalInHours: 12 }
 }
 
-// Functions and Batch have no fixed addresses: this lets Azure's own in, and who has no Entra identity here still stays out.
+// Functions and Batch have no fixed addresses, so all addresses of Azure are admitted. Entra sign-in is still required.
 resource azure 'Microsoft.Sql/servers/firewallRules@2023-08-01-preview' = if (!privateNetworking) {
   parent: server
   name: 'AllowAllWindowsAzureIps'

@@ -1,4 +1,4 @@
-// Models, predictions, dead letters, logs, and the function app's own blobs; keys are switched off.
+// Storage of models, predictions, dead letters, logs and the function app's own blobs. Keys are switched off.
 param location string
 param tags object
 param name string
@@ -79,8 +79,8 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2023-05
   }
 }
 
-// The blob trigger's subscription is made after the code is there (scripts/subscribe-predictions.sh): its address holds a
-// key of the running app, which belongs in no template.
+// scripts/subscribe-predictions.sh creates the blob trigger's subscription after the code is deployed, because its URL
+// contains a key of the running app.
 resource events 'Microsoft.EventGrid/systemTopics@2022-06-15' = {
   name: 'evgt-${name}'
   location: location

@@ -1,4 +1,4 @@
-"""Makes the empty database that the tests against SQL Server are given: ``SENSORWATCH_TEST_MSSQL`` names it."""
+"""Create the empty database that ``SENSORWATCH_TEST_MSSQL`` names, for the tests against SQL Server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LIMIT_SECONDS = 120
 
 
 def main() -> None:
-    """Wait for the server and make the database, unless it is there."""
+    """Wait for the server, then create the database if it does not exist."""
     url = sa.make_url(os.environ["SENSORWATCH_TEST_MSSQL"])
     engine = open_engine(url.set(database="master").render_as_string(hide_password=False))
     deadline = time.monotonic() + _LIMIT_SECONDS
@@ -27,7 +27,7 @@ def main() -> None:
                 connection.execute(statement, {"name": url.database})
                 return
         except sa.exc.DBAPIError:
-            # A server in a fresh container takes its time to answer.
+            # A server in a new container needs some time before it answers.
             if time.monotonic() > deadline:
                 raise
             time.sleep(2)

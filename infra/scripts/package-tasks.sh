@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Uploads this commit as the Batch application package that nodes without containers install.
+# Upload the current commit as the Batch application package, which nodes without containers install.
 # Usage: infra/scripts/package-tasks.sh RESOURCE_GROUP BATCH_ACCOUNT
 set -euo pipefail
 cd "$(dirname "$0")/../.."

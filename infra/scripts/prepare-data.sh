@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes the tables and lets the app and the tasks in. Migrations take a lock: several at once wait for each other.
+# Create the tables, and the database users of the app and of the tasks. Migrations take a lock, so parallel runs wait.
 set -eu
 cd "$(dirname "$0")/../.."
-: "${AZURE_RESOURCE_GROUP:?run this through azd, or give the outputs of the deployment as variables}"
+: "${AZURE_RESOURCE_GROUP:?run this through azd, or set the outputs of the deployment as variables}"
 [ -x .venv/bin/sensorwatch ] || make setup
 
 server=$(echo "$DATABASE_URL" | sed -n 's|.*@\([^./]*\)\..*|\1|p')

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Prepares a node of a pool without containers: Python, unixODBC and this package. Done again, it changes nothing.
+# Prepare a node of a pool without containers: install Python, unixODBC and this package. Safe to repeat.
 set -euo pipefail
-package=${AZ_BATCH_APP_PACKAGE_sensorwatch:?expected the folder of the application package; add the package sensorwatch to the pool}
+package=${AZ_BATCH_APP_PACKAGE_sensorwatch:?expected the folder of the application package: add the package sensorwatch to the pool}
 home=/opt/sensorwatch
 if [ "$(cat "$home/.installed-from" 2>/dev/null || true)" = "$package" ]; then
     exit 0
@@ -12,6 +12,6 @@ python3 -m venv "$home"
 "$home/bin/pip" install --quiet -c "$package/infra/constraints.txt" \
     -r "$package/requirements.txt" -r "$package/requirements-onnx.txt" mssql-python-odbc
 "$home/bin/pip" install --quiet --no-deps --force-reinstall "$package"
-# Tasks are started as `python -m …`.
+# The command lines of tasks begin with `python -m`.
 ln -sf "$home/bin/python" /usr/local/bin/python
 echo "$package" > "$home/.installed-from"

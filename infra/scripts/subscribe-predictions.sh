@@ -1,12 +1,12 @@
 #!/bin/sh
-# Tells Event Grid to call the blob trigger for every new prediction file. The trigger's key goes from the app to Event
-# Grid and nowhere else; without this the sweep finds the files too, half a minute later.
+# Make Event Grid call the blob trigger for every new prediction file. The trigger's key is passed from the app to Event
+# Grid and nowhere else. Without this subscription, the sweep publishes the files up to half a minute later.
 set -eu
-: "${AZURE_RESOURCE_GROUP:?run this through azd, or give the outputs of the deployment as variables}"
+: "${AZURE_RESOURCE_GROUP:?run this through azd, or set the outputs of the deployment as variables}"
 app=$AZURE_FUNCTION_APP_NAME
 host=$(az functionapp show --resource-group "$AZURE_RESOURCE_GROUP" --name "$app" --query defaultHostName --output tsv)
 key=$(az functionapp keys list --resource-group "$AZURE_RESOURCE_GROUP" --name "$app" --query systemKeys.blobs_extension --output tsv)
-: "${key:?the app has no key for blob triggers yet: it makes one when it first starts; try again in a minute}"
+: "${key:?the app has no key for blob triggers yet; it creates one at its first start, so try again in a minute}"
 az eventgrid system-topic event-subscription create \
     --resource-group "$AZURE_RESOURCE_GROUP" --system-topic-name "evgt-$AzureWebJobsStorage__accountName" \
     --name predictions --endpoint-type webhook \
