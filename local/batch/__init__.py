@@ -1,1 +1,1 @@
-"""A Batch service for one machine: the REST surface of Azure Batch over subprocesses, for the unmodified SDK."""
+"""A Batch service for one machine: the REST API of Azure Batch, for the unmodified SDK, with tasks as subprocesses."""

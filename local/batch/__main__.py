@@ -35,11 +35,12 @@ _GRACE_SECONDS = 1
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it is ready, and whose exit code after a signal is its own."""
+    """A server that prints when it is ready and keeps its own exit code after a signal."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # Uvicorn's own raises the signal again at the end, which would end the process before the state is closed.
+        # Uvicorn's own version raises the signal again at the end, which would end the process before the state is
+        # closed.
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.handle_exit, number, None)
@@ -53,16 +54,16 @@ class _Server(uvicorn.Server):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the service until SIGTERM or SIGINT; return the exit code.
+    """Run the service until SIGTERM or SIGINT, and return the exit code.
 
-    3: the port is in use. 4: the key or the folder can't be used.
+    3: the port is in use. 4: the key or the folder can't be used, or the scheduler failed.
     """
     options = _parse(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         key = SharedKey(options.account, os.environ.get(KEY_VARIABLE, ""))
     except ValueError as exc:
-        sys.stderr.write(f"{KEY_VARIABLE}: {exc}; set it in the environment to the account's key\n")
+        sys.stderr.write(f"{KEY_VARIABLE}: {exc}; set this environment variable to the account's key\n")
         return EXIT_UNUSABLE
     try:
         require_free_port(options.port, "--port (or the port in BATCH_ACCOUNT_URL)")
@@ -87,9 +88,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=2.0,
         help="seconds that stand for 5 minutes, the shortest interval between autoscale evaluations on Azure",
     )
-    parser.add_argument("--node-start-seconds", type=float, default=0.5, help="how long a node takes to start")
+    parser.add_argument("--node-start-seconds", type=float, default=0.5, help="seconds that a node takes to start")
     parser.add_argument(
-        "--max-slots", type=int, default=os.cpu_count() or 1, help="task slots in use at once, over all pools"
+        "--max-slots", type=int, default=os.cpu_count() or 1, help="limit of the task slots in use, over all pools"
     )
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when standard input ends")
     return parser.parse_args(arguments)

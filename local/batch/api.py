@@ -1,4 +1,4 @@
-"""The REST surface: an application over the scheduler and its records."""
+"""The REST API: an application over the scheduler and its records."""
 
 from __future__ import annotations
 
@@ -29,7 +29,17 @@ __all__ = ["create_app"]
 def create_app(
     scheduler: Scheduler, key: SharedKey, lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]]
 ) -> Starlette:
-    """Return the application: every route needs a signature by the account's key."""
+    """Create the application.
+
+    Parameters
+    ----------
+    scheduler
+        Scheduler that the routes change and read.
+    key
+        Key of the account; a request that it did not sign is refused.
+    lifespan
+        Context in which the application serves.
+    """
     pools, jobs, tasks = Pools(scheduler), Jobs(scheduler), Tasks(scheduler)
     return Starlette(
         routes=[*pools.routes(), *jobs.routes(), *tasks.routes()],

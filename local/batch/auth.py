@@ -1,4 +1,4 @@
-"""Shared-key authentication, as the SDK signs its requests."""
+"""Shared-key authentication of requests, as the SDK signs them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SIGNED_HEADERS = (
 
 
 class SharedKey:
-    """Checks requests against an account's name and key.
+    """Check requests against an account's name and key.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class SharedKey:
     Raises
     ------
     ValueError
-        The key is empty or is not base64; its text is not shown.
+        The key is empty or not base64. The message does not contain it.
     """
 
     def __init__(self, account: str, key: str) -> None:
@@ -57,21 +57,21 @@ class SharedKey:
         self._account = account
 
     def check(self, method: str, path: str, query: str, headers: Mapping[str, str]) -> None:
-        """Check one request's signature.
+        """Check the signature of a request.
 
         Parameters
         ----------
         method
             HTTP method in capitals.
         path, query
-            Path and query as they came over the wire, percent-encoded.
+            Path and query as received, percent-encoded.
         headers
             Headers with names in lower case.
 
         Raises
         ------
         ServiceError
-            403 ``AuthenticationFailed``: no signature, another account, or a signature by another key.
+            403 ``AuthenticationFailed``: the signature is missing, names another account or was made with another key.
         """
         scheme, _, credentials = headers.get("authorization", "").partition(" ")
         account, _, signature = credentials.partition(":")
@@ -103,4 +103,4 @@ def _detail(scheme: str, account: str, expected: str) -> str:
         return f"expected the scheme SharedKey, got `{scheme}`"
     if account != expected:
         return f"expected the account `{expected}`, got `{account}`"
-    return "the signature does not match: the key is another one than the service was started with"
+    return "the signature does not match: the client's key differs from the one that the service was started with"

@@ -1,4 +1,4 @@
-"""Request bodies: parsed, checked as Azure Batch checks them, and turned into specs."""
+"""Request bodies: parsing, and the checks of Azure Batch."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ _LONGEST_INTERVAL = timedelta(hours=168)
 
 
 def parse_body(body: bytes) -> dict[str, Any]:
-    """Parse a body that must be a JSON object; an empty one counts as ``{}``, nulls as absent.
+    """Parse a body, which must be a JSON object.
 
-    Passwords and keys are left out: the service has no use for them and must not keep them.
+    An empty body counts as ``{}``, a null as absent. Passwords and keys are removed, as the service does not need them
+    and must not store them.
     """
     if not body.strip():
         return {}
@@ -44,7 +45,7 @@ def parse_body(body: bytes) -> dict[str, Any]:
 
 
 def pool_spec(document: dict[str, Any]) -> PoolSpec:
-    """Check a pool."""
+    """Check the document of a pool and return its spec."""
     spec = _convert(document, PoolSpec)
     if not 1 <= spec.task_slots_per_node <= 256:
         raise bad_property("taskSlotsPerNode", spec.task_slots_per_node, "expected 1 to 256")
@@ -60,14 +61,14 @@ def pool_spec(document: dict[str, Any]) -> PoolSpec:
 
 
 def scaling_interval(interval: timedelta) -> timedelta:
-    """Check how often a formula is to be evaluated."""
+    """Check the interval between evaluations of a formula, and return it."""
     if not _SHORTEST_INTERVAL <= interval <= _LONGEST_INTERVAL:
         raise bad_property("autoScaleEvaluationInterval", interval, "expected 5 minutes to 168 hours")
     return interval
 
 
 def job_spec(document: dict[str, Any]) -> JobSpec:
-    """Check a job."""
+    """Check the document of a job and return its spec."""
     spec = _convert(document, JobSpec)
     if not -1000 <= spec.priority <= 1000:
         raise bad_property("priority", spec.priority, "expected -1000 to 1000")
@@ -78,7 +79,7 @@ def job_spec(document: dict[str, Any]) -> JobSpec:
 
 
 def task_spec(document: dict[str, Any], job: JobSpec) -> TaskSpec:
-    """Check a task of a job."""
+    """Check the document of a task of a job and return its spec."""
     spec = _convert(document, TaskSpec)
     if not spec.command_line.strip():
         raise bad_property("commandLine", spec.command_line, "expected a command line")

@@ -1,4 +1,4 @@
-"""Records as the REST documents that Azure Batch would answer with."""
+"""REST documents of records, as Azure Batch returns them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _UNLIMITED = "P10675199DT2H48M5.4775807S"
 
 
 def timestamp(moment: datetime) -> str:
-    """Return a time as Batch writes it: UTC with Z."""
+    """Format a time as Batch does: UTC with Z."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def etag(record: PoolRecord | JobRecord | TaskRecord) -> str:
-    """Return a record's entity tag, which changes with it."""
+    """Return the entity tag of a record; it changes when the record does."""
     return f"0x{int(record.modified.timestamp() * 1e6):X}"
 
 
 def pool_document(pool: PoolRecord, account: Account) -> dict[str, Any]:
-    """Return a pool."""
+    """Return the document of a pool."""
     spec = pool.spec
     dedicated = [node for node in pool.nodes if node.dedicated]
     settled = len(dedicated) == pool.target_dedicated and len(pool.nodes) - len(dedicated) == pool.target_low_priority
@@ -59,7 +59,17 @@ def pool_document(pool: PoolRecord, account: Account) -> dict[str, Any]:
 def node_document(
     pool: PoolRecord, node: NodeRecord, running: Sequence[TaskRecord], account: Account
 ) -> dict[str, Any]:
-    """Return a node with how much it runs."""
+    """Return the document of a node.
+
+    Parameters
+    ----------
+    pool, node
+        The node and its pool.
+    running
+        Tasks that run on the node.
+    account
+        Account of the service.
+    """
     return {
         "id": node.id,
         "url": f"{account.url}/pools/{pool.spec.id}/nodes/{node.id}",
@@ -80,7 +90,7 @@ def node_document(
 
 
 def job_document(job: JobRecord, account: Account) -> dict[str, Any]:
-    """Return a job."""
+    """Return the document of a job."""
     spec = job.spec
     execution: dict[str, Any] = {"startTime": timestamp(job.created), "poolId": spec.pool_info.pool_id}
     if job.ended is not None:
@@ -99,7 +109,15 @@ def job_document(job: JobRecord, account: Account) -> dict[str, Any]:
 
 
 def task_document(task: TaskRecord, job: JobRecord, account: Account) -> dict[str, Any]:
-    """Return a task."""
+    """Return the document of a task.
+
+    Parameters
+    ----------
+    task, job
+        The task and its job.
+    account
+        Account of the service.
+    """
     spec = task.spec
     url = f"{account.url}/jobs/{task.job_id}/tasks/{spec.id}"
     retries = spec.constraints.max_task_retry_count
@@ -126,7 +144,7 @@ def task_document(task: TaskRecord, job: JobRecord, account: Account) -> dict[st
 
 
 def task_counts(tasks: Sequence[TaskRecord]) -> dict[str, Any]:
-    """Return how many of a job's tasks, and of their slots, are in which state."""
+    """Return the number of tasks and of their slots in each state."""
     names = ("active", "running", "completed", "succeeded", "failed")
     counts, slots = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
     for task in tasks:

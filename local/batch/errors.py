@@ -1,4 +1,4 @@
-"""The service's errors, in the shape and with the codes of Azure Batch."""
+"""Errors of the service, in the format and with the codes of Azure Batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CONFLICTS = {
     "JobDisabled": "The specified job is disabled.",
     "JobExists": "The specified job already exists.",
     "NodeNotReady": "The node that ran the task has left the pool, and the task's files with it.",
-    "OperationNotValidOnPool": "The pool scales automatically: disable autoscale before resizing it by hand.",
+    "OperationNotValidOnPool": "The pool scales automatically: disable autoscale before resizing it.",
     "PoolBeingDeleted": "The specified pool has been marked for deletion and is being reclaimed.",
     "PoolExists": "The specified pool already exists.",
     "PoolNotAutoScaled": "The pool does not scale automatically: enable autoscale first.",
@@ -24,7 +24,19 @@ _CONFLICTS = {
 
 
 class ServiceError(Exception):
-    """What a request is refused with: HTTP status, Batch's error code, a message, and details as (key, value)."""
+    """The refusal of a request.
+
+    Parameters
+    ----------
+    status
+        HTTP status.
+    code
+        Error code of Azure Batch.
+    message
+        Message for people.
+    *details
+        Further (key, value) pairs.
+    """
 
     def __init__(self, status: int, code: str, message: str, *details: tuple[str, str]) -> None:
         super().__init__(message)
@@ -42,17 +54,25 @@ class ServiceError(Exception):
 
 
 def not_found(what: str) -> ServiceError:
-    """Return the 404 for a pool, job, task, node or file (``what`` as in Batch's code: ``Job``)."""
+    """Return the 404 of a missing resource; ``what`` is as in Batch's code, for example ``Job``."""
     return ServiceError(404, f"{what}NotFound", f"The specified {what.lower()} does not exist.")
 
 
 def conflict(code: str) -> ServiceError:
-    """Return the 409 with one of Batch's codes."""
+    """Return the 409 with a code of Azure Batch."""
     return ServiceError(409, code, _CONFLICTS[code])
 
 
 def bad_property(name: str, value: object, reason: str) -> ServiceError:
-    """Return the 400 for a property of the request's body."""
+    """Return the 400 for a property of the request's body.
+
+    Parameters
+    ----------
+    name, value
+        The property.
+    reason
+        Accepted values (``expected 1 to 256``).
+    """
     return ServiceError(
         400,
         "InvalidPropertyValue",
@@ -64,7 +84,15 @@ def bad_property(name: str, value: object, reason: str) -> ServiceError:
 
 
 def bad_query(name: str, value: str, reason: str) -> ServiceError:
-    """Return the 400 for a query parameter."""
+    """Return the 400 for a query parameter.
+
+    Parameters
+    ----------
+    name, value
+        The parameter.
+    reason
+        Accepted values, or the cause of the refusal.
+    """
     return ServiceError(
         400,
         "InvalidQueryParameterValue",
@@ -76,7 +104,7 @@ def bad_query(name: str, value: str, reason: str) -> ServiceError:
 
 
 def not_supported(name: str) -> ServiceError:
-    """Return the 400 for a property that Azure Batch knows and this service does not."""
+    """Return the 400 for a property that Azure Batch supports and this service does not."""
     return ServiceError(
         400,
         "UnsupportedProperty",

@@ -1,4 +1,4 @@
-"""The tasks that are running now."""
+"""The running tasks of the Batch service."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Executions"]
 
 
 class Executions:
-    """One execution for each running task, with the asyncio task that waits for its end."""
+    """The execution of each running task, with the asyncio task that waits for its end."""
 
     def __init__(self) -> None:
         self._running: dict[tuple[str, str], tuple[Execution, asyncio.Task[None]]] = {}

@@ -1,4 +1,4 @@
-"""What follows from the way a task ended, for its job and for the tasks that wait for it. Pure."""
+"""Consequences of a task's end for its job and for the tasks that depend on it. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["exit_options", "job_action", "retries_left", "satisfies_dependents"]
 
 
 def exit_options(task: TaskSpec, outcome: Outcome) -> ExitOptions:
-    """Return the options that hold for an outcome: by stage, by exit code, by range, else the default's."""
+    """Return the options for an outcome: by stage, else by exit code, else by range of exit codes, else the default."""
     conditions = task.exit_conditions
     if outcome.stage == "start":
         return conditions.pre_processing_error or conditions.default
@@ -28,20 +28,40 @@ def exit_options(task: TaskSpec, outcome: Outcome) -> ExitOptions:
 
 
 def satisfies_dependents(task: TaskSpec, outcome: Outcome) -> bool:
-    """Say whether tasks that depend on this one may run; by default only after success."""
+    """Return whether tasks that depend on this one may run; by default only after success."""
     action = exit_options(task, outcome).dependency_action
     return outcome.failure is None if action is None else action == "satisfy"
 
 
 def job_action(job: JobSpec, task: TaskSpec, outcome: Outcome) -> Literal["none", "disable", "terminate"]:
-    """Return what an outcome does to the job; without ``performexitoptionsjobaction`` nothing."""
+    """Return the action that an outcome requires on the job.
+
+    Parameters
+    ----------
+    job
+        The job; without ``performexitoptionsjobaction`` the action is ``none``.
+    task
+        The task that ended.
+    outcome
+        Its outcome.
+    """
     if job.on_task_failure == "noaction":
         return "none"
     return exit_options(task, outcome).job_action or ("none" if outcome.failure is None else "terminate")
 
 
 def retries_left(job: JobSpec, task: TaskSpec, retries: int, outcome: Outcome) -> bool:
-    """Say whether a task is tried again: after a non-zero exit code, up to its limit or the job's (-1: no limit)."""
+    """Return whether a task runs again: after a non-zero exit code, as long as retries are left.
+
+    Parameters
+    ----------
+    job, task
+        Their retry limits; the task's wins, -1 is unlimited.
+    retries
+        Number of retries so far.
+    outcome
+        Outcome of the last run.
+    """
     if outcome.failure is None or outcome.failure.code != "FailureExitCode":
         return False
     limit = task.constraints.max_task_retry_count

@@ -1,4 +1,4 @@
-"""The files of a task: finding, describing and reading them, never outside the task's directory."""
+"""Files of a task: finding, describing and reading them, never outside the task's directory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 def require_files(task: TaskRecord) -> None:
-    """Refuse when the task's files are not on a node: not yet, or no more."""
+    """Raise a ServiceError when the task has no files: 404 before its first run, 409 after they were deleted."""
     if task.files_kept:
         return
     if task.node_id is None:
@@ -33,7 +33,22 @@ def require_files(task: TaskRecord) -> None:
 
 
 def find_file(task: TaskRecord, folder: Path, name: str) -> Path:
-    """Return a file of a task; 404 where there is none (or where the name leads out of its directory)."""
+    """Return the path of a task's file.
+
+    Parameters
+    ----------
+    task
+        The task.
+    folder
+        Its directory.
+    name
+        Name of the file, relative to the directory.
+
+    Raises
+    ------
+    ServiceError
+        404: there is no such file, or the name leads out of the directory. 409: the task's files were deleted.
+    """
     require_files(task)
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()) or not path.exists():
@@ -42,12 +57,12 @@ def find_file(task: TaskRecord, folder: Path, name: str) -> Path:
 
 
 def byte_range(header: str | None, size: int) -> tuple[int, int]:
-    """Return (first byte, number of bytes) that ``ocp-range`` asks for; without it the whole file.
+    """Return (first byte, number of bytes) of an ``ocp-range`` header; the whole file without one.
 
     Raises
     ------
     ServiceError
-        416: the range can't be parsed or starts behind the end.
+        416: the range can't be parsed or starts after the end of the file.
     """
     if header is None:
         return 0, size
@@ -65,7 +80,17 @@ def byte_range(header: str | None, size: int) -> tuple[int, int]:
 
 
 def read_part(path: Path, start: int, length: int) -> Iterator[bytes]:
-    """Yield ``length`` bytes of a file from ``start`` on, in chunks."""
+    """Yield a part of a file in chunks.
+
+    Parameters
+    ----------
+    path
+        The file.
+    start
+        First byte.
+    length
+        Number of bytes.
+    """
     with path.open("rb") as stream:
         stream.seek(start)
         while length > 0 and (chunk := stream.read(min(_CHUNK_BYTES, length))):
@@ -74,7 +99,7 @@ def read_part(path: Path, start: int, length: int) -> Iterator[bytes]:
 
 
 def file_headers(path: Path, url: str) -> dict[str, str]:
-    """Return the headers that describe a file."""
+    """Return the response headers that describe a file."""
     status = path.stat()
     return {
         "Last-Modified": http_date(datetime.fromtimestamp(status.st_mtime, UTC)),
@@ -86,7 +111,17 @@ def file_headers(path: Path, url: str) -> dict[str, str]:
 
 
 def file_documents(folder: Path, url: str, *, recursive: bool) -> list[dict[str, Any]]:
-    """Return the files and folders of a task's directory, ordered by name."""
+    """Return the documents of the files and folders in a task's directory, ordered by name.
+
+    Parameters
+    ----------
+    folder
+        The directory.
+    url
+        URL of the task's files.
+    recursive
+        Whether to include the content of its folders.
+    """
     paths = sorted(folder.rglob("*") if recursive else folder.glob("*"))
     documents = []
     for path in paths:
@@ -109,7 +144,7 @@ def file_documents(folder: Path, url: str, *, recursive: bool) -> list[dict[str,
 
 
 def http_date(moment: datetime) -> str:
-    """Return a time as HTTP headers carry it."""
+    """Format a time for an HTTP header."""
     return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 

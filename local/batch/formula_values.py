@@ -1,4 +1,4 @@
-"""Values of autoscale formulas: numbers, texts, times, vectors, and what can be done with them."""
+"""Values of autoscale formulas (numbers, texts, times, vectors), their operators, functions and methods."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ Value: TypeAlias = float | str | datetime | timedelta | list[float]
 
 
 class FormulaError(ValueError):
-    """The formula can't be parsed or evaluated; the text says where and why."""
+    """The formula can't be parsed or evaluated; the message says where and why."""
 
 
 class Samples(Protocol):
-    """The past of one task variable."""
+    """Past values of a task variable."""
 
     def latest(self, count: int) -> list[float]:
-        """Return the newest samples."""
+        """Return up to ``count`` samples, newest first."""
         ...
 
     def within(self, interval: timedelta) -> list[float]:
@@ -46,7 +46,7 @@ class Samples(Protocol):
         ...
 
     def percent(self, interval: timedelta) -> float:
-        """Return how much of the last interval there are samples for: 0-100."""
+        """Return the percentage of the last interval that has samples (0-100)."""
         ...
 
 
@@ -61,7 +61,7 @@ INTERVALS: Mapping[str, timedelta] = {
     "TimeInterval_Week": timedelta(weeks=1),
     "TimeInterval_Year": timedelta(days=365),
 }
-"""The names that stand for lengths of time."""
+"""Named lengths of time."""
 
 _TIMESTAMP_PARTS: dict[str, Callable[[datetime], int]] = {
     "year": lambda at: at.year,
@@ -98,7 +98,7 @@ FUNCTIONS: dict[str, Callable[[Sequence[float]], float]] = {
     "std": statistics.stdev,
     "sum": math.fsum,
 }
-"""Functions over numbers; vectors among the arguments count with all their elements."""
+"""Functions of numbers; a vector among the arguments contributes all its elements."""
 
 
 def _only(values: Sequence[float]) -> float:
@@ -108,7 +108,7 @@ def _only(values: Sequence[float]) -> float:
 
 
 def number_of(value: Value) -> float:
-    """Return a number, or a vector's only element; FormulaError for anything else."""
+    """Return a number, or the element of a vector with one element; raise FormulaError for anything else."""
     if isinstance(value, bool | int | float):
         return float(value)
     if isinstance(value, list):
@@ -126,7 +126,25 @@ def _plain(value: Value) -> float | str | datetime | timedelta:
 
 
 def apply_operator(symbol: str, left: Value, right: Value) -> Value:
-    """Calculate or compare two values; comparisons give 1 or 0."""
+    """Calculate with two values, or compare them.
+
+    Parameters
+    ----------
+    symbol
+        Operator.
+    left, right
+        Operands.
+
+    Returns
+    -------
+    Value
+        Of a comparison 1 or 0.
+
+    Raises
+    ------
+    FormulaError
+        The operands have the wrong types, or the divisor is zero.
+    """
     try:
         if symbol in _COMPARISONS:
             return float(bool(_COMPARISONS[symbol](_plain(left), _plain(right))))
@@ -139,7 +157,22 @@ def apply_operator(symbol: str, left: Value, right: Value) -> Value:
 
 
 def call_function(name: str, arguments: Sequence[Value], now: datetime) -> Value:
-    """Call a function of the language by name."""
+    """Call a function of the language.
+
+    Parameters
+    ----------
+    name
+        Name of the function.
+    arguments
+        Evaluated arguments.
+    now
+        Result of ``time()``, in UTC.
+
+    Raises
+    ------
+    FormulaError
+        The function is unknown, or the arguments have the wrong number or types.
+    """
     if name == "time":
         return _timestamp(arguments, now)
     if name == "val":
@@ -182,10 +215,25 @@ def _percentile(arguments: Sequence[Value]) -> float:
 
 
 def read_samples(sampled: Mapping[str, Samples], variable: str, method: str, arguments: Sequence[Value]) -> Value:
-    """Call one of the methods of a task variable; FormulaError where there is no such method or variable."""
+    """Call a method of a task variable.
+
+    Parameters
+    ----------
+    sampled
+        Samples by variable.
+    variable, method
+        Variable and method (``$PendingTasks``, ``GetSample``).
+    arguments
+        Evaluated arguments.
+
+    Raises
+    ------
+    FormulaError
+        The variable or the method is unknown, the arguments have wrong types, or too few samples exist.
+    """
     samples = sampled.get(variable)
     if samples is None:
-        raise FormulaError(f"`{variable}` has no samples; those with are {', '.join(sorted(sampled))}")
+        raise FormulaError(f"`{variable}` has no samples; variables with samples are {', '.join(sorted(sampled))}")
     match method, arguments:
         case "GetSamplePeriod", []:
             return SAMPLE_PERIOD
@@ -195,7 +243,7 @@ def read_samples(sampled: Mapping[str, Samples], variable: str, method: str, arg
             return samples.within(interval)
         case "GetSample", [timedelta() as interval, percent]:
             if samples.percent(interval) < number_of(percent):
-                raise FormulaError(f"{variable}: fewer than {percent} % of the samples of {interval} are there")
+                raise FormulaError(f"{variable}: fewer than {percent} % of the samples of {interval} exist")
             return samples.within(interval)
         case "GetSample", [count]:
             return samples.latest(max(1, int(number_of(count))))
@@ -203,7 +251,7 @@ def read_samples(sampled: Mapping[str, Samples], variable: str, method: str, arg
 
 
 def read_timestamp(moment: Value, part: str) -> float:
-    """Return a part of a timestamp (``time().hour``); FormulaError for an unknown part or another type."""
+    """Return a part of a timestamp (``time().hour``); raise FormulaError for an unknown part or another type."""
     if not isinstance(moment, datetime) or part not in _TIMESTAMP_PARTS:
         raise FormulaError(f"`{moment}` has no part `.{part}`; a timestamp has {', '.join(_TIMESTAMP_PARTS)}")
     return float(_TIMESTAMP_PARTS[part](moment))

@@ -1,4 +1,4 @@
-"""Parsing by a grammar, with a message that says where a text departs from it."""
+"""Parsing by a grammar, with messages that name the place of a syntax error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_DEPTH = 50
 
 
 class GrammarError(ValueError):
-    """The text does not follow the grammar; the message says where and why."""
+    """The text has a syntax error; the message says where and why."""
 
 
 class Grammar:

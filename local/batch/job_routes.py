@@ -1,4 +1,4 @@
-"""Requests about jobs."""
+"""Routes of jobs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _JOB_PROPERTIES = frozenset(
 
 
 class Jobs(Resources):
-    """Requests about jobs."""
+    """Routes of jobs."""
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -81,9 +81,9 @@ class Jobs(Resources):
         document = job.document | {name: value for name, value in changes.items() if name in _JOB_PROPERTIES}
         spec: JobSpec = job_spec(document)
         if (job.spec.on_all_tasks_complete, spec.on_all_tasks_complete) == ("terminatejob", "noaction"):
-            raise bad_property("onAllTasksComplete", "noaction", "terminatejob can't be taken back")
+            raise bad_property("onAllTasksComplete", "noaction", "terminatejob can't be changed back")
         if spec.pool_info != job.spec.pool_info and job.state != "disabled":
-            raise bad_property("poolInfo", spec.pool_info.pool_id, "the pool of a disabled job only can be changed")
+            raise bad_property("poolInfo", spec.pool_info.pool_id, "only a disabled job can change its pool")
         job.spec, job.document, job.modified = spec, document, self.scheduler.clock()
         self.state.save(job)
         self.scheduler.wake()

@@ -1,4 +1,4 @@
-"""Uploading a task's output files to blob containers."""
+"""Upload of a task's output files to blob containers."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ _HEADERS = {
 
 
 def upload(files: Sequence[OutputFile], task_folder: Path, storage: str | None) -> Failure | None:
-    """Upload output files, all that can be; blocking.
+    """Upload output files; a file that fails does not stop the others. Blocking.
 
     Parameters
     ----------
     files
-        What the task asks for, already filtered by upload condition.
+        Output files of the task, already filtered by upload condition.
     task_folder
         The task's directory, which holds ``wd``, ``stdout.txt`` and ``stderr.txt``.
     storage
-        Connection string that opens containers whose URL carries no signature.
+        Connection string for containers whose URL has no signature.
 
     Returns
     -------
     Failure or None
-        The first thing that went wrong, with Batch's code.
+        The first failure, with its code of Azure Batch.
     """
     failure = None
     for output in files:
@@ -68,8 +68,15 @@ def upload(files: Sequence[OutputFile], task_folder: Path, storage: str | None) 
 def matching_files(pattern: str, task_folder: Path, destination: str) -> Iterator[tuple[Path, str]]:
     """Yield (file, blob name) for a pattern relative to the task's working directory.
 
-    Without wildcards ``destination`` is the blob's name (the file's own where it is empty); with wildcards it is the
-    folder, and below it the files keep their place relative to the part of the pattern before the first wildcard.
+    Parameters
+    ----------
+    pattern
+        Path with or without wildcards (``*``, ``?``, ``[``).
+    task_folder
+        The task's directory.
+    destination
+        Without wildcards the blob's name; empty: the file's name. With wildcards the folder of the blobs; files keep
+        their path relative to the part of the pattern before the first wildcard.
 
     Raises
     ------

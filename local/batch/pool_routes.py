@@ -1,4 +1,4 @@
-"""Requests about pools and their nodes."""
+"""Routes of pools and their nodes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MORE_NODE_STATES = ("starting", "startTaskFailed", "unknown", "unusable", "wait
 
 
 class Pools(Resources):
-    """Requests about pools."""
+    """Routes of pools and their nodes."""
 
     def routes(self) -> list[Route]:
         """Return the routes."""

@@ -1,4 +1,4 @@
-"""Pools and their nodes: targets by hand or by formula, nodes that start, work and leave."""
+"""Scaling of pools: targets set by request or by formula, and the nodes' states."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MAX_NODES = 1000
 
 
 def parse_formula(text: str | None) -> Formula:
-    """Parse a formula; a wrong one is a 400 with Batch's code."""
+    """Parse a formula; raise a ServiceError (400) with Batch's code for a syntax error."""
     try:
         return parse(text or "")
     except FormulaError as exc:
@@ -39,7 +39,7 @@ def parse_formula(text: str | None) -> Formula:
 
 
 def describe_results(results: Mapping[str, object]) -> str:
-    """Return a formula's variables as Batch reports them: ``$TargetDedicatedNodes=2;pending=7``."""
+    """Format a formula's variables as Batch does: ``$TargetDedicatedNodes=2;pending=7``."""
     return ";".join(f"{name}={_text(value)}" for name, value in results.items())
 
 
@@ -48,19 +48,19 @@ def _text(value: object) -> str:
 
 
 class PoolScaler:
-    """What one pool has beyond its record: the past of its task counts, and when its formula is due.
+    """Scaler of a pool: keeps its past task counts and the time of its last evaluation, and changes its nodes.
 
     Parameters
     ----------
     record
         The pool.
     clock, monotonic
-        The time in UTC, and monotonic seconds.
+        Current time in UTC, and monotonic clock in seconds.
     interval_seconds
-        Seconds that stand for the shortest interval between evaluations that Azure Batch allows, 5 minutes; longer
-        intervals, and the times in formulas, shrink alike.
+        Seconds that stand for 5 minutes, the shortest interval between evaluations on Azure. Longer intervals and the
+        times in formulas are scaled by the same factor.
     start_seconds
-        How long a node takes to start.
+        Seconds that a node takes to start.
     """
 
     def __init__(
@@ -84,7 +84,15 @@ class PoolScaler:
         self._evaluated: float | None = None
 
     def record_counts(self, *, active: int, running: int, succeeded: int, failed: int) -> None:
-        """Take in how many of the pool's tasks are in which state now."""
+        """Record the current number of the pool's tasks in each state.
+
+        Parameters
+        ----------
+        active, running
+            Waiting tasks that could start, and running ones.
+        succeeded, failed
+            Tasks that have ended.
+        """
         self._counts["$ActiveTasks"].record(active)
         self._counts["$RunningTasks"].record(running)
         self._counts["$PendingTasks"].record(active + running)
@@ -92,7 +100,7 @@ class PoolScaler:
         self._counts["$FailedTasks"].record(failed)
 
     def evaluate(self, formula: Formula) -> dict[str, object]:
-        """Return a formula's variables for the pool as it is now; raises FormulaError."""
+        """Evaluate a formula for the pool's current state and return its variables; raise FormulaError on failure."""
         pool = self.record
         values = {
             "$CurrentDedicatedNodes": float(self._current(dedicated=True)),
@@ -104,13 +112,13 @@ class PoolScaler:
         return {**formula.evaluate(samples=self._counts, values=values, now=self._clock())}
 
     def forget_evaluation(self) -> None:
-        """Evaluate the formula at the next opportunity."""
+        """Make the formula due now."""
         self._evaluated = None
 
     def autoscale(self, *, waiting: bool) -> bool:
-        """Evaluate the formula where it is due and set the pool's targets; say whether it was.
+        """Evaluate the formula and set the pool's targets if the formula is due; return whether it was.
 
-        It is due after the pool's interval, and at once when tasks are waiting and there is no node.
+        The formula is due after the pool's interval, and immediately when tasks are waiting and the pool has no node.
         """
         pool = self.record
         if not pool.spec.enable_auto_scale:
@@ -132,7 +140,15 @@ class PoolScaler:
         return True
 
     def set_targets(self, dedicated: int | None, low_priority: int | None, deallocation: str) -> None:
-        """Set the numbers of nodes wanted, up to a quota of 1,000; None leaves one as it is."""
+        """Set the target numbers of nodes.
+
+        Parameters
+        ----------
+        dedicated, low_priority
+            Targets, cut to 1,000; None keeps the current one.
+        deallocation
+            Treatment of tasks on nodes that leave: requeue, terminate, taskcompletion or retaineddata.
+        """
         pool = self.record
         before = (pool.target_dedicated, pool.target_low_priority)
         pool.target_dedicated = before[0] if dedicated is None else min(dedicated, _MAX_NODES)
@@ -144,7 +160,7 @@ class PoolScaler:
             pool.resized = self._clock()
 
     def resize(self, running: Mapping[str, int]) -> list[NodeRecord]:
-        """Add nodes up to the targets, let the rest leave, and return those that leave from now on.
+        """Add nodes up to the targets, mark surplus nodes as leaving, and return the newly marked ones.
 
         Parameters
         ----------
@@ -165,7 +181,7 @@ class PoolScaler:
         return leaving
 
     def settle(self, running: Mapping[str, int]) -> list[NodeRecord]:
-        """Bring the nodes' states up to date and return those that have left the pool."""
+        """Update the nodes' states and return the nodes that have left the pool."""
         now = self._clock()
         gone = []
         for node in list(self.record.nodes):
@@ -182,12 +198,12 @@ class PoolScaler:
         return gone
 
     def restart_nodes(self) -> None:
-        """Start all nodes again, as after a reboot."""
+        """Restart all nodes."""
         for node in self.record.nodes:
             self._move(node, "starting")
 
     def next_moment(self) -> float | None:
-        """Return the seconds until something happens by itself; None: never."""
+        """Return the seconds until the next node is ready or the formula is due; None if neither is ahead."""
         moments = [
             self._start_seconds - (self._clock() - node.state_since).total_seconds()
             for node in self.record.nodes

@@ -1,4 +1,4 @@
-"""Task processes: each in a process group of its own, so that what it starts ends with it."""
+"""Task processes: each in its own process group, so that its children end with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CLOCK_TOLERANCE_SECONDS = 0.1
 
 
 def created_at(pid: int) -> float | None:
-    """Return when a process was created (seconds since 1970), None where it is gone already."""
+    """Return the creation time of a process (seconds since 1970), or None if it has ended."""
     try:
         return psutil.Process(pid).create_time()
     except psutil.NoSuchProcess:
@@ -28,27 +28,27 @@ def created_at(pid: int) -> float | None:
 
 
 def kill_group(group: int) -> None:
-    """End every process of a group at once; one that is gone is no error."""
+    """Kill all processes of a group; a group that has ended is no error."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
 
 
 def kill_orphans(recorded: Iterable[tuple[int, float]], node_root: Path) -> int:
-    """End what a former service that was killed has left running.
+    """Kill the task processes that an earlier service left behind when it was killed.
 
     Parameters
     ----------
     recorded
-        (process id, time of creation) of the tasks that were running. An id that belongs to a process created at
-        another time has been given anew, and is left alone.
+        (process id, creation time in seconds since 1970) of the tasks that were running. A process with another
+        creation time has reused the id and is not killed.
     node_root
-        The service's folder. Processes that carry it in their environment are tasks of this service even when their
-        group's first process has ended.
+        The service's folder. Processes that have it in their environment belong to a task, even if the first process
+        of their group has ended.
 
     Returns
     -------
     int
-        How many processes or groups were ended.
+        Number of killed processes and groups.
     """
     killed = 0
     for pid, created in recorded:

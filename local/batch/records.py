@@ -1,7 +1,7 @@
-"""What the service keeps of pools, nodes, jobs and tasks, and what it reads out of requests.
+"""Records of pools, nodes, jobs and tasks, and the properties of requests.
 
-A ``…Spec`` holds the properties of a request that the service acts on; the request's whole document is kept beside it
-and given back as it came. Times are aware, in UTC.
+A ``…Spec`` has the properties of a request that the service evaluates. The complete document of the request is stored
+as well and returned unchanged. Times are aware, in UTC.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Deallocation = Literal["requeue", "terminate", "taskcompletion", "retaineddata"]
 
 
 class _Request(msgspec.Struct, rename="camel", kw_only=True):
-    """Base of what is read out of requests: properties in camel case, unknown ones passed over."""
+    """Base of the properties of requests: names in camel case, unknown properties ignored."""
 
 
 class EnvironmentSetting(_Request):
@@ -42,17 +42,14 @@ class EnvironmentSetting(_Request):
     value: str | None = None
 
 
-# ---- pools -----------------------------------------------------------------------------------------------------------
-
-
 class SchedulingPolicy(_Request):
-    """How tasks are laid out over the nodes."""
+    """Distribution of tasks over the nodes."""
 
     node_fill_type: Literal["spread", "pack"] = "spread"
 
 
 class PoolSpec(_Request):
-    """What the service acts on of a pool."""
+    """Evaluated properties of a pool."""
 
     id: str
     vm_size: str
@@ -66,7 +63,7 @@ class PoolSpec(_Request):
 
 
 class NodeRecord(msgspec.Struct, kw_only=True):
-    """One node: it only keeps the books, its tasks are subprocesses of the service."""
+    """A node. It exists as this record only; its tasks are subprocesses of the service."""
 
     id: str
     dedicated: bool
@@ -79,7 +76,7 @@ class NodeRecord(msgspec.Struct, kw_only=True):
 
 
 class AutoScaleOutcome(msgspec.Struct, kw_only=True):
-    """The last evaluation of a pool's formula: its variables, or what is wrong with it."""
+    """The last evaluation of a pool's formula: its variables, or its error."""
 
     at: datetime
     results: str
@@ -104,24 +101,21 @@ class PoolRecord(msgspec.Struct, kw_only=True):
     nodes_made: int = 0
 
 
-# ---- jobs ------------------------------------------------------------------------------------------------------------
-
-
 class JobPool(_Request):
-    """Where a job runs; pools that live as long as a job are not offered."""
+    """The pool of a job; pools that are created for one job are not supported."""
 
     pool_id: str
 
 
 class JobConstraints(_Request):
-    """Limits of a job; ``max_task_retry_count`` holds for tasks that say nothing themselves."""
+    """Limits of a job; ``max_task_retry_count`` applies to tasks without a limit of their own."""
 
     max_wall_clock_time: timedelta | None = None
     max_task_retry_count: int = 0
 
 
 class JobSpec(_Request):
-    """What the service acts on of a job."""
+    """Evaluated properties of a job."""
 
     id: str
     pool_info: JobPool
@@ -150,9 +144,6 @@ class JobRecord(msgspec.Struct, kw_only=True):
     terminate_reason: str | None = None
 
 
-# ---- tasks -----------------------------------------------------------------------------------------------------------
-
-
 class TaskConstraints(_Request):
     """Limits of a task; a retry count of -1 is unlimited, None leaves it to the job."""
 
@@ -162,7 +153,7 @@ class TaskConstraints(_Request):
 
 
 class ExitOptions(_Request):
-    """What an end of a task does to its job and to the tasks that depend on it; None: Batch's default."""
+    """Effects of a task's end on its job and on the tasks that depend on it; None: Batch's default."""
 
     job_action: Literal["none", "disable", "terminate"] | None = None
     dependency_action: Literal["block", "satisfy"] | None = None
@@ -184,7 +175,7 @@ class ExitCodeRange(_Request):
 
 
 class ExitConditions(_Request):
-    """What follows from the ways in which a task may end."""
+    """Options for each way in which a task can end."""
 
     exit_codes: list[ExitCode] = msgspec.field(default_factory=list)
     exit_code_ranges: list[ExitCodeRange] = msgspec.field(default_factory=list)
@@ -201,7 +192,7 @@ class IdRange(_Request):
 
 
 class Dependencies(_Request):
-    """The tasks that a task waits for."""
+    """Tasks that a task depends on."""
 
     task_ids: list[str] = msgspec.field(default_factory=list)
     task_id_ranges: list[IdRange] = msgspec.field(default_factory=list)
@@ -215,7 +206,7 @@ class UploadHeader(_Request):
 
 
 class OutputContainer(_Request):
-    """The blob container that output files go to; ``path`` is a blob's name, or a folder for a pattern."""
+    """Blob container of output files; ``path`` is a blob's name, or a folder for a pattern."""
 
     container_url: str
     path: str | None = None
@@ -224,13 +215,13 @@ class OutputContainer(_Request):
 
 
 class OutputDestination(_Request):
-    """Where output files go."""
+    """Destination of output files."""
 
     container: OutputContainer
 
 
 class UploadOptions(_Request):
-    """When output files are uploaded."""
+    """Condition for the upload of output files."""
 
     upload_condition: Literal["tasksuccess", "taskfailure", "taskcompletion"] = "taskcompletion"
 
@@ -244,7 +235,7 @@ class OutputFile(_Request):
 
 
 class TaskSpec(_Request):
-    """What the service acts on of a task."""
+    """Evaluated properties of a task."""
 
     id: str
     command_line: str
@@ -258,7 +249,7 @@ class TaskSpec(_Request):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """Why a task failed, with Batch's code; ``details`` are (name, value)."""
+    """The cause of a task's failure, with Batch's code; ``details`` are (name, value)."""
 
     code: str
     message: str
@@ -266,10 +257,10 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class TaskRecord(msgspec.Struct, kw_only=True):
-    """A task and how far it is.
+    """A task and its progress.
 
-    ``pid`` and ``pid_created`` (seconds since 1970, as the operating system says) identify the process of a running
-    task, so that the next service can end it should this one be killed. ``files_kept`` says that its directory exists.
+    ``pid`` and ``pid_created`` (seconds since 1970, from the operating system) identify the process of a running task,
+    so that the next service can kill it if this one is killed. ``files_kept`` is true while its directory exists.
     """
 
     sequence: int

@@ -1,4 +1,4 @@
-"""What the routes of all resources share."""
+"""Common base of the routes of pools, jobs and tasks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ENDED_JOBS = {
 
 
 class Resources:
-    """What the routes of all resources need."""
+    """Base class of routes: the scheduler, its state and the lookup of a request's resource."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler
@@ -32,19 +32,19 @@ class Resources:
         self.account = scheduler.account
 
     def pool_of(self, request: Request) -> PoolRecord:
-        """Return the pool of a request; 404 where there is none."""
+        """Return the pool that a request names; 404 if it does not exist."""
         return self.state.pool(request.path_params["pool"])
 
     def job_of(self, request: Request) -> JobRecord:
-        """Return the job of a request; 404 where there is none."""
+        """Return the job that a request names; 404 if it does not exist."""
         return self.state.job(request.path_params["job"])
 
     def task_of(self, request: Request) -> TaskRecord:
-        """Return the task of a request; 404 where there is none."""
+        """Return the task that a request names; 404 if it does not exist."""
         return self.state.task(request.path_params["job"], request.path_params["task"])
 
     def open_job_of(self, request: Request) -> JobRecord:
-        """Return the job of a request; 409 where it has ended or is ending."""
+        """Return the job that a request names; 409 if it has ended or is ending."""
         job = self.job_of(request)
         if job.state in _ENDED_JOBS:
             raise conflict(_ENDED_JOBS[job.state])
@@ -52,7 +52,7 @@ class Resources:
 
 
 def created(url: str, record: PoolRecord | JobRecord | TaskRecord) -> Response:
-    """Return the answer to the creation of a record."""
+    """Return the response to the creation of a record."""
     response = answer(201, record=record)
     response.headers["Location"] = url
     response.headers["DataServiceId"] = url

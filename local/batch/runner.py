@@ -1,4 +1,4 @@
-"""Running one task: its directory, environment and process, then its output files."""
+"""Execution of a task: its directory, environment and process, then its output files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _ENDED = {
 
 @dataclass(frozen=True)
 class Account:
-    """What tasks learn about the service: the account, its URL, and the service's folder."""
+    """The account: its name, its URL and the service's folder."""
 
     name: str
     url: str
@@ -50,7 +50,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one try of a task ended: ``failure`` None is success."""
+    """The end of one run of a task; a ``failure`` of None is success."""
 
     exit_code: int | None
     failure: Failure | None
@@ -58,18 +58,18 @@ class Outcome:
 
 
 class Execution:
-    """One try of a task on a node.
+    """One run of a task on a node.
 
     Parameters
     ----------
     task, node
-        What runs where.
+        The task and its node.
     account
-        Names and folders.
+        Account of the service.
     environment
-        The task's whole environment.
+        Complete environment of the task.
     started
-        Called with (process id, time of its creation) as soon as there is a process.
+        Called with (process id, its creation time) when the process has started.
     """
 
     def __init__(
@@ -89,13 +89,13 @@ class Execution:
         self._process: asyncio.subprocess.Process | None = None
 
     def end(self, reason: EndReason) -> None:
-        """End the process with its whole group; the first reason given counts."""
+        """Kill the process and its group; the first reason given counts."""
         self.end_reason = self.end_reason or reason
         if self._process is not None:
             kill_group(self._process.pid)
 
     async def run(self) -> Outcome:
-        """Run the task to its end, upload its output files, and say how it went."""
+        """Run the task to its end, upload its output files and return the outcome."""
         if self.task.spec.container_settings:
             return _not_started("ContainerPoolNotSupported", "The nodes of the local Batch service run no containers.")
         try:
@@ -138,7 +138,7 @@ class Execution:
         except TimeoutError:
             self.end("timeout")
             code = await process.wait()
-        # What the task has left running in its group ends with it, as it does with a node's job object.
+        # Processes that the task left running end with it, as on a node of Azure Batch.
         kill_group(process.pid)
         self._process = None
         return self._judge(code if code >= 0 else 128 - code)
@@ -172,13 +172,13 @@ class Execution:
 
 
 async def _in_daemon_thread(call: Callable[[], Failure | None]) -> Failure | None:
-    # An executor's threads are joined when the loop ends, which would hold up a stop while storage is away.
+    # An executor's threads are joined when the loop ends, which would delay a stop while storage is unavailable.
     loop = asyncio.get_running_loop()
     result: asyncio.Future[Failure | None] = loop.create_future()
 
     def work() -> None:
         failure = call()
-        with suppress(RuntimeError):  # the loop has closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed and nothing waits for the result
             loop.call_soon_threadsafe(deliver, failure)
 
     def deliver(failure: Failure | None) -> None:
@@ -201,10 +201,23 @@ def task_environment(
     pool_id: str,
     common: Sequence[EnvironmentSetting],
 ) -> dict[str, str]:
-    """Return a task's environment: the node's, the job's, the task's, Batch's own variables; later ones win.
+    """Return the environment of a task: the variables of node, job, task and Batch, of which later ones win.
 
-    The service's environment stands for the node image's, without the account's key. The folder of this interpreter
-    comes first in PATH, so that ``python`` in a command line is the one that has the project installed.
+    The folder of this interpreter comes first in PATH, so that ``python`` in a command line is the one that has the
+    project installed.
+
+    Parameters
+    ----------
+    base
+        Environment of the service, which stands for the node's; the account's key is left out.
+    task, node
+        The task and its node.
+    account
+        Account of the service.
+    pool_id
+        Pool of the node.
+    common
+        Variables of the job.
     """
     folder = account.task_folder(task.job_id, task.spec.id)
     environment = {name: value for name, value in base.items() if name != KEY_VARIABLE}

@@ -1,4 +1,4 @@
-"""What autoscale formulas look back on: the number of tasks over time, as samples every 30 s."""
+"""Past task counts for autoscale formulas, as samples every 30 s."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["SAMPLE_PERIOD", "History"]
 
 SAMPLE_PERIOD = timedelta(seconds=30)
 _MAX_CHANGES = 20_000
-_MAX_SAMPLES = 20_160  # a week of them, the longest interval that Batch allows between evaluations
+_MAX_SAMPLES = 20_160  # a week, the longest interval that Batch allows between evaluations
 
 
 class History:
-    """A number that changes at moments, read back as equally spaced samples.
+    """The past of a number that changes at certain times, read as equally spaced samples.
 
     Parameters
     ----------
     clock
-        Monotonic seconds.
+        Monotonic clock, in seconds.
     time_scale
-        Seconds of the clock that stand for one second of a formula; below 1, the service hurries.
+        Seconds of the clock that stand for one second of a formula; below 1, time in formulas passes faster.
     value
-        The number's first value, from now on.
+        Initial value.
     """
 
     def __init__(self, clock: Callable[[], float], time_scale: float, value: float = 0.0) -> None:
@@ -36,12 +36,12 @@ class History:
         self._changes: deque[tuple[float, float]] = deque([(self._since, value)], maxlen=_MAX_CHANGES)
 
     def record(self, value: float) -> None:
-        """Take in the number's value from now on."""
+        """Record the value that the number has from now on."""
         if value != self._changes[-1][1]:
             self._changes.append((self._clock(), value))
 
     def latest(self, count: int) -> list[float]:
-        """Return up to ``count`` samples, newest first; there is always one."""
+        """Return up to ``count`` samples, newest first; at least one exists."""
         now = self._clock()
         taken = int((now - self._since) / self._period_seconds) + 1
         samples: list[float] = []
@@ -59,7 +59,7 @@ class History:
         return self.latest(_expected(interval))
 
     def percent(self, interval: timedelta) -> float:
-        """Return how much of the last ``interval`` (formula time) there are samples for: 0-100."""
+        """Return the percentage of the last ``interval`` (formula time) that has samples (0-100)."""
         expected = _expected(interval)
         return 100.0 * len(self.latest(expected)) / expected
 

@@ -1,4 +1,4 @@
-"""The service's memory: everything in dictionaries, written through to one SQLite file so that a restart finds it."""
+"""State of the service: records in dictionaries, written through to a SQLite file from which a restart reads them."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _T = TypeVar("_T")
 
 
 class DataInUseError(Exception):
-    """Another service works on the same folder."""
+    """Another service uses the same folder."""
 
 
 class State:
-    """Pools, jobs and tasks by id; ids differ in more than case, as in Azure Batch.
+    """Pools, jobs and tasks by id; ids are case-insensitive, as in Azure Batch.
 
     Parameters
     ----------
     folder
-        Where the file lies; one service at a time works on it.
+        Folder of the file; only one service at a time can use it.
 
     Raises
     ------
     DataInUseError
-        Another one does already.
+        Another service uses the folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,7 +48,7 @@ class State:
         except OSError:
             self._lock.close()
             raise DataInUseError(
-                f"{folder}: another Batch service works here; stop it, or give --data another folder"
+                f"{folder}: another Batch service uses this folder; stop it, or choose another folder with --data"
             ) from None
         self._database = sqlite3.connect(folder / "batch.db", isolation_level=None)
         self._database.execute("PRAGMA journal_mode=WAL")
@@ -68,18 +68,18 @@ class State:
         )
 
     def close(self) -> None:
-        """Close the file and give the folder free."""
+        """Close the file and release the folder."""
         self._database.close()
         self._lock.close()
 
     def next_sequence(self) -> int:
-        """Return a number above all given before."""
+        """Return a number above all earlier ones."""
         self._sequence += 1
         return self._sequence
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Write what is saved within as one; it may be nested."""
+        """Save records within the block in one transaction; blocks can be nested."""
         if self._in_transaction:
             yield
             return
@@ -88,25 +88,23 @@ class State:
         try:
             yield
         finally:
-            # Memory holds the changes already, so what was saved before an error is written too.
+            # The dictionaries have the changes already, so records saved before an error are written too.
             self._in_transaction = False
             self._database.execute("COMMIT")
-
-    # ---- reading -----------------------------------------------------------------------------------------------------
 
     def pools(self) -> list[PoolRecord]:
         """Return all pools."""
         return list(self._pools.values())
 
     def pool(self, pool_id: str) -> PoolRecord:
-        """Return a pool; 404 where there is none."""
+        """Return a pool; raise a 404 if it does not exist."""
         try:
             return self._pools[_key(pool_id)]
         except KeyError:
             raise not_found("Pool") from None
 
     def find_pool(self, pool_id: str) -> PoolRecord | None:
-        """Return a pool if there is one."""
+        """Return a pool, or None if it does not exist."""
         return self._pools.get(_key(pool_id))
 
     def jobs(self) -> list[JobRecord]:
@@ -114,18 +112,18 @@ class State:
         return list(self._jobs.values())
 
     def job(self, job_id: str) -> JobRecord:
-        """Return a job; 404 where there is none."""
+        """Return a job; raise a 404 if it does not exist."""
         try:
             return self._jobs[_key(job_id)]
         except KeyError:
             raise not_found("Job") from None
 
     def has_job(self, job_id: str) -> bool:
-        """Say whether there is such a job."""
+        """Return whether a job exists."""
         return _key(job_id) in self._jobs
 
     def tasks(self, job_id: str) -> list[TaskRecord]:
-        """Return a job's tasks, oldest first; 404 where there is no such job."""
+        """Return the tasks of a job, oldest first; raise a 404 if the job does not exist."""
         self.job(job_id)
         return list(self._tasks[_key(job_id)].values())
 
@@ -134,7 +132,7 @@ class State:
         return [task for tasks in self._tasks.values() for task in tasks.values()]
 
     def task(self, job_id: str, task_id: str) -> TaskRecord:
-        """Return a task; 404 where there is none."""
+        """Return a task; raise a 404 if it does not exist."""
         self.job(job_id)
         task = self.find_task(job_id, task_id)
         if task is None:
@@ -142,13 +140,11 @@ class State:
         return task
 
     def find_task(self, job_id: str, task_id: str) -> TaskRecord | None:
-        """Return a task if there is one."""
+        """Return a task, or None if it does not exist."""
         return self._tasks.get(_key(job_id), {}).get(_key(task_id))
 
-    # ---- writing -----------------------------------------------------------------------------------------------------
-
     def save(self, record: _Record) -> None:
-        """Store a record as it is now."""
+        """Store the current content of a record."""
         kind, job, key = _place(record)
         if isinstance(record, PoolRecord):
             self._pools[key] = record
@@ -164,7 +160,7 @@ class State:
         )
 
     def delete(self, record: _Record) -> None:
-        """Forget a record, a job together with its tasks."""
+        """Delete a record; a job together with its tasks."""
         kind, job, key = _place(record)
         self._database.execute("DELETE FROM records WHERE kind = ? AND job = ? AND id = ?", (kind, job, key))
         if isinstance(record, PoolRecord):

@@ -1,4 +1,4 @@
-"""Requests about tasks and their files."""
+"""Routes of tasks and their files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MAX_TASKS = 100
 
 
 class Tasks(Resources):
-    """Requests about tasks."""
+    """Routes of tasks and their files."""
 
     def routes(self) -> list[Route]:
         """Return the routes."""

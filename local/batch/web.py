@@ -1,4 +1,4 @@
-"""What every request goes through: the signature, the API version, the body's size, errors in Batch's shape."""
+"""Handling common to all requests: signature, API version, size of the body, lists, errors in Batch's format."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _JSON = "application/json; odata=minimalmetadata"
 
 
 class SignedRequests:
-    """ASGI middleware that lets only signed requests of the right API version through."""
+    """ASGI middleware that refuses requests without a valid signature or with another API version."""
 
     def __init__(self, app: ASGIApp, key: SharedKey) -> None:
         self._app = app
         self._key = key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection event."""
+        """Check a request and pass it on."""
         if scope["type"] == "http":
             request = Request(scope)
             path = scope["raw_path"].decode("latin-1")
@@ -65,7 +65,7 @@ def _check_version(version: str | None) -> None:
 
 
 async def read_body(request: Request) -> bytes:
-    """Return the request's body; one above 1 MB is a 413, as on Azure."""
+    """Return the request's body; raise a 413 above 1 MB, as Azure does."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -79,7 +79,17 @@ async def read_body(request: Request) -> bytes:
 def answer(
     status: int, document: dict[str, Any] | None = None, record: PoolRecord | JobRecord | TaskRecord | None = None
 ) -> Response:
-    """Return a response with an optional JSON document, and the headers of the record it is about."""
+    """Return a response.
+
+    Parameters
+    ----------
+    status
+        HTTP status.
+    document
+        JSON document of the body; None: no body.
+    record
+        Record whose ETag and modification time become headers.
+    """
     headers = {"DataServiceVersion": "3.0", "request-id": str(uuid.uuid4())}
     if record is not None:
         headers |= {"ETag": etag(record), "Last-Modified": http_date(record.modified)}
@@ -91,20 +101,20 @@ def answer(
 def listing(
     request: Request, url: str, kind: str, entries: Iterable[tuple[int, dict[str, Any]]], *, filtered: bool = True
 ) -> Response:
-    """Return one page of a list; the next page's link keeps the query.
+    """Return one page of a list, with a link to the next one.
 
     Parameters
     ----------
     request
-        Whose ``$filter``, ``$select``, ``maxresults`` and ``$skiptoken`` count.
+        Request with ``$filter``, ``$select``, ``maxresults`` and ``$skiptoken``.
     url
-        The service's address.
+        URL of the service.
     kind
-        What is listed (``tasks``).
+        Name of the listed resources (``tasks``).
     entries
         (sequence number, document) in ascending order.
     filtered
-        Whether the list takes a filter at all.
+        Whether the list supports ``$filter``.
     """
     query = request.query_params
     text = query.get("$filter") if filtered else None
@@ -123,7 +133,7 @@ def listing(
 
 
 def check_match(request: Request, record: PoolRecord | JobRecord | TaskRecord) -> None:
-    """Honour ``If-Match`` and ``If-None-Match``; 412 where the condition is not met."""
+    """Check ``If-Match`` and ``If-None-Match``; raise a 412 if a condition is not met."""
     tag = etag(record)
     match, none_match = request.headers.get("if-match"), request.headers.get("if-none-match")
     if (match not in {None, "*"} and (match or "").strip('"') != tag) or (
@@ -135,7 +145,7 @@ def check_match(request: Request, record: PoolRecord | JobRecord | TaskRecord) -
 
 
 def error_response(request: Request, exc: ServiceError) -> Response:
-    """Return an error in Batch's shape; to a HEAD without a body."""
+    """Return an error in Batch's format; without a body for a HEAD request."""
     _log.info("%s %s: %d %s %s", request.method, request.url.path, exc.status, exc.code, exc.message)
     headers = {"DataServiceVersion": "3.0", "request-id": str(uuid.uuid4())}
     content = b"" if request.method == "HEAD" else msgspec.json.encode(exc.document())
