@@ -145,4 +145,4 @@ def test_two_services_do_not_share_a_folder(running: BatchProcess, free_port: in
         [*command, "--account", "local"], capture_output=True, text=True, env=environment, check=False
     )
     assert done.returncode == 4
-    assert "another Batch service works here" in done.stderr
+    assert "another Batch service uses this folder" in done.stderr
