@@ -1,4 +1,4 @@
-"""Reading the settings from an environment or a settings file, with one clear message for each that is wrong."""
+"""Reading of settings from an environment or a settings file, with one clear message for each wrong setting."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from sensorwatch.errors import SettingsError
-from sensorwatch.settings.model import DATABASE_PREFIX_SQLITE, Settings
+from sensorwatch.settings.connections import DATABASE_PREFIX_SQLITE
+from sensorwatch.settings.model import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,12 +23,13 @@ __all__ = ["load_settings", "read_settings_file"]
 def load_settings(environment: Mapping[str, str]) -> Settings:
     """Validate the settings in an environment.
 
-    Empty values count as missing, as they do in an app's configuration page.
+    An empty value counts as missing, as on an app's configuration page.
 
     Raises
     ------
     SettingsError
-        One line per wrong setting: key, expected, got, hint. Secrets are never shown.
+        A setting is missing or wrong. The text has a line for each, with its name, the value and what was expected;
+        it never contains secrets.
 
     Examples
     --------
@@ -47,14 +49,14 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
 
 def _describe(error: ErrorDetails) -> str:
     key = str(error["loc"][0]) if error["loc"] else ""
+    meaning = Settings.description_of(key)
     if error["type"] == "missing":
-        what = Settings.description_of(key)
-        return f"{key}: missing; {what} Set it in the environment or in local.settings.json under Values."
+        return f"{key}: missing; set it in the environment or in local.settings.json under Values. Meaning: {meaning}"
     problem = error["msg"].removeprefix("Value error, ")
     if not key:
         return problem
-    got = "a value that is not shown, as it may hold a secret" if _is_secret(key) else f"`{error['input']}`"
-    return f"{key}: {problem}; got {got}. It is: {Settings.description_of(key)}"
+    got = "a value that is not shown because it may be secret" if _is_secret(key) else f"`{error['input']}`"
+    return f"{key}: {problem}; got {got}. Meaning: {meaning}"
 
 
 def _is_secret(key: str) -> bool:
@@ -62,24 +64,26 @@ def _is_secret(key: str) -> bool:
 
 
 def read_settings_file(path: Path) -> dict[str, str]:
-    """Return the ``Values`` of a ``local.settings.json``, as ``func start`` would put them in the environment.
+    """Return the ``Values`` of a ``local.settings.json``, as ``func start`` puts them in the environment.
 
-    Relative paths (in a SQLite ``DATABASE_URL``, ``CONFIGURATION_FILE``, ``TELEMETRY_FILE``) are taken from the file's
-    own folder, so that every process finds the same files wherever it was started.
+    Relative paths (in a SQLite ``DATABASE_URL``, ``CONFIGURATION_FILE``, ``TELEMETRY_FILE``) are relative to the file's
+    own folder. So every process finds the same files, whatever its working directory is.
 
     Raises
     ------
     SettingsError
-        The file is missing or is not of that form.
+        The file is missing, or its content does not have this form.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))["Values"]
     except FileNotFoundError:
-        raise SettingsError(f"{path}: no such file; `make setup` writes it from local.settings.json.template") from None
+        raise SettingsError(
+            f"{path}: no such file; `make setup` creates it from local.settings.json.template"
+        ) from None
     except (ValueError, KeyError, TypeError) as exc:
         raise SettingsError(f"{path}: expected a JSON object with an object `Values`, got: {exc!r}") from None
     if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
-        raise SettingsError(f"{path}: expected `Values` to hold texts only, as the Functions host does")
+        raise SettingsError(f"{path}: expected only strings in `Values`, as the Functions host does")
     url = values.get("DATABASE_URL", "")
     if url.startswith(DATABASE_PREFIX_SQLITE):
         database = url.removeprefix(DATABASE_PREFIX_SQLITE)
