@@ -1,4 +1,4 @@
-"""The ``sensorwatch`` command: one file for each group of commands."""
+"""Command line ``sensorwatch``: one file for each group of commands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line; errors raised on purpose become one message and exit code 1."""
+    """Run the command line; a :class:`~sensorwatch.errors.SensorwatchError` becomes one message and exit code 1."""
     from sensorwatch.cli.app import app
     from sensorwatch.errors import SensorwatchError, TransientError
 
@@ -17,5 +17,5 @@ def main() -> None:
     except SensorwatchError as exc:
         sys.stderr.write(f"sensorwatch: {exc}\n")
         if isinstance(exc, TransientError):
-            sys.stderr.write("`sensorwatch doctor` says what is not well; `make up` starts the local stack.\n")
+            sys.stderr.write("Run `sensorwatch doctor` to find the cause, or `make up` to start the local stack.\n")
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""``sensorwatch alerts``, ``incidents`` and ``labels``: what alerted, what people did with it, and what it was."""
+"""Commands ``sensorwatch alerts``, ``incidents`` and ``labels export``."""
 
 from __future__ import annotations
 
@@ -35,17 +35,19 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_Id: TypeAlias = Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id.")]
-_By: TypeAlias = Annotated[str | None, typer.Option("--by", help="Who does it; the user of this machine if left out.")]
-_Text: TypeAlias = Annotated[str, typer.Option("--note", help="A note for the alert's history.")]
-_Kind: TypeAlias = Annotated[AlertKind | None, typer.Option(help="Only those of this kind.")]
-_Limit: TypeAlias = Annotated[int, typer.Option(min=1, help="At most so many, those opened last first.")]
+_Id: TypeAlias = Annotated[str, typer.Argument(metavar="ALERT", help="Alert id.")]
+_By: TypeAlias = Annotated[
+    str | None, typer.Option("--by", help="Name of the person; default: the user of this machine.")
+]
+_Text: TypeAlias = Annotated[str, typer.Option("--note", help="Comment for the history of the alert.")]
+_Kind: TypeAlias = Annotated[AlertKind | None, typer.Option(help="Only alerts of this kind.")]
+_Limit: TypeAlias = Annotated[int, typer.Option(min=1, help="Maximum number, newest first.")]
 
-_alerts = typer.Typer(help="List the alerts, look at one, and do something with it.", invoke_without_command=True)
+_alerts = typer.Typer(help="List, show and handle alerts.", invoke_without_command=True)
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Register the commands."""
     app.add_typer(_alerts, name="alerts")
     app.command()(incidents)
     app.add_typer(labels_app, name="labels")
@@ -57,17 +59,17 @@ def register(app: typer.Typer) -> None:
 @_alerts.callback()
 def list_alerts(
     context: typer.Context,
-    open_only: Annotated[bool, typer.Option("--open", help="Only those that are not resolved.")] = False,
-    state: Annotated[AlertCondition | None, typer.Option(help="Only those in this state.")] = None,
+    open_only: Annotated[bool, typer.Option("--open", help="Only unresolved alerts.")] = False,
+    state: Annotated[AlertCondition | None, typer.Option(help="Only alerts in this state.")] = None,
     kind: _Kind = None,
-    severity: Annotated[str | None, typer.Option(help="Only those of this severity.")] = None,
-    sensor_id: Annotated[int | None, typer.Option(help="Only those of this sensor.")] = None,
-    incident: Annotated[str | None, typer.Option(help="Only those of this incident.")] = None,
-    feedback: Annotated[Verdict | None, typer.Option(help="Only those that were judged so.")] = None,
+    severity: Annotated[str | None, typer.Option(help="Only alerts of this severity.")] = None,
+    sensor_id: Annotated[int | None, typer.Option(help="Only alerts of the sensor with this id.")] = None,
+    incident: Annotated[str | None, typer.Option(help="Only alerts of this incident.")] = None,
+    feedback: Annotated[Verdict | None, typer.Option(help="Only alerts with this verdict.")] = None,
     limit: _Limit = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """List the alerts, look at one, and do something with it."""
+    """List, show and handle alerts; without a subcommand, list them."""
     if context.invoked_subcommand is not None:
         return
     wiring = _wiring(context)
@@ -91,7 +93,7 @@ def list_alerts(
 
 @_alerts.command()
 def show(context: typer.Context, alert_id: _Id, as_json: JsonOption = False) -> None:
-    """Show an alert with what was expected, its model and its history."""
+    """Show an alert with its expected range, model and history."""
     wiring = _wiring(context)
     _show(wiring, wiring.store.alert(alert_id), as_json=as_json)
 
@@ -124,16 +126,16 @@ def _show(wiring: Wiring, handled: HandledAlert, *, as_json: bool) -> None:
         print_json({**about, "history": history})
         return
     print_table(f"Alert {alert.alert_id}", [{"what": key, "value": value} for key, value in about.items()], empty="")
-    print_table("History", history, empty="Nothing is known of what happened before.")
+    print_table("History", history, empty="No history.")
 
 
 def incidents(
     context: typer.Context,
-    open_only: Annotated[bool, typer.Option("--open", help="Only those that are open.")] = False,
+    open_only: Annotated[bool, typer.Option("--open", help="Only open incidents.")] = False,
     limit: _Limit = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """List the incidents: alerts of one device or site that opened together."""
+    """List incidents: alerts of one device or site that opened at about the same time."""
     wiring = _wiring(context)
     found = wiring.store.incidents(open_only=open_only, limit=limit)
     names = _names(wiring, (alert for incident in found for alert in incident.top))
@@ -158,12 +160,12 @@ def incidents(
 def ack(
     context: typer.Context,
     alert_id: _Id,
-    undo: Annotated[bool, typer.Option("--undo", help="Take the acknowledgement back.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Withdraw the acknowledgement.")] = False,
     by: _By = None,
     note: _Text = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Say that somebody looks after an alert."""
+    """Acknowledge an alert: mark it as being looked after."""
     _act(context, alert_id, "unacknowledge" if undo else "acknowledge", by, note, as_json=as_json)
 
 
@@ -171,7 +173,7 @@ def ack(
 def resolve(
     context: typer.Context, alert_id: _Id, by: _By = None, note: _Text = "", as_json: JsonOption = False
 ) -> None:
-    """Close an alert before its quiet period is over."""
+    """Resolve an alert before its quiet period is over."""
     _act(context, alert_id, "resolve", by, note, as_json=as_json)
 
 
@@ -179,11 +181,11 @@ def resolve(
 def comment(
     context: typer.Context,
     alert_id: _Id,
-    text: Annotated[str, typer.Argument(help="The comment.")],
+    text: Annotated[str, typer.Argument(help="Text of the comment.")],
     by: _By = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add a comment to an alert's history."""
+    """Add a comment to the history of an alert."""
     _act(context, alert_id, "comment", by, text, as_json=as_json)
 
 
@@ -191,12 +193,12 @@ def comment(
 def feedback(
     context: typer.Context,
     alert_id: _Id,
-    verdict: Annotated[Verdict, typer.Argument(help="What the alert was.")],
+    verdict: Annotated[Verdict, typer.Argument(help="Verdict on the alert.")],
     by: _By = None,
     note: _Text = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Say what an alert was: what is no fault stops repeating with the next scoring."""
+    """Record a verdict on an alert. If it was no fault, similar windows raise no alert from the next scoring on."""
     wiring = _wiring(context)
     action = AlertAction("feedback", _actor(by), note, verdict=verdict)
     _show(wiring, wiring.store.act(alert_id, action), as_json=as_json)
@@ -206,30 +208,30 @@ def feedback(
 def silence(
     context: typer.Context,
     alert_id: Annotated[
-        str | None, typer.Argument(metavar="[ALERT]", help="The alert's id; without it --device or --tag.")
+        str | None, typer.Argument(metavar="[ALERT]", help="Alert id; or else give --device or --tag.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="Pattern of devices to silence ahead of any alert.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Pattern of tags to silence ahead of any alert.")] = None,
-    until: Annotated[datetime | None, typer.Option(formats=TIME_FORMATS, help="Until when; UTC.")] = None,
-    hours: Annotated[float | None, typer.Option(min=0.01, help="For how long, in place of --until.")] = None,
-    why: Annotated[str, typer.Option(help="The reason.")] = "",
+    device: Annotated[str | None, typer.Option(help="Pattern of devices to mute, with or without an alert.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Pattern of tags to mute, with or without an alert.")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=TIME_FORMATS, help="End of muting, in UTC.")] = None,
+    hours: Annotated[float | None, typer.Option(min=0.01, help="Duration in hours, instead of --until.")] = None,
+    why: Annotated[str, typer.Option(help="Reason for muting.")] = "",
     by: _By = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell nobody of an alert and its sensor, or of all sensors that match, until a moment."""
+    """Mute an alert and its sensor, or all matching sensors: no notifications are sent until a given time."""
     wiring = _wiring(context)
     now = wiring.clock()
     if (until is None) == (hours is None):
-        raise InvalidInputError("silence: expected --until or --hours, one of them")
+        raise InvalidInputError("silence: expected either --until or --hours, got both or none")
     end = until.replace(tzinfo=UTC) if until else now + timedelta(hours=hours or 0)
     if (alert_id is None) == (device is None and tag is None):
-        raise InvalidInputError("silence: expected an alert's id, or --device and --tag, not both")
+        raise InvalidInputError("silence: expected either an alert id, or --device or --tag, got both or none")
     if alert_id is not None:
         action = AlertAction("silence", _actor(by), why, until=end)
         _show(wiring, wiring.store.act(alert_id, action), as_json=as_json)
         return
     if end <= now:
-        raise InvalidInputError(f"silence: expected a moment after now ({now.isoformat()}), got `{end.isoformat()}`")
+        raise InvalidInputError(f"silence: expected a time after now ({now.isoformat()}), got `{end.isoformat()}`")
     made = _silence(device or "*", tag or "*", end, _actor(by), now, why)
     wiring.store.add_silence(made)
     _print_silences([made], as_json=as_json)
@@ -238,11 +240,13 @@ def silence(
 @_alerts.command()
 def unsilence(
     context: typer.Context,
-    which: Annotated[str, typer.Argument(metavar="ID", help="The alert's id, or the silence's.")],
+    which: Annotated[
+        str, typer.Argument(metavar="ID", help="Alert id, or id of a muting from `sensorwatch alerts silences`.")
+    ],
     by: _By = None,
     as_json: JsonOption = False,
 ) -> None:
-    """End a silence before its time."""
+    """Unmute an alert or sensors before the end of muting."""
     wiring = _wiring(context)
     if which in {each.silence_id for each in wiring.store.silences(active_only=False)}:
         wiring.store.end_silence(which, _actor(by))
@@ -254,10 +258,10 @@ def unsilence(
 @_alerts.command()
 def silences(
     context: typer.Context,
-    ended: Annotated[bool, typer.Option("--all", help="Those that are over as well.")] = False,
+    ended: Annotated[bool, typer.Option("--all", help="Include those that have ended.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the silences."""
+    """List what is muted."""
     _print_silences(_wiring(context).store.silences(active_only=not ended), as_json=as_json)
 
 
@@ -268,12 +272,12 @@ def silences(
 def export_labels(
     context: typer.Context,
     file: Annotated[
-        Path | None, typer.Argument(help="What to write, .csv or .ndjson; NDJSON to stdout if left out.")
+        Path | None, typer.Argument(help="File to write, .csv or .ndjson; default: NDJSON to stdout.")
     ] = None,
 ) -> None:
-    """Write every judged episode, for training supervised models."""
+    """Export all alerts with a verdict, to train supervised models."""
     if file is not None and file.suffix not in {".csv", ".ndjson"}:
-        raise InvalidInputError(f"{file}: expected a name that ends in .csv or .ndjson")
+        raise InvalidInputError(f"{file}: expected a file name that ends in .csv or .ndjson")
     rows = [_label_row(label) for label in _wiring(context).store.labels()]
     if file is None or file.suffix == ".ndjson":
         lines = "".join(f"{json.dumps(row)}\n" for row in rows)
@@ -310,7 +314,7 @@ def _label_row(label: Label) -> dict[str, Any]:
     return dict(zip(_LABEL_COLUMNS, values, strict=True))
 
 
-# ---- parts of them ---------------------------------------------------------------------------------------------------
+# ---- shared parts ----------------------------------------------------------------------------------------------------
 
 
 def _wiring(context: typer.Context) -> Wiring:
@@ -328,7 +332,7 @@ def _actor(by: str | None) -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
-        raise InvalidInputError("this machine does not say who you are; name yourself with --by") from None
+        raise InvalidInputError("the name of the current user is unknown; give your name with --by") from None
 
 
 def _silence(device: str, tag: str, until: datetime, by: str, now: datetime, why: str) -> Silence:
@@ -354,7 +358,7 @@ def _print_silences(found: Iterable[Silence], *, as_json: bool) -> None:
     if as_json:
         print_json(rows)
     else:
-        print_table("Silences", rows, empty="Nothing is silenced.")
+        print_table("Muted sensors", rows, empty="Nothing is muted.")
 
 
 def _names(wiring: Wiring, found: Iterable[Alert]) -> dict[int, SensorKey]:

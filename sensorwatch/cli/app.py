@@ -1,4 +1,4 @@
-"""The command line's root: global options, and the commands it is made of."""
+"""Root of the command line: global options and registration of all commands."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = ["app"]
 
 app = typer.Typer(
     name="sensorwatch",
-    help="One anomaly model for every sensor of an IoT fleet.",
+    help="Anomaly detection for IoT fleets, with one model per sensor.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -77,12 +77,12 @@ def root(
         Path | None,
         typer.Option(
             envvar="SENSORWATCH_SETTINGS",
-            help="Settings file, local.settings.json where there is one; what is set in the environment wins over it.",
+            help="Settings file; default: local.settings.json if it exists. Environment variables override it.",
         ),
     ] = None,
     _version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """One anomaly model for every sensor of an IoT fleet."""
+    """Anomaly detection for IoT fleets, with one model per sensor."""
     context.obj = CommandContext(settings, os.environ)

@@ -1,4 +1,4 @@
-"""``sensorwatch backtest``: what the detectors would have said of a past range."""
+"""Command ``sensorwatch backtest``: detection on a past time range."""
 
 from __future__ import annotations
 
@@ -25,19 +25,21 @@ __all__ = ["BoundSteps", "register"]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command."""
     app.command()(backtest)
 
 
 class BoundSteps:
-    """The steps as the settings bind them (:class:`sensorwatch.steps.backtest.Steps`).
+    """Training, scoring and publishing with the settings (:class:`sensorwatch.steps.backtest.Steps`).
 
     Parameters
     ----------
     wiring
-        The settings.
-    detector, training_seconds
-        Stand in for the settings' where given.
+        Adapters and use cases.
+    detector
+        Detector of all sensors; None for the configured ones.
+    training_seconds
+        Length of the training data in seconds; None for the setting.
     """
 
     def __init__(self, wiring: Wiring, *, detector: str | None = None, training_seconds: int | None = None) -> None:
@@ -46,7 +48,7 @@ class BoundSteps:
         self._training_seconds = training_seconds
 
     def train(self, task: TaskSpec, store: PastStore, models: MemoryModels) -> object:
-        """Train a shard."""
+        """Train the models of a shard; arguments are those of the protocol."""
         return self._wiring.train(
             task,
             store=store,
@@ -56,14 +58,14 @@ class BoundSteps:
         )
 
     def score(self, task: TaskSpec, store: PastStore, models: MemoryModels, predictions: MemoryPredictions) -> object:
-        """Score a shard."""
+        """Score the windows of a shard; arguments are those of the protocol."""
         return self._wiring.score(task, store=store, registry=models, predictions=predictions)
 
     def publish(self, name: str, predictions: pa.Table, alerts: MemoryAlerts) -> object:
-        """Make alerts of predictions."""
+        """Publish predictions as alerts; arguments are those of the protocol."""
         from sensorwatch.steps.publish import publish
 
-        # Publishing needs no more of a store than these alerts have.
+        # In-memory alerts have all methods of a store that publishing uses.
         return publish(
             name,
             predictions,
@@ -74,22 +76,33 @@ class BoundSteps:
 
 def backtest(
     context: typer.Context,
-    start: Annotated[datetime, typer.Option("--from", formats=TIME_FORMATS, help="Score windows after this; UTC.")],
-    end: Annotated[datetime, typer.Option("--to", formats=TIME_FORMATS, help="Score windows up to this; UTC.")],
+    start: Annotated[
+        datetime, typer.Option("--from", formats=TIME_FORMATS, help="Score windows that end after this time, in UTC.")
+    ],
+    end: Annotated[
+        datetime,
+        typer.Option("--to", formats=TIME_FORMATS, help="Score windows that end at or before this time, in UTC."),
+    ],
     train_seconds: Annotated[
-        int | None, typer.Option(min=1, help="Train on so much before the range; default TRAINING_SECONDS.")
+        int | None,
+        typer.Option(
+            min=1, help="Length of the training data before the range, in seconds; default: TRAINING_SECONDS."
+        ),
     ] = None,
-    detector: Annotated[str | None, typer.Option(help="Every sensor's detector; default: as configured.")] = None,
+    detector: Annotated[str | None, typer.Option(help="Detector of all sensors; default: as configured.")] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="Known anomalies (ndjson), for precision and recall.", exists=True)
+        Path | None, typer.Option(help="NDJSON file with known anomalies, for precision and recall.", exists=True)
     ] = None,
     against_live: Annotated[
         bool,
-        typer.Option("--against-live", help="Score with the models used live, and compare; exit code 1 if not equal."),
+        typer.Option(
+            "--against-live",
+            help="Score with the models that were used live, and compare; exit code 1 if results differ.",
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train on the windows before a past range, score those in it, and report; nothing is stored."""
+    """Train on the windows before a past time range, score the windows in it, and report. Nothing is stored."""
     from sensorwatch.simulation.ground_truth import read_ground_truth
     from sensorwatch.steps import backtest as step
 
@@ -97,7 +110,9 @@ def backtest(
     begin, until = start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)
     if against_live:
         if train_seconds or detector or labels:
-            raise InvalidInputError("--against-live uses the models that were used live: give no other option with it")
+            raise InvalidInputError(
+                "--against-live uses the models that were used live; remove --train-seconds, --detector and --labels"
+            )
         _show_comparison(
             step.compare_with_live(
                 begin,
@@ -145,8 +160,8 @@ def _show_comparison(found: LiveComparison, *, as_json: bool) -> None:
         print_json({**asdict(found), "equal": found.equal})
     else:
         typer.echo(
-            f"{found.compared} windows compared: scores differ by {found.largest_difference:.3g} at most, "
-            f"{found.labels_differ} labels differ, {found.missing} windows could not be scored again"
+            f"{found.compared} windows compared: largest difference of scores {found.largest_difference:.3g}, "
+            f"{found.labels_differ} different labels, {found.missing} windows could not be scored again"
         )
     if not found.equal:
-        raise SensorwatchError("the scores are not those given live")
+        raise SensorwatchError("the scores differ from the live scores")

@@ -1,4 +1,4 @@
-"""``sensorwatch config``: check ``sensorwatch.yaml``, and see what it would change before it does."""
+"""Commands ``sensorwatch config``: check ``sensorwatch.yaml`` and preview its changes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from sensorwatch.errors import NotFoundError
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Check sensorwatch.yaml, and show what it would change.", no_args_is_help=True)
+app = typer.Typer(help="Check sensorwatch.yaml and preview its changes.", no_args_is_help=True)
 
 
 @app.command()
 def check(
     context: typer.Context,
-    file: Annotated[Path | None, typer.Argument(help="Another file than the setting CONFIGURATION_FILE names.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="File to check; default: the setting CONFIGURATION_FILE.")] = None,
 ) -> None:
-    """Check the file, down to its estimators; exit code 1 with a line for each mistake."""
+    """Check the file including its estimators; exit code 1 with one line for each mistake."""
     from sensorwatch.configuration import parse_configuration
     from sensorwatch.detectors.check import check_detectors
 
@@ -31,18 +31,18 @@ def check(
     elif file.is_file():
         place, configuration = str(file), parse_configuration(file.read_bytes(), str(file))
     else:
-        raise NotFoundError(f"{file}: there is no such file")
+        raise NotFoundError(f"{file}: file not found")
     check_detectors(configuration, place)
     rules = len(configuration.detectors)
     if rules:
-        typer.echo(f"{place}: fine, {rules} {'rule' if rules == 1 else 'rules'} for detectors")
+        typer.echo(f"{place}: valid, {rules} detector {'rule' if rules == 1 else 'rules'}")
     else:
-        typer.echo(f"{place}: no rules for detectors: every sensor gets the one of the setting DETECTOR")
+        typer.echo(f"{place}: valid, no detector rules: the setting DETECTOR applies to all sensors")
 
 
 @app.command()
 def diff(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List the sensors that the next training would give another detector or other parameters."""
+    """List the sensors whose detector or parameters would change with the next training."""
     from sensorwatch.steps.configuration_changes import configuration_changes
 
     wiring = context.ensure_object(CommandContext).wiring
@@ -56,7 +56,7 @@ def diff(context: typer.Context, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(rows)
         return
-    print_table("Changes", rows, empty="Nothing would change.")
+    print_table("Changes", rows, empty="No changes.")
     if rows:
         total = ", ".join(f"{number} to {then}" for then, number in sorted(Counter(r["then"] for r in rows).items()))
-        typer.echo(f"{len(rows)} sensors: {total}. They change with the next training, when they have new windows.")
+        typer.echo(f"{len(rows)} sensors: {total}. They change with the next training after they have new windows.")

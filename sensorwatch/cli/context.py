@@ -1,4 +1,4 @@
-"""What every command shares: the settings it runs with, and how it prints."""
+"""Settings and output, common to all commands."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ _DEFAULT_FILE = Path("local.settings.json")
 _UNBOUNDED_WIDTH = 100_000
 
 TIME_FORMATS = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"]
-"""How times are written on the command line; they are in UTC."""
+"""Formats of times on the command line, in UTC."""
 
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @dataclass(frozen=True)
 class CommandContext:
-    """The settings of a command line; nothing is read or connected before it is asked for.
+    """Settings of a command, read and connected on first use.
 
     Attributes
     ----------
     settings_file
-        The file that was asked for; None: ``local.settings.json`` where there is one.
+        Settings file; None for ``local.settings.json`` if it exists.
     environment
-        The environment, whose values win over the file's unless they are empty.
+        Environment variables. Values that are not empty override those of the file.
     """
 
     settings_file: Path | None
@@ -49,18 +49,25 @@ class CommandContext:
 
     @cached_property
     def values(self) -> dict[str, str]:
-        """The settings' texts: the file's, where there is one, under those of the environment that are not empty."""
+        """Settings as texts, from the file and the environment.
+
+        Raises
+        ------
+        SettingsError
+            The settings file is missing or invalid.
+        """
         file = self.settings_file or _DEFAULT_FILE
         from_file = read_settings_file(file) if self.settings_file or file.exists() else {}
         return {**from_file, **{key: value for key, value in self.environment.items() if value}}
 
     @cached_property
     def wiring(self) -> Wiring:
-        """The adapters for these settings.
+        """Adapters and use cases for these settings.
 
         Raises
         ------
         SettingsError
+            A setting is missing or invalid.
         """
         from sensorwatch.telemetry.exporting import set_up
 
@@ -70,12 +77,22 @@ class CommandContext:
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON; times as ISO 8601."""
+    """Print a value as JSON, with times in ISO 8601."""
     typer.echo(json.dumps(value, indent=2, default=_json_default))
 
 
 def print_table(title: str, rows: Sequence[Mapping[str, Any]], *, empty: str) -> None:
-    """Print rows with equal keys as a table, or ``empty`` where there are none; nothing is ever cut off."""
+    """Print rows as a table that is never truncated.
+
+    Parameters
+    ----------
+    title
+        Title of the table.
+    rows
+        Rows with equal keys, which become the column titles.
+    empty
+        Text that is printed if there are no rows.
+    """
     if not rows:
         typer.echo(empty)
         return
@@ -91,7 +108,7 @@ def print_table(title: str, rows: Sequence[Mapping[str, Any]], *, empty: str) ->
 
 
 def utc_text(seconds: int) -> str:
-    """Return seconds since 1970-01-01T00:00:00Z as ISO 8601 in UTC."""
+    """Return seconds since 1970-01-01T00:00:00Z as ISO 8601 text in UTC."""
     return _iso(datetime.fromtimestamp(seconds, UTC))
 
 

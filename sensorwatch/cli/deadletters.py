@@ -1,4 +1,4 @@
-"""Commands for dead letters: what could not be used, and taking it in again."""
+"""Commands ``sensorwatch deadletters``: show and replay readings that could not be used."""
 
 from __future__ import annotations
 
@@ -21,16 +21,19 @@ __all__ = ["register"]
 _SHOWN_CHARACTERS = 120
 
 _DayOption = Annotated[
-    str | None, typer.Option("--day", help="Only those that the hub took on this day (UTC), like 2026-11-20.")
+    str | None,
+    typer.Option("--day", help="Only readings that the event hub received on this day (UTC), such as 2026-11-20."),
 ]
-_ReasonOption = Annotated[str | None, typer.Option("--reason", help="Only those with this reason, like late.")]
-_PartitionOption = Annotated[str | None, typer.Option("--partition", help="Only those of the partition with this id.")]
+_ReasonOption = Annotated[str | None, typer.Option("--reason", help="Only readings with this reason, such as late.")]
+_PartitionOption = Annotated[
+    str | None, typer.Option("--partition", help="Only readings of the partition with this id.")
+]
 
-_commands = typer.Typer(no_args_is_help=True, help="Show readings that could not be used, and take them in again.")
+_commands = typer.Typer(no_args_is_help=True, help="Show and replay readings that could not be used.")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Register the commands."""
     app.add_typer(_commands, name="deadletters")
 
 
@@ -42,7 +45,7 @@ def list_letters(
     partition: _PartitionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Count the dead letters by day, partition and reason, and how many were taken in again."""
+    """Show the numbers of dead letters and of replayed ones, by day, partition and reason."""
     wiring = context.ensure_object(CommandContext).wiring
     letters: Counter[tuple[str, str, str]] = Counter()
     replayed: Counter[tuple[str, str, str]] = Counter()
@@ -66,10 +69,10 @@ def show(
     day: _DayOption = None,
     reason: _ReasonOption = None,
     partition: _PartitionOption = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, by day and partition.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number, ordered by day and partition.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
-    """Show dead letters with what was wrong; as JSON with their event's whole body."""
+    """Show dead letters with their errors; with --json, the whole body of the event is included."""
     wiring = context.ensure_object(CommandContext).wiring
     found = islice(wiring.dead_letters_with_state(Selection(day, reason, partition)), limit)
     rows = [
@@ -97,12 +100,14 @@ def replay(
     day: _DayOption = None,
     reason: _ReasonOption = None,
     partition: _PartitionOption = None,
-    accept_late: Annotated[bool, typer.Option("--accept-late", help="No reading is late this time.")] = False,
-    again: Annotated[bool, typer.Option("--again", help="Also those that a former replay left.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many would be taken.")] = False,
+    accept_late: Annotated[bool, typer.Option("--accept-late", help="Accept late readings.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Include readings that an earlier replay could not use.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show how many would be replayed.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Take dead letters in again under the settings of now, each once however often this is called."""
+    """Ingest dead letters again with the current settings. Repeating the command ingests nothing twice."""
     wiring = context.ensure_object(CommandContext).wiring
     outcome = wiring.replay_dead_letters(
         Selection(day, reason, partition), accept_late=accept_late, again=again, dry_run=dry_run

@@ -1,4 +1,4 @@
-"""``sensorwatch doctor``: what works, what does not, and what to do about it."""
+"""Command ``sensorwatch doctor``: checks of the installation, with advice."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PACKAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at: ``detail`` is what was found, ``advice`` what to do where it is not well."""
+    """Result of one check: ``detail`` is the finding, ``advice`` the next step if the check failed."""
 
     name: str
     well: bool
@@ -36,19 +36,19 @@ class Check:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command."""
     app.command()(doctor)
 
 
 def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
-    """Check versions, settings and every connection; say what to do about what is not well."""
+    """Check versions, settings and connections; for each problem, print what to do."""
     command = context.ensure_object(CommandContext)
     checks = [_python(), *(_package(name) for name in _PACKAGES)]
     try:
         wiring = command.wiring
     except SensorwatchError as exc:
         where = command.settings_file or "local.settings.json or the environment"
-        checks.append(Check("settings", False, str(exc), f"mend them in {where}"))
+        checks.append(Check("settings", False, str(exc), f"correct them in {where}"))
     else:
         checks.append(Check("settings", True, "valid"))
         checks.extend(_connections(wiring))
@@ -78,10 +78,14 @@ def _package(name: str) -> Check:
 
 
 def _connections(wiring: Wiring) -> list[Check]:
-    local = "`make up` starts the local stack; on Azure look at"
+    local = "run `make up` to start the local stack; on Azure check"
     return [
-        _try("database", wiring.store.check, f"`sensorwatch init` makes the tables; {local} DATABASE_URL"),
-        _try("storage", lambda: _containers(wiring), f"`sensorwatch init` makes them; {local} AzureWebJobsStorage"),
+        _try("database", wiring.store.check, f"run `sensorwatch init` to create the tables; {local} DATABASE_URL"),
+        _try(
+            "storage",
+            lambda: _containers(wiring),
+            f"run `sensorwatch init` to create the containers; {local} AzureWebJobsStorage",
+        ),
         _try("event hub", lambda: _event_hub(wiring), f"{local} EventHub and EVENT_HUB_NAME"),
         _try("batch pool", lambda: _pool(wiring), f"{local} BATCH_ACCOUNT_URL and BATCH_POOL_ID"),
     ]

@@ -1,4 +1,4 @@
-"""``sensorwatch evaluate``: how good detectors are on series whose anomalies are known."""
+"""Command ``sensorwatch evaluate``: quality of detectors on series with known anomalies."""
 
 from __future__ import annotations
 
@@ -17,38 +17,39 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _TAKES_PARAMETERS = "sklearn"
-"""Without any it is the model of ``ocsvm_sklearn``, so it is left out where none is named."""
+"""Left out by default: without parameters it gives the same model as ``ocsvm_sklearn``."""
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command."""
     app.command()(evaluate)
 
 
 def evaluate(
     place: Annotated[
-        Path, typer.Argument(metavar="FILE|DIR", help="CSV: TS, Value, Label; or NAB's timestamp, value.")
+        Path,
+        typer.Argument(metavar="FILE|DIR", help="CSV with columns TS, Value, Label, or timestamp, value as in NAB."),
     ],
     detector: Annotated[
-        list[str] | None, typer.Option(help="Which one, repeated for several; default: every one there is.")
+        list[str] | None, typer.Option(help="Detector to evaluate; may be repeated. Default: all detectors.")
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="NAB's label windows (JSON); default: looked for beside the data.")
+        Path | None, typer.Option(help="JSON file with NAB label windows; default: searched beside the data.")
     ] = None,
-    train: Annotated[float, typer.Option(help="Part of each series that is trained on, 0-1.")] = 0.15,
+    train: Annotated[float, typer.Option(help="Fraction of each series used for training, 0 to 1.")] = 0.15,
     train_at_most: Annotated[
-        int | None, typer.Option(min=1, help="Windows of each series that are trained on at most; NAB: 750.")
+        int | None, typer.Option(min=1, help="Maximum number of training windows of each series; NAB uses 750.")
     ] = None,
-    hold: Annotated[int, typer.Option(min=0, help="Normal windows that an alarm outlasts.")] = 10,
+    hold: Annotated[int, typer.Option(min=0, help="Number of normal windows after which an alarm ends.")] = 10,
     buffer: Annotated[int, typer.Option(min=0, help="Largest buffer of VUS-PR, in windows.")] = 100,
-    report: Annotated[Path | None, typer.Option(help="Write an HTML report with pictures here.")] = None,
+    report: Annotated[Path | None, typer.Option(help="HTML report with charts to write.")] = None,
     nab_results: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the alarms here for NAB's own runner.")
+        Path | None, typer.Option(metavar="DIR", help="Folder to write results for the NAB runner to.")
     ] = None,
-    by_series: Annotated[bool, typer.Option("--by-series", help="Show the figures of every series, too.")] = False,
+    by_series: Annotated[bool, typer.Option("--by-series", help="Also show the figures of each series.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train detectors on the first part of labelled series, score the rest as time goes by, and compare them."""
+    """Train detectors on the first part of labelled series, score the rest window by window, and compare them."""
     from sensorwatch.detectors import detectors
     from sensorwatch.evaluation.comparison import compare
     from sensorwatch.evaluation.files import read_labelled
@@ -85,7 +86,7 @@ def evaluate(
         return
     n_windows = sum(len(each.times) for each in series)
     print_table(
-        f"{len(series)} series, {n_windows} windows, the first {train:.0%} of each trained on",
+        f"{len(series)} series, {n_windows} windows; trained on the first {train:.0%} of each",
         [_totals(each) for each in figures],
         empty="No detectors.",
     )
@@ -95,11 +96,11 @@ def evaluate(
     for row in refused:
         typer.echo("{detector} has no model of {series}: {reason}".format_map(row))
     if report:
-        typer.echo(f"The pictures are in {report}.")
+        typer.echo(f"Wrote the report to {report}.")
     if nab_results:
         typer.echo(
-            f"The results for NAB's runner are in {nab_results}, as {', '.join(map(nab_name, names))}; "
-            "docs/how-to/evaluate-detectors.md says how to go on."
+            f"Wrote results for the NAB runner to {nab_results}, as {', '.join(map(nab_name, names))}; "
+            "for the next steps see docs/how-to/evaluate-detectors.md."
         )
 
 

@@ -1,4 +1,4 @@
-"""``sensorwatch export``: one sensor's windows with their anomalies, for a notebook or a spreadsheet."""
+"""Command ``sensorwatch export``: windows of one sensor with their anomalies, for a notebook or a spreadsheet."""
 
 from __future__ import annotations
 
@@ -26,29 +26,30 @@ _ALL = 1_000_000
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command."""
     app.command()(export)
 
 
 def export(
     context: typer.Context,
-    device: Annotated[str, typer.Argument(help="Its device.")],
-    tag: Annotated[str, typer.Argument(help="Its tag.")],
-    file: Annotated[Path, typer.Argument(help="What to write: a name that ends in .csv or .parquet.")],
+    device: Annotated[str, typer.Argument(help="Device of the sensor.")],
+    tag: Annotated[str, typer.Argument(help="Tag of the sensor.")],
+    file: Annotated[Path, typer.Argument(help="File to write, .csv or .parquet.")],
     after: Annotated[
-        datetime | None, typer.Option(formats=TIME_FORMATS, help="Only windows that end after this; UTC.")
+        datetime | None, typer.Option(formats=TIME_FORMATS, help="Only windows that end after this time, in UTC.")
     ] = None,
     until: Annotated[
-        datetime | None, typer.Option(formats=TIME_FORMATS, help="Only windows that end by then; UTC.")
+        datetime | None,
+        typer.Option(formats=TIME_FORMATS, help="Only windows that end at or before this time, in UTC."),
     ] = None,
 ) -> None:
-    """Write one sensor's windows with their anomalies to a file."""
+    """Export the windows of one sensor with their anomalies to a file."""
     if file.suffix not in {".csv", ".parquet"}:
-        raise InvalidInputError(f"{file}: expected a name that ends in .csv or .parquet")
+        raise InvalidInputError(f"{file}: expected a file name that ends in .csv or .parquet")
     wiring = context.ensure_object(CommandContext).wiring
     found = [sensor for sensor in wiring.store.sensors() if sensor.key == (device, tag)]
     if not found:
-        raise NotFoundError(f"no sensor with device {device} and tag {tag}; `sensorwatch sensors` lists them")
+        raise NotFoundError(f"no sensor with device {device} and tag {tag}; `sensorwatch sensors` lists all sensors")
     start, end = after and after.replace(tzinfo=UTC), until.replace(tzinfo=UTC) if until else wiring.clock()
     frame = sensor_frame(wiring, found[0], start, end)
     if file.suffix == ".csv":
@@ -59,12 +60,27 @@ def export(
 
 
 def sensor_frame(wiring: Wiring, sensor: SensorStatus, after: datetime | None, until: datetime) -> pd.DataFrame:
-    """Return a sensor's windows with ``after < TS <= until`` (UTC) as a frame, oldest first.
+    """Return the windows of a sensor with their anomalies, oldest first.
 
-    Columns are those of the original system's ``SensorValues`` (TS, Device, Tag, Value), then Readings, the number that
-    Value is the mean of, and of anomalous windows Score (0-100), Severity, ExpectedLow, ExpectedHigh, ExpectedValue,
-    ModelVersion, TrainingStart and TrainingEnd (ends of windows, UTC), SuppressedBy, which says why the window raises
-    no alert and is null where it may, and Explanation in words. Their types are the same whatever there is.
+    Parameters
+    ----------
+    wiring
+        Adapters and use cases.
+    sensor
+        The sensor.
+    after
+        Only windows that end after this time (exclusive, UTC); None for all.
+    until
+        Only windows that end at or before this time (inclusive, UTC).
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns of the original system's ``SensorValues`` (TS, Device, Tag, Value), then Readings, the number of
+        readings whose mean is Value. The other columns are null for normal windows: Score (0-100), Severity,
+        ExpectedLow, ExpectedHigh, ExpectedValue, ModelVersion, TrainingStart and TrainingEnd (ends of windows, UTC),
+        SuppressedBy, the reason why the window raises no alert, and Explanation. Column types do not depend on the
+        data.
     """
     import pandas as pd
 

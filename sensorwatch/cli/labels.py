@@ -1,4 +1,4 @@
-"""``sensorwatch labels``: what windows are known to be, for models that learn from labels."""
+"""Commands ``sensorwatch labels``: labels of windows, for supervised models."""
 
 from __future__ import annotations
 
@@ -20,28 +20,29 @@ if TYPE_CHECKING:
 
 __all__ = ["labelled_spans", "labels_app"]
 
-labels_app = typer.Typer(help="What windows are known to be: labels for supervised models.", no_args_is_help=True)
+labels_app = typer.Typer(help="Import, list and remove labels of windows, for supervised models.", no_args_is_help=True)
 
 
 @labels_app.command("import")
 def import_labels(
     context: typer.Context,
     file: Annotated[
-        Path, typer.Argument(help="One JSON object a line with device, tag, kind, start and end, as simulate writes.")
+        Path,
+        typer.Argument(help="NDJSON file with device, tag, kind, start and end, as `sensorwatch simulate` writes it."),
     ],
 ) -> None:
-    """Take in when something was wrong; between its first and last label a sensor counts as normal otherwise."""
+    """Import known anomalies; between its first and last label, all other windows of a sensor are labelled normal."""
     wiring = context.ensure_object(CommandContext).wiring
     spans = labelled_spans(file, wiring.store.sensors(), wiring.settings.window_seconds)
     new = wiring.store.add_labels(spans)
     anomalous = sum(span.anomalous for span in spans)
     sensors = len({span.sensor_id for span in spans})
-    typer.echo(f"{anomalous} labels of {sensors} sensors in {file}; {new} of their {len(spans)} spans are new")
+    typer.echo(f"{file}: {anomalous} labels of {sensors} sensors; {new} of their {len(spans)} spans are new")
 
 
 @labels_app.command("list")
 def list_labels(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List the sensors that have labels, imported ones and those of judged alerts."""
+    """List the sensors with labels, imported or from verdicts on alerts."""
     store = context.ensure_object(CommandContext).wiring.store
     keys = {sensor.sensor_id: sensor.key for sensor in store.sensors()}
     by_sensor: dict[int, list[LabelSpan]] = {}
@@ -51,30 +52,41 @@ def list_labels(context: typer.Context, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(rows)
     else:
-        print_table("Labels", rows, empty="Nothing is labelled.")
+        print_table("Labels", rows, empty="No labels.")
 
 
 @labels_app.command()
 def remove(
     context: typer.Context,
-    device: Annotated[str, typer.Argument(help="The sensor's device.")],
-    tag: Annotated[str, typer.Argument(help="The sensor's tag.")],
+    device: Annotated[str, typer.Argument(help="Device of the sensor.")],
+    tag: Annotated[str, typer.Argument(help="Tag of the sensor.")],
 ) -> None:
-    """Remove a sensor's imported labels; those of alerts stay."""
+    """Remove the imported labels of a sensor; labels from verdicts on alerts are kept."""
     store = context.ensure_object(CommandContext).wiring.store
     found = [sensor.sensor_id for sensor in store.sensors() if sensor.key == (device, tag)]
     if not found:
-        raise NotFoundError(f"no sensor with device {device} and tag {tag}; `sensorwatch sensors` lists them")
+        raise NotFoundError(f"no sensor with device {device} and tag {tag}; `sensorwatch sensors` lists all sensors")
     typer.echo(f"removed {store.remove_labels(found)} spans")
 
 
 def labelled_spans(file: Path, sensors: Sequence[SensorStatus], window_seconds: int) -> list[LabelSpan]:
-    """Return the labels in a ground-truth file.
+    """Return the labels in a file of known anomalies.
+
+    Parameters
+    ----------
+    file
+        NDJSON file, as ``sensorwatch simulate`` writes it.
+    sensors
+        Catalogue of sensors.
+    window_seconds
+        Length of a window in seconds.
 
     Raises
     ------
-    InvalidInputError, NotFoundError
-        The file can't be read, or speaks of a sensor that is not known.
+    InvalidInputError
+        The file cannot be read.
+    NotFoundError
+        The file names a sensor that is not in the catalogue.
     """
     from sensorwatch.label_records import KnownAnomaly
     from sensorwatch.labelling import spans_of
@@ -86,7 +98,8 @@ def labelled_spans(file: Path, sensors: Sequence[SensorStatus], window_seconds: 
         sensor_id = ids.get(SensorKey(label.device, label.tag))
         if sensor_id is None:
             raise NotFoundError(
-                f"{file}: no sensor with device {label.device} and tag {label.tag}; `sensorwatch sensors` lists them"
+                f"{file}: no sensor with device {label.device} and tag {label.tag}; "
+                "`sensorwatch sensors` lists all sensors"
             )
         return KnownAnomaly(sensor_id, label.start, label.end)
 

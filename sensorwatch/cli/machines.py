@@ -1,4 +1,4 @@
-"""``sensorwatch maintenance``: predictive maintenance, from data sets to the risks of machines."""
+"""Commands ``sensorwatch maintenance``: predictive maintenance, from data sets to the risks of machines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["app"]
 
 app = typer.Typer(
     name="maintenance",
-    help="Predictive maintenance: which component of which machine is about to fail.",
+    help="Predictive maintenance: predict which component of which machine will fail soon.",
     no_args_is_help=True,
 )
 
@@ -31,24 +31,25 @@ _From: TypeAlias = Annotated[
     datetime | None, typer.Option("--from", formats=TIME_FORMATS, help="Only samples after this time, in UTC.")
 ]
 _To: TypeAlias = Annotated[
-    datetime | None, typer.Option("--to", formats=TIME_FORMATS, help="Only up to this time, in UTC (default: newest).")
+    datetime | None,
+    typer.Option("--to", formats=TIME_FORMATS, help="Only samples up to this time, in UTC; default: the newest."),
 ]
 _Model: TypeAlias = Annotated[
     Literal["boosted", "forest", "tree"] | None,
-    typer.Option("--model", help="The classifier (default: MAINTENANCE_MODEL)."),
+    typer.Option("--model", help="Classifier; default: MAINTENANCE_MODEL."),
 ]
 
 _NO_LABELS = (
-    "No alert of a machine was confirmed, or MAINTENANCE_FEEDBACK_LABELS is off; "
-    "`sensorwatch alerts feedback ALERT confirmed` confirms one whose sensor has a machine's id as its device."
+    "No confirmed alerts of machines, or MAINTENANCE_FEEDBACK_LABELS is off. To confirm an alert of a sensor whose "
+    "device is a machine id, run `sensorwatch alerts feedback ALERT confirmed`."
 )
 _OUTCOMES: dict[ConfirmedOutcome | None, str] = {
-    "joined": "counts as a failure",
-    "recorded": "the data have the failure",
-    "repeated": "another alert told of it",
-    "no component": "none: machines.components in sensorwatch.yaml has no rule for its sensor",
-    "unknown machine": "none: there is no such machine",
-    None: "none: confirmed later than the samples go; --to a later time takes it in",
+    "joined": "added as a failure",
+    "recorded": "the failure is already in the data",
+    "repeated": "duplicate of another alert",
+    "no component": "not used: machines.components in sensorwatch.yaml has no rule for its sensor",
+    "unknown machine": "not used: unknown machine",
+    None: "not used: confirmed after the newest sample; give a later --to to include it",
 }
 
 
@@ -62,16 +63,18 @@ def _utc(moment: datetime | None) -> datetime | None:
 
 @app.command()
 def generate(
-    folder: Annotated[Path, typer.Argument(help="Where the five files are written; files there are replaced.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write the five files to; existing files are replaced.")],
     machines: Annotated[int, typer.Option(min=1, max=100_000, help="Number of machines.")] = 1000,
-    days: Annotated[int, typer.Option(min=1, max=3660, help="Length of the telemetry.")] = 365,
+    days: Annotated[int, typer.Option(min=1, max=3660, help="Length of the telemetry in days.")] = 365,
     start: Annotated[
-        datetime, typer.Option("--from", formats=TIME_FORMATS, help="Beginning of the telemetry, in UTC.")
-    ] = datetime(2015, 1, 1),  # noqa: DTZ001 - options are written without a zone
-    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal files.")] = 0,
-    file_format: Annotated[Literal["csv", "parquet"], typer.Option("--format", help="Of the files.")] = "parquet",
+        datetime, typer.Option("--from", formats=TIME_FORMATS, help="Start of the telemetry, in UTC.")
+    ] = datetime(2015, 1, 1),  # noqa: DTZ001 - options have no time zone
+    seed: Annotated[int, typer.Option(min=0, help="Seed; equal seeds give equal files.")] = 0,
+    file_format: Annotated[
+        Literal["csv", "parquet"], typer.Option("--format", help="Format of the files.")
+    ] = "parquet",
 ) -> None:
-    """Write the data sets of a simulated fleet; docs/concepts/predictive-maintenance.md has its physics."""
+    """Write the data sets of a simulated fleet, which docs/concepts/predictive-maintenance.md describes."""
     from sensorwatch.maintenance.generator import generate_fleet
     from sensorwatch.maintenance.writing import write_data_sets
 
@@ -92,7 +95,7 @@ def ingest(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Take in the data sets in a folder; rows that can't be used are left out and listed."""
+    """Import the data sets in a folder. Rows that cannot be used are listed and left out."""
     wiring = context.ensure_object(CommandContext).wiring
     wiring.prepare(pool=False)
     done = wiring.machines.ingest(folder)
@@ -103,23 +106,25 @@ def ingest(
         {"data_set": each.data_set, "rows": each.rows, "rejected": each.rejected, "new_files": each.files}
         for each in done
     ]
-    print_table("Taken in", rows, empty="Nothing.")
+    print_table("Imported", rows, empty="Nothing to import.")
     for each in done:
         for reason, count in each.reasons.items():
             typer.echo(f"{each.data_set}: {count} rows left out: {reason}")
         if each.rejects_in:
-            typer.echo(f"{each.data_set}: they are listed in the blob {each.rejects_in}")
+            typer.echo(f"{each.data_set}: these rows are listed in the blob {each.rejects_in}")
 
 
 @app.command()
 def features(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="Parquet file to write.")],
-    start: Annotated[datetime, typer.Option("--from", formats=TIME_FORMATS, help="Samples after this time, in UTC.")],
-    end: Annotated[datetime, typer.Option("--to", formats=TIME_FORMATS, help="Samples up to this time, in UTC.")],
-    feature_set: Annotated[Literal["original", "extended"], typer.Option("--set", help="Which columns.")] = "extended",
+    start: Annotated[
+        datetime, typer.Option("--from", formats=TIME_FORMATS, help="Only samples after this time, in UTC.")
+    ],
+    end: Annotated[datetime, typer.Option("--to", formats=TIME_FORMATS, help="Only samples up to this time, in UTC.")],
+    feature_set: Annotated[Literal["original", "extended"], typer.Option("--set", help="Set of columns.")] = "extended",
 ) -> None:
-    """Write the features of samples, for a look at them or for other tools."""
+    """Export the features of samples for inspection or for other tools."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -134,8 +139,9 @@ def features(
     pq.write_table(pa.table(columns | dict(zip(table.names, table.values.T, strict=True))), file, compression="zstd")
     counts = table.counts
     typer.echo(
-        f"{counts.rows} samples of {len(table.names)} columns in {file}; {counts.silent} samples without readings, "
-        f"{counts.imputed_windows} windows imputed, {counts.never_replaced} components never replaced"
+        f"Wrote {counts.rows} samples with {len(table.names)} columns to {file}; "
+        f"{counts.silent} samples without readings, {counts.imputed_windows} windows imputed, "
+        f"{counts.never_replaced} components never replaced"
     )
 
 
@@ -143,14 +149,14 @@ def features(
 def train(
     context: typer.Context, start: _From = None, end: _To = None, model: _Model = None, as_json: JsonOption = False
 ) -> None:
-    """Train a model now, measure it on the newest part of the data, and use it from now on."""
+    """Train a model, measure it on the newest part of the data, and put it in use."""
     trained = _steps(context).train(_utc(start), _utc(end), model)
     _print_training(trained, as_json=as_json)
 
 
 @app.command()
 def labels(context: typer.Context, end: _To = None, as_json: JsonOption = False) -> None:
-    """List the alerts of machines that people confirmed, with what a training makes of them."""
+    """List confirmed alerts of machines, and how training uses them."""
     rows = [
         {
             "alert": fault.alert_id,
@@ -170,7 +176,7 @@ def labels(context: typer.Context, end: _To = None, as_json: JsonOption = False)
 
 @app.command()
 def evaluate(context: typer.Context, start: _From = None, end: _To = None, as_json: JsonOption = False) -> None:
-    """Train and measure every kind of model on the same samples; nothing is published."""
+    """Train and measure all classifiers on the same samples. Nothing is published."""
     found = _steps(context).evaluate(_utc(start), _utc(end))
     if as_json:
         print_json({recipe: metrics.as_json() for recipe, metrics in found.items()})
@@ -186,18 +192,18 @@ def evaluate(context: typer.Context, start: _From = None, end: _To = None, as_js
         }
         for recipe, metrics in found.items()
     ]
-    print_table("On the newest part of the data", rows, empty="Nothing.")
+    print_table("Accuracy on the newest part of the data", rows, empty="No models.")
 
 
 @app.command()
 def score(context: typer.Context, start: _From = None, end: _To = None, as_json: JsonOption = False) -> None:
-    """Score all machines now, and raise what their components warn of as alerts."""
+    """Score all machines, and open alerts for their warnings."""
     _print_scoring(_steps(context).score_all(_utc(start), _utc(end)), as_json=as_json)
 
 
 @app.command()
 def run(context: typer.Context, start: _From = None, end: _To = None, model: _Model = None) -> None:
-    """Train a model, then score all machines with it, in this process."""
+    """Train a model and score all machines with it, in this process."""
     steps = _steps(context)
     _print_training(steps.train(_utc(start), _utc(end), model), as_json=False)
     _print_scoring(steps.score_all(None, _utc(end)), as_json=False)
@@ -205,7 +211,7 @@ def run(context: typer.Context, start: _From = None, end: _To = None, model: _Mo
 
 @app.command()
 def submit(context: typer.Context) -> None:
-    """Submit the training and scoring that are due to the pool, as the timer does."""
+    """Submit the training and scoring that is due to the pool, as the timer does."""
     for submission in _steps(context).submit_due():
         typer.echo(submission)
 
@@ -213,16 +219,20 @@ def submit(context: typer.Context) -> None:
 @app.command()
 def machines(
     context: typer.Context,
-    machine_id: Annotated[int | None, typer.Argument(help="Show this machine's risks over time.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many machines, those at the highest risk first.")] = 20,
+    machine_id: Annotated[
+        int | None, typer.Argument(help="Machine id, to show the risks of one machine over time.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of machines, highest risk first.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
-    """List the fleet by risk, or one machine's risks over time."""
+    """List machines by risk, or the risks of one machine over time."""
     store = context.ensure_object(CommandContext).wiring.store
     if machine_id is not None:
         risks = store.risks(machine_id)
         if not risks:
-            raise NotFoundError(f"no risks of machine {machine_id}; `sensorwatch maintenance machines` lists machines")
+            raise NotFoundError(
+                f"no risks of machine {machine_id}; `sensorwatch maintenance machines` lists the scored machines"
+            )
         rows = [_risk_row(risk) for risk in risks]
     else:
         about = {machine.machine_id: machine for machine in store.machines()}
@@ -244,16 +254,16 @@ def machines(
         print_json(rows)
     else:
         title = "Machines" if machine_id is None else f"Machine {machine_id}"
-        print_table(title, rows, empty="No risks yet; `sensorwatch maintenance run` finds them.")
+        print_table(title, rows, empty="No risks yet; run `sensorwatch maintenance run` to score the machines.")
 
 
 @app.command()
 def card(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="HTML file to write.")] = Path("model-card.html"),
-    version: Annotated[str | None, typer.Option(help="Version of the model (default: the one in use).")] = None,
+    version: Annotated[str | None, typer.Option(help="Version of the model; default: the one in use.")] = None,
 ) -> None:
-    """Write the model card: what a model is for, what it was trained on and how good it is, with pictures."""
+    """Write the model card: purpose, training data and accuracy of a model, with charts."""
     file.write_text(_steps(context).card(version), encoding="utf-8")
     typer.echo(f"{file}")
 

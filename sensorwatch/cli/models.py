@@ -1,4 +1,4 @@
-"""``sensorwatch models``: the versions of the model shards, what is in them, and the ways in and out."""
+"""Commands ``sensorwatch models``: list, compare, roll back, export and import model versions."""
 
 from __future__ import annotations
 
@@ -25,45 +25,45 @@ app = typer.Typer(help="List, compare, roll back, export and import models.", in
 
 @app.callback()
 def models(context: typer.Context, shard: _ShardOption = None, as_json: JsonOption = False) -> None:
-    """List the versions of the model shards, or do more with a subcommand."""
+    """List, compare, roll back, export and import models; without a subcommand, list versions."""
     if context.invoked_subcommand is None:
         _print_versions(context, shard, as_json=as_json)
 
 
 @app.command("list")
 def list_versions(context: typer.Context, shard: _ShardOption = None, as_json: JsonOption = False) -> None:
-    """List the versions of the model shards, the current one marked."""
+    """List model versions by shard, with the current version marked."""
     _print_versions(context, shard, as_json=as_json)
 
 
 @app.command()
 def show(
     context: typer.Context,
-    device: Annotated[str | None, typer.Argument(help="Show one sensor's model: its device.")] = None,
-    tag: Annotated[str | None, typer.Argument(help="And its tag.")] = None,
-    shard: Annotated[int | None, typer.Option(min=0, help="Show a whole shard.")] = None,
-    version: Annotated[str | None, typer.Option(help="This version instead of the current one.")] = None,
+    device: Annotated[str | None, typer.Argument(help="Device of a sensor, to show its model.")] = None,
+    tag: Annotated[str | None, typer.Argument(help="Tag of the sensor.")] = None,
+    shard: Annotated[int | None, typer.Option(min=0, help="Shard, to show all its models.")] = None,
+    version: Annotated[str | None, typer.Option(help="Version; default: the current one.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a shard's version, or one sensor's model."""
+    """Show the model of one sensor, or all models of a shard."""
     wiring = context.ensure_object(CommandContext).wiring
     if device is not None and tag is not None and shard is None:
         _print_sensor(wiring, _sensor(wiring, device, tag), version, as_json=as_json)
     elif device is None and shard is not None:
         _print_shard(wiring, _ref(wiring, shard, version), as_json=as_json)
     else:
-        raise InvalidInputError("expected DEVICE and TAG of a sensor, or --shard N")
+        raise InvalidInputError("expected either DEVICE and TAG of a sensor, or --shard N")
 
 
 @app.command()
 def diff(
     context: typer.Context,
-    shard: Annotated[int, typer.Argument(min=0, help="The shard.")],
-    old: Annotated[str | None, typer.Argument(help="A version; by default the one before the new one.")] = None,
-    new: Annotated[str | None, typer.Argument(help="Another version; by default the current one.")] = None,
+    shard: Annotated[int, typer.Argument(min=0, help="Shard number.")],
+    old: Annotated[str | None, typer.Argument(help="Older version; default: the one before the newer version.")] = None,
+    new: Annotated[str | None, typer.Argument(help="Newer version; default: the current one.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what differs between two versions of a shard."""
+    """Show the differences between two model versions of a shard."""
     from sensorwatch.steps.model_changes import model_changes
 
     wiring = context.ensure_object(CommandContext).wiring
@@ -81,16 +81,18 @@ def diff(
         for change in model_changes(wiring.models.load(older), wiring.models.load(newer))
     ]
     title = f"Shard {shard}: {older.version} → {newer.version}"
-    _print(title, rows, as_json=as_json, empty=f"{title}: no difference.")
+    _print(title, rows, as_json=as_json, empty=f"{title}: no differences.")
 
 
 @app.command()
 def rollback(
     context: typer.Context,
-    shard: Annotated[int, typer.Argument(min=0, help="The shard.")],
-    to: Annotated[str | None, typer.Option(help="The version; by default the newest before the current one.")] = None,
+    shard: Annotated[int, typer.Argument(min=0, help="Shard number.")],
+    to: Annotated[
+        str | None, typer.Option(help="Version to roll back to; default: the one before the current version.")
+    ] = None,
 ) -> None:
-    """Make an older version of a shard's models the current one."""
+    """Roll back the models of a shard to an older version."""
     from sensorwatch.steps.rollback import roll_back
 
     wiring = context.ensure_object(CommandContext).wiring
@@ -100,16 +102,16 @@ def rollback(
 @app.command("export")
 def export_one(
     context: typer.Context,
-    device: Annotated[str, typer.Argument(help="The sensor's device.")],
-    tag: Annotated[str, typer.Argument(help="The sensor's tag.")],
-    file: Annotated[Path, typer.Argument(help="What to write: a name that ends in .skops or .onnx.")],
-    version: Annotated[str | None, typer.Option(help="This version instead of the current one.")] = None,
+    device: Annotated[str, typer.Argument(help="Device of the sensor.")],
+    tag: Annotated[str, typer.Argument(help="Tag of the sensor.")],
+    file: Annotated[Path, typer.Argument(help="File to write, .skops or .onnx.")],
+    version: Annotated[str | None, typer.Option(help="Version; default: the current one.")] = None,
 ) -> None:
-    """Write one sensor's model to a file that scores the same elsewhere."""
+    """Export the model of one sensor to a file that gives the same scores in other tools."""
     from sensorwatch.steps.export_model import export_model, model_row
 
     if file.suffix not in _SUFFIXES:
-        raise InvalidInputError(f"{file}: expected a name that ends in .skops or .onnx")
+        raise InvalidInputError(f"{file}: expected a file name that ends in .skops or .onnx")
     wiring = context.ensure_object(CommandContext).wiring
     sensor = _sensor(wiring, device, tag)
     ref = _ref(wiring, sensor.shard, version)
@@ -121,16 +123,20 @@ def export_one(
 @app.command("import")
 def import_files(
     context: typer.Context,
-    paths: Annotated[list[Path], typer.Argument(help="Files named model_DEVICE_TAG.skops or .onnx, or their folders.")],
-    device: Annotated[str | None, typer.Option(help="Of a single file: its device, whatever its name.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Of a single file: its tag.")] = None,
+    paths: Annotated[
+        list[Path], typer.Argument(help="Files named model_DEVICE_TAG.skops or .onnx, or folders with such files.")
+    ],
+    device: Annotated[
+        str | None, typer.Option(help="Device of the model, if one file is given; overrides the file name.")
+    ] = None,
+    tag: Annotated[str | None, typer.Option(help="Tag of the model, if one file is given.")] = None,
 ) -> None:
-    """Take in models that were trained elsewhere, as the current ones of their sensors."""
+    """Import models that were trained elsewhere, and put them in use."""
     wiring = context.ensure_object(CommandContext).wiring
     files = _model_files(paths)
     given = SensorKey(device, tag) if device is not None and tag is not None else None
     if (device is None) != (tag is None) or (given is not None and len(files) != 1):
-        raise InvalidInputError(f"expected --device and --tag together, and for one file only, got {len(files)} files")
+        raise InvalidInputError(f"expected --device and --tag together, with one file; got {len(files)} files")
     typer.echo(wiring.import_models(files, given))
 
 
@@ -139,7 +145,7 @@ def _print_versions(context: typer.Context, shard: int | None, *, as_json: bool)
     versions = wiring.models.versions(shard)
     current = {wiring.models.current(number) for number in {ref.shard for ref in versions}}
     rows = [{"shard": ref.shard, "version": ref.version, "current": ref in current} for ref in versions]
-    _print("Models", rows, as_json=as_json, empty="No models yet; `sensorwatch train` trains them.")
+    _print("Models", rows, as_json=as_json, empty="No models yet; run `sensorwatch train` to train them.")
 
 
 def _print_sensor(wiring: Wiring, sensor: SensorStatus, version: str | None, *, as_json: bool) -> None:
@@ -195,14 +201,14 @@ def _name(key: SensorKey | None, sensor_id: int) -> dict[str, Any]:
 def _sensor(wiring: Wiring, device: str, tag: str) -> SensorStatus:
     found = [sensor for sensor in wiring.store.sensors() if sensor.key == (device, tag)]
     if not found:
-        raise NotFoundError(f"no sensor with device {device} and tag {tag}; `sensorwatch sensors` lists them")
+        raise NotFoundError(f"no sensor with device {device} and tag {tag}; `sensorwatch sensors` lists all sensors")
     return found[0]
 
 
 def _ref(wiring: Wiring, shard: int, version: str | None) -> ModelRef:
     current = ModelRef(shard, version) if version is not None else wiring.models.current(shard)
     if current is None:
-        raise NotFoundError(f"shard {shard} has no models yet; `sensorwatch models list` lists those that have")
+        raise NotFoundError(f"shard {shard} has no models yet; `sensorwatch models list` lists shards with models")
     return current
 
 
@@ -221,7 +227,7 @@ def _model_files(paths: list[Path]) -> list[Path]:
         elif path.is_file():
             files.append(path)
         else:
-            raise NotFoundError(f"{path}: expected a file or a folder; there is none of this name")
+            raise NotFoundError(f"{path}: file or folder not found")
     if not files:
         raise NotFoundError(f"no files named model_DEVICE_TAG.skops or .onnx in {', '.join(map(str, paths))}")
     return files

@@ -1,4 +1,4 @@
-"""The command that moves in from an original system."""
+"""Command ``sensorwatch import``: migration from the original system."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command."""
     app.command("import")(import_)
 
 
@@ -28,19 +28,21 @@ def import_(
     context: typer.Context,
     configurations: Annotated[
         list[Path] | None,
-        typer.Argument(help="JSON files of a Batch AI sample: train_config.json, bai_pred_config.json and so on."),
+        typer.Argument(
+            help="JSON configuration files of a Batch AI sample, such as train_config.json and bai_pred_config.json."
+        ),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Also take in a CSV file with TS, Device, Tag and Value.")] = None,
+    data: Annotated[Path | None, typer.Option(help="CSV file with TS, Device, Tag and Value to import.")] = None,
     database: Annotated[
         str | None,
         typer.Option(
-            metavar="VARIABLE", help="Also take in a database's table; the environment variable holds its URL."
+            metavar="VARIABLE", help="Import a table of the database whose URL is in this environment variable."
         ),
     ] = None,
-    table: Annotated[str, typer.Option(help="Name of that table.")] = "SensorValues",
+    table: Annotated[str, typer.Option(help="Name of the table.")] = "SensorValues",
     as_json: JsonOption = False,
 ) -> None:
-    """Move in from one of the Batch AI samples: sensors, settings and history; safe to repeat."""
+    """Migrate sensors, settings and history from one of the Batch AI samples. Safe to repeat."""
     from sensorwatch.original_system import parse_configuration_files
 
     if not (configurations or data or database):
@@ -60,17 +62,19 @@ def import_(
     if system.sensors:
         typer.echo(f"{len(system.sensors)} sensors are in the catalogue.")
     if configurations:
-        typer.echo("Settings that correspond to the files (docs/reference/settings.md explains them):")
+        typer.echo("Settings that correspond to the files (see docs/reference/settings.md):")
         for name, value in system.settings.items():
             typer.echo(f"  {name}={value}")
     if system.data:
-        typer.echo(f"Predictions were made of a file: sensorwatch score --data {system.data}")
+        typer.echo(
+            f"The original system scored a data file; to do the same, run: sensorwatch score --data {system.data}"
+        )
     for key, reason in system.left_out.items():
         typer.echo(f"Left out: {key} ({reason})")
     for each in imported:
         typer.echo(
-            f"{each['source']}: {each['accepted']} readings taken in, {each['already_there']} were there already, "
-            f"{each['invalid'] + each['unusable_rows']} can't be used"
+            f"{each['source']}: {each['accepted']} readings imported, {each['already_there']} were imported before, "
+            f"{each['invalid'] + each['unusable_rows']} cannot be used"
         )
 
 
@@ -78,7 +82,7 @@ def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as exc:
-        raise InvalidInputError(f"{path}: expected a configuration file, got none that can be read: {exc}") from exc
+        raise InvalidInputError(f"{path}: cannot read the configuration file: {exc}") from exc
 
 
 def _recording(path: Path) -> tuple[list[Reading], int]:
@@ -93,7 +97,9 @@ def _table(variable: str, table: str) -> tuple[list[Reading], int]:
 
     url = os.environ.get(variable)
     if not url:
-        raise InvalidInputError(f"--database: expected the name of a variable that holds a URL; {variable} is not set")
+        raise InvalidInputError(
+            f"--database: expected the name of an environment variable with a URL; {variable} is not set"
+        )
     return read_original_table(url, table)
 
 

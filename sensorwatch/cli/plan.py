@@ -1,4 +1,4 @@
-"""``sensorwatch plan``: what is due, and what it will take, before anything is submitted."""
+"""Command ``sensorwatch plan``: runs that are due, with their estimated duration and cost."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _KINDS: tuple[_Kind, _Kind] = ("train", "score")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command."""
     app.command()(plan)
 
 
 def plan(
     context: typer.Context,
-    kind: Annotated[_Kind | None, typer.Argument(help="Only this kind of run.")] = None,
+    kind: Annotated[_Kind | None, typer.Argument(help="Only runs of this kind.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what is due now, and what it will take and cost; nothing is submitted."""
+    """Show which runs are due, with their estimated duration and cost. Nothing is submitted."""
     wiring = context.ensure_object(CommandContext).wiring
     rows = []
     for each in (kind,) if kind else _KINDS:
@@ -49,15 +49,18 @@ def plan(
 
 def _lines(row: dict[str, object]) -> list[tuple[str, str]]:
     cost, history = row["cost"], row["history"]
-    waiting = f", {row['waiting']} more wait for the next run (MAX_TASKS_PER_RUN)" if row["waiting"] else ""
+    waiting = f", {row['waiting']} more shards wait for the next run (MAX_TASKS_PER_RUN)" if row["waiting"] else ""
     return [
-        ("tasks", f"{row['tasks']} of one shard each{waiting}"),
+        ("tasks", f"{row['tasks']}, one for each shard{waiting}"),
         ("sensors", f"{row['sensors']}"),
-        ("sensor-windows", f"{row['sensor_windows']} at most"),
+        ("sensor-windows", f"at most {row['sensor_windows']}"),
         ("task seconds", f"{row['task_seconds']:.1f}"),
         ("nodes", f"{row['nodes']}"),
         ("wall seconds", f"{row['wall_seconds']:.1f}"),
         ("node-minutes", f"{row['node_minutes']:.2f}"),
-        ("cost", "set NODE_PRICE_PER_HOUR to see it" if cost is None else f"{cost:.4f} {row['currency']}"),
-        ("after", f"{history} tasks of that kind" if history else "no task of that kind yet: a default"),
+        ("cost", "unknown: set NODE_PRICE_PER_HOUR" if cost is None else f"{cost:.4f} {row['currency']}"),
+        (
+            "estimated from",
+            f"{history} earlier tasks of this kind" if history else "defaults: no earlier task of this kind",
+        ),
     ]

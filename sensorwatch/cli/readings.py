@@ -1,4 +1,4 @@
-"""Commands that send readings: simulated ones, or recorded ones."""
+"""Commands ``sensorwatch simulate`` and ``replay``: send simulated or recorded readings."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ __all__ = ["register"]
 
 _Signal: TypeAlias = Literal["machines", "processors"]
 _SpeedOption = Annotated[
-    float | None, typer.Option(help="Times real time, by the readings' own times; without it as fast as possible.")
+    float | None,
+    typer.Option(help="Speed relative to real time, by the times of the readings; default: as fast as possible."),
 ]
 _PerEventOption = Annotated[
-    int, typer.Option(min=1, help="Readings of a device in one event, as a JSON array; more is faster.")
+    int, typer.Option(min=1, help="Number of readings of a device in one event, as a JSON array; more is faster.")
 ]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Register the commands."""
     for command in (simulate, replay):
         app.command()(command)
 
@@ -40,34 +41,42 @@ def register(app: typer.Typer) -> None:
 def simulate(
     context: typer.Context,
     signal: Annotated[
-        _Signal, typer.Option(help="What is simulated: machines, or processors whose load is labelled by itself.")
+        _Signal,
+        typer.Option(help="Simulated signals: machines, or the load of processors, which contains labelled anomalies."),
     ] = "machines",
     signal_file: Annotated[
         Path | None,
-        typer.Option(help="YAML file with a signal for each tag, composed of noise, steps, ramps, pulses and sines."),
+        typer.Option(help="YAML file that composes a signal for each tag from noise, steps, ramps, pulses and sines."),
     ] = None,
     devices: Annotated[int, typer.Option(min=1, help="Number of devices.")] = 3,
     tags: Annotated[
         int | None,
-        typer.Option(min=1, help="Number of tags of each device, 5 if left out; a processor has one, a file its own."),
+        typer.Option(
+            min=1, help="Number of tags of each device; default: 5. Processors have 1; a signal file defines its own."
+        ),
     ] = None,
-    minutes: Annotated[float, typer.Option(min=0.1, help="Length of the simulated time.")] = 60,
-    ago: Annotated[float, typer.Option(min=0, help="How many minutes ago it ends.")] = 0,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Length of the simulated time in minutes.")] = 60,
+    ago: Annotated[float, typer.Option(min=0, help="End of the simulated time, in minutes before now.")] = 0,
     end: Annotated[
-        datetime | None, typer.Option(formats=TIME_FORMATS, help="When it ends, in place of --ago; UTC.")
+        datetime | None, typer.Option(formats=TIME_FORMATS, help="End of the simulated time in UTC, instead of --ago.")
     ] = None,
     interval_seconds: Annotated[
         float | None,
-        typer.Option(min=0.001, help="Between two readings of a sensor; 1, or for processors a window, if left out."),
+        typer.Option(
+            min=0.001,
+            help="Seconds between two readings of a sensor; default: 1, for processors the length of a window.",
+        ),
     ] = None,
-    anomalies: Annotated[int, typer.Option(min=0, help="How many of each kind to inject.")] = 0,
-    truth: Annotated[Path, typer.Option(help="Where the injected anomalies are noted.")] = Path("ground-truth.ndjson"),
-    seed: Annotated[int, typer.Option(help="Decides everything random.")] = 1,
+    anomalies: Annotated[int, typer.Option(min=0, help="Number of anomalies of each kind to inject.")] = 0,
+    truth: Annotated[Path, typer.Option(help="NDJSON file to write the injected anomalies to.")] = Path(
+        "ground-truth.ndjson"
+    ),
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 1,
     speed: _SpeedOption = None,
     readings_per_event: _PerEventOption = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Send readings of a simulated fleet, with labelled anomalies if wanted."""
+    """Send readings of a simulated fleet, optionally with labelled anomalies."""
     from sensorwatch.simulation.anomalies import plan_anomalies
     from sensorwatch.simulation.composed import ComposedFleet
     from sensorwatch.simulation.cpu import CpuFleet
@@ -83,18 +92,18 @@ def simulate(
         for option, given in (("--signal processors", signal == "processors"), (f"--tags {tags}", tags is not None)):
             if given:
                 raise InvalidInputError(
-                    f"{option}: the tags and their signals are those of {signal_file}; leave it out"
+                    f"{option}: {signal_file} defines the tags and their signals; remove this option"
                 )
         interval = interval_seconds or 1.0
         labelled = ComposedFleet(device_names(devices), read_signals(signal_file, start), interval, seed)
     elif signal == "processors":
-        # A window is labelled as its one reading is.
+        # With one reading in each window, labels of readings are labels of windows.
         interval = interval_seconds or wiring.settings.window_seconds
         labelled = CpuFleet(devices, interval, seed)
     if labelled is not None:
         if anomalies:
             raise InvalidInputError(
-                f"--anomalies {anomalies}: only the machines' signals take any, others have their own; leave it out"
+                f"--anomalies {anomalies}: only signals of machines can have injected anomalies; remove this option"
             )
         sensors, injected = labelled.sensors, labelled.labels(start, until)
         readings = labelled.readings(start, until)
@@ -113,24 +122,24 @@ def simulate(
     else:
         typer.echo(f"sent {sent} readings of {len(sensors)} sensors")
         if injected:
-            typer.echo(f"injected {len(injected)} anomalies, noted in {truth}")
+            typer.echo(f"injected {len(injected)} anomalies, listed in {truth}")
 
 
 def replay(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="CSV file with TS, Device, Tag and Value.")],
+    file: Annotated[Path, typer.Argument(help="CSV file with columns TS, Device, Tag and Value.")],
     speed: _SpeedOption = None,
     after: Annotated[
-        datetime | None, typer.Option(formats=TIME_FORMATS, help="Only readings after this time, as in the file; UTC.")
+        datetime | None, typer.Option(formats=TIME_FORMATS, help="Only readings after this time of the file, in UTC.")
     ] = None,
     until: Annotated[
-        datetime | None, typer.Option(formats=TIME_FORMATS, help="Only readings up to this time, as in the file; UTC.")
+        datetime | None, typer.Option(formats=TIME_FORMATS, help="Only readings up to this time of the file, in UTC.")
     ] = None,
-    shift_to_now: Annotated[bool, typer.Option(help="Move its times so that it ends now.")] = False,
+    shift_to_now: Annotated[bool, typer.Option(help="Shift the times so that the last reading is now.")] = False,
     readings_per_event: _PerEventOption = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Send the readings of a CSV file, in the order of their times."""
+    """Send the readings of a CSV file, ordered by time."""
     from sensorwatch.simulation.recorded import read_recording
 
     wiring = context.ensure_object(CommandContext).wiring

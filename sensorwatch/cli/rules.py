@@ -1,4 +1,4 @@
-"""Commands about what alerts: the rules, and the maintenance calendar."""
+"""Commands ``sensorwatch rules`` and ``calendar``: alert rules and planned downtime."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _FileArgument = Annotated[
-    Path | None, typer.Argument(help="A file in place of the one that CONFIGURATION_FILE names.", show_default=False)
+    Path | None, typer.Argument(help="Configuration file; default: the setting CONFIGURATION_FILE.", show_default=False)
 ]
 _COUNTS = ("anomalies", "suppressed", "would_be_suppressed", "alerts", "would_be_alerts")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    rules = typer.Typer(help="Check the rules of alerts, and see what other ones would have alerted of.")
+    """Register the commands."""
+    rules = typer.Typer(help="Check alert rules, and preview the alerts of changed rules.")
     rules.command("check")(check)
     rules.command("preview")(preview)
     app.add_typer(rules, name="rules")
@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 
 def check(context: typer.Context, file: _FileArgument = None, as_json: JsonOption = False) -> None:
-    """Check the rules of a file, and count the sensors that each decides on; exit code 1 if there are mistakes."""
+    """Check alert rules, and count the sensors that each applies to; exit code 1 if there are mistakes."""
     wiring = context.ensure_object(CommandContext).wiring
     policy = wiring.policy_of(_configuration(wiring, file))
     now = int(wiring.clock().timestamp())
@@ -58,23 +58,23 @@ def check(context: typer.Context, file: _FileArgument = None, as_json: JsonOptio
     if as_json:
         print_json({"rules": rows, "maintenance": len(policy.maintenance.entries), "without_rule": decided[None]})
         return
-    print_table("Rules", rows, empty="No rules: the settings alone decide.")
-    typer.echo(f"{decided[None]} sensors without a rule; {len(policy.maintenance.entries)} maintenance entries.")
+    print_table("Rules", rows, empty="No rules: the settings apply to all sensors.")
+    typer.echo(f"{decided[None]} sensors without a rule; {len(policy.maintenance.entries)} downtime entries.")
     for row in rows:
         if row["matching"] and not row["sensors"]:
-            typer.echo(f"{row['rule']}: never decides, as earlier rules match all of its sensors.")
+            typer.echo(f"{row['rule']}: never applies, because earlier rules match all of its sensors.")
         elif not row["matching"]:
-            typer.echo(f"{row['rule']}: matches no sensor that was seen so far.")
+            typer.echo(f"{row['rule']}: matches no known sensor.")
 
 
 def preview(
     context: typer.Context,
     file: _FileArgument = None,
-    days: Annotated[float, typer.Option(min=0.01, max=366, help="How far to look back.")] = 7,
-    sensors: Annotated[int, typer.Option(min=0, help="Show so many sensors, the greatest changes first.")] = 20,
+    days: Annotated[float, typer.Option(min=0.01, max=366, help="Number of days to look back.")] = 7,
+    sensors: Annotated[int, typer.Option(min=0, help="Maximum number of sensors to show, largest changes first.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
-    """Count the alerts that a file's rules would have raised, beside those in force; nothing is written."""
+    """Compare the alerts of the rules in a file with those of the current rules, for past days. Nothing is stored."""
     from sensorwatch.steps.preview_rules import preview_rules
 
     wiring = context.ensure_object(CommandContext).wiring
@@ -94,17 +94,17 @@ def preview(
     if as_json:
         print_json({"days": days, "rules": by_rule, "sensors": by_sensor})
         return
-    print_table(f"The last {days:g} days by rule", by_rule, empty="No anomalies in that time.")
+    print_table(f"The last {days:g} days by rule", by_rule, empty="No anomalies in this time.")
     if found and sensors:
         print_table("By sensor", by_sensor[:sensors], empty="")
 
 
 def calendar(
     context: typer.Context,
-    days: Annotated[float, typer.Option(min=0.01, max=3660, help="How far to look ahead.")] = 30,
+    days: Annotated[float, typer.Option(min=0.01, max=3660, help="Number of days to look ahead.")] = 30,
     as_json: JsonOption = False,
 ) -> None:
-    """List the maintenance that is going on or to come."""
+    """List current and planned downtime."""
     wiring = context.ensure_object(CommandContext).wiring
     now = int(wiring.clock().timestamp())
     plan = wiring.maintenance
@@ -121,7 +121,7 @@ def calendar(
     if as_json:
         print_json(rows)
     else:
-        print_table("Maintenance", rows, empty=f"No maintenance in the next {days:g} days.")
+        print_table("Downtime", rows, empty=f"No downtime in the next {days:g} days.")
 
 
 def _configuration(wiring: Wiring, file: Path | None) -> Configuration:

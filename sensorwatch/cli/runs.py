@@ -1,4 +1,4 @@
-"""Commands that start runs and show what became of them."""
+"""Commands ``sensorwatch init``, ``train``, ``score`` and ``jobs``: setup, and runs of training and scoring."""
 
 from __future__ import annotations
 
@@ -22,25 +22,27 @@ __all__ = ["register"]
 _POLL_SECONDS = 1.0
 
 _WaitOption = Annotated[
-    bool, typer.Option("--wait", help="Stay until its tasks have ended; exit code 1 if one failed.")
+    bool, typer.Option("--wait", help="Wait until all tasks have ended; exit code 1 if one failed.")
 ]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Register the commands."""
     for command in (init, train, score, jobs):
         app.command()(command)
 
 
 def init(
     context: typer.Context,
-    pool: Annotated[bool, typer.Option("--pool", help="Also create the Batch pool, without an identity.")] = False,
+    pool: Annotated[
+        bool, typer.Option("--pool", help="Also create the Batch pool, without a managed identity.")
+    ] = False,
     user: Annotated[
         list[str] | None,
-        typer.Option(help="Also let an Entra identity read and write the database: NAME=CLIENT_ID. May be repeated."),
+        typer.Option(help="Grant an Entra identity access to the database: NAME=CLIENT_ID. May be repeated."),
     ] = None,
 ) -> None:
-    """Create or migrate the database's tables and create missing containers; safe to repeat."""
+    """Create or migrate the database tables, and create missing containers. Safe to repeat."""
     from sensorwatch.store.sign_in import parse_user
 
     users = [parse_user(text) for text in user or []]
@@ -48,12 +50,12 @@ def init(
     wiring.prepare(pool=pool)
     for each in users:
         wiring.store.add_user(each)
-        typer.echo(f"{each.name} may read and write the database.")
+        typer.echo(f"{each.name} can now read and write the database.")
     typer.echo(f"Ready: {wiring.store.check()}")
 
 
 def train(context: typer.Context, wait: _WaitOption = False, as_json: JsonOption = False) -> None:
-    """Submit the training that is due now, as the timer does."""
+    """Submit the training that is due, as the timer does."""
     _submit(context.ensure_object(CommandContext).wiring, "train", wait=wait, as_json=as_json)
 
 
@@ -61,12 +63,12 @@ def score(
     context: typer.Context,
     data: Annotated[
         str | None,
-        typer.Option(help="Score a data file now instead: CSV or Parquet, a path or CONTAINER/NAME of a blob."),
+        typer.Option(help="Score a data file instead: path, or CONTAINER/NAME of a blob; CSV or Parquet."),
     ] = None,
     wait: _WaitOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Submit the scoring that is due now, as the timer does."""
+    """Submit the scoring that is due, as the timer does."""
     wiring = context.ensure_object(CommandContext).wiring
     if data is None:
         _submit(wiring, "score", wait=wait, as_json=as_json)
@@ -80,16 +82,16 @@ def score(
 
 def jobs(
     context: typer.Context,
-    run_id: Annotated[str | None, typer.Argument(help="Show this run's tasks.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many runs, the newest first.")] = 20,
+    run_id: Annotated[str | None, typer.Argument(help="Run id, to show the tasks of one run.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of runs, newest first.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
-    """List the runs, or one run's tasks."""
+    """List runs, or the tasks of one run."""
     wiring = context.ensure_object(CommandContext).wiring
     if run_id is not None:
         rows = [_task_row(task) for task in wiring.store.tasks(run_id)]
         if not rows:
-            raise NotFoundError(f"no run {run_id}; `sensorwatch jobs` lists them")
+            raise NotFoundError(f"no run {run_id}; `sensorwatch jobs` lists all runs")
     else:
         rows = [
             {
@@ -103,7 +105,7 @@ def jobs(
     if as_json:
         print_json(rows)
     else:
-        print_table(run_id or "Runs", rows, empty="No run yet; `sensorwatch train` submits one.")
+        print_table(run_id or "Runs", rows, empty="No runs yet; run `sensorwatch train` to submit one.")
 
 
 def _task_row(task: TaskSummary) -> dict[str, object]:
@@ -127,12 +129,12 @@ def _submit(wiring: Wiring, kind: Kind, *, wait: bool, as_json: bool) -> None:
     failed = [task for task in tasks if task.state == "failed"]
     if failed:
         raise SensorwatchError(
-            f"{len(failed)} of {len(tasks)} tasks of {submission.run_id} failed, the first with: {failed[0].detail}"
+            f"{len(failed)} of {len(tasks)} tasks of {submission.run_id} failed; error of the first: {failed[0].detail}"
         )
 
 
 def _wait(wiring: Wiring, run_id: str) -> list[TaskSummary]:
-    """Sweep until the run has ended, with a bar of its tasks on standard error."""
+    """Sweep until the run has ended, with a progress bar on standard error."""
     columns = (TextColumn(run_id), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task(run_id, total=None)

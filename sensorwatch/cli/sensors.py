@@ -1,4 +1,4 @@
-"""``sensorwatch sensors``: the sensors with their states."""
+"""Command ``sensorwatch sensors``: catalogue of sensors with their states."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import Annotated
 import typer
 
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table
-from sensorwatch.records import SensorState  # noqa: TC001 - the command line reads its annotations as it runs
+from sensorwatch.records import SensorState  # noqa: TC001 - Typer evaluates annotations at run time
 from sensorwatch.sensor_states import SensorQuery
 
 __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command."""
     app.command()(sensors)
 
 
 def sensors(
     context: typer.Context,
-    state: Annotated[SensorState | None, typer.Option(help="Only those in this state.")] = None,
-    device: Annotated[str | None, typer.Option(help="Only those of this device.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Only those with this tag.")] = None,
-    after: Annotated[int | None, typer.Option(help="Only ids above this one: the next page.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, by id.")] = 100,
-    counts: Annotated[bool, typer.Option("--counts", help="Only how many there are in each state.")] = False,
+    state: Annotated[SensorState | None, typer.Option(help="Only sensors in this state.")] = None,
+    device: Annotated[str | None, typer.Option(help="Only sensors of this device.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only sensors with this tag.")] = None,
+    after: Annotated[int | None, typer.Option(help="Only sensors with a higher id, for the next page.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of sensors, ordered by id.")] = 100,
+    counts: Annotated[bool, typer.Option("--counts", help="Only show the number of sensors by state.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the sensors with their state."""
+    """List sensors with their states."""
     wiring = context.ensure_object(CommandContext).wiring
     query = SensorQuery(state, device, tag, after)
     if counts:
@@ -55,7 +55,7 @@ def sensors(
     if as_json:
         print_json(rows)
         return
-    nothing = "No sensor was seen yet; `sensorwatch simulate` sends readings."
-    print_table("Sensors", rows, empty=nothing if query == SensorQuery() else "No such sensor.")
+    nothing = "No sensors yet; run `sensorwatch simulate` to send readings."
+    print_table("Sensors", rows, empty=nothing if query == SensorQuery() else "No matching sensors.")
     if len(rows) == limit:
-        typer.echo(f"There may be more: --after {rows[-1]['sensor_id']}, or a higher --limit.")
+        typer.echo(f"There may be more: add --after {rows[-1]['sensor_id']}, or use a higher --limit.")

@@ -1,4 +1,4 @@
-"""``sensorwatch serve-data``: the data that supervised models are trained on."""
+"""Command ``sensorwatch serve-data export``: training data of supervised models."""
 
 from __future__ import annotations
 
@@ -14,39 +14,41 @@ from sensorwatch.errors import InvalidInputError
 
 __all__ = ["app"]
 
-app = typer.Typer(help="The data that supervised models are trained on.", no_args_is_help=True)
+app = typer.Typer(help="Export the training data of supervised models.", no_args_is_help=True)
 
 
 @app.callback()
 def serve_data() -> None:
-    """Handle the data that supervised models are trained on."""
+    """Export the training data of supervised models."""
 
 
 @app.command()
 def export(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="What to write: a name that ends in .csv or .parquet.")],
-    width: Annotated[int, typer.Option(min=1, max=64, help="How many values of a sensor are in a row.")] = 3,
+    file: Annotated[Path, typer.Argument(help="File to write, .csv or .parquet.")],
+    width: Annotated[int, typer.Option(min=1, max=64, help="Number of values of a sensor in a row.")] = 3,
     labels: Annotated[
-        Path | None, typer.Option(help="A file of labels, as simulate writes it, in place of the stored ones.")
+        Path | None,
+        typer.Option(help="NDJSON file of labels, as `sensorwatch simulate` writes it; default: stored labels."),
     ] = None,
     device: Annotated[str, typer.Option(help="Pattern of devices.")] = "*",
     tag: Annotated[str, typer.Option(help="Pattern of tags.")] = "*",
     after: Annotated[
-        datetime | None, typer.Option(formats=TIME_FORMATS, help="Only windows that end after this; UTC.")
+        datetime | None, typer.Option(formats=TIME_FORMATS, help="Only windows that end after this time, in UTC.")
     ] = None,
     until: Annotated[
-        datetime | None, typer.Option(formats=TIME_FORMATS, help="Only windows that end by then; UTC.")
+        datetime | None,
+        typer.Option(formats=TIME_FORMATS, help="Only windows that end at or before this time, in UTC."),
     ] = None,
 ) -> None:
-    """Write labelled windows with those before them to a file, one row a window."""
+    """Export labelled windows with their lagged values, one row for each window."""
     import pyarrow.parquet
 
     from sensorwatch.sensor_patterns import SensorPattern
     from sensorwatch.steps.labelled_windows import labelled_windows
 
     if file.suffix not in {".csv", ".parquet"}:
-        raise InvalidInputError(f"{file}: expected a name that ends in .csv or .parquet")
+        raise InvalidInputError(f"{file}: expected a file name that ends in .csv or .parquet")
     wiring = context.ensure_object(CommandContext).wiring
     spans = None if labels is None else labelled_spans(labels, wiring.store.sensors(), wiring.settings.window_seconds)
     table = labelled_windows(
@@ -64,4 +66,4 @@ def export(
     anomalous = sum(table["Label"].to_pylist())
     typer.echo(f"wrote {table.num_rows} windows to {file}, {anomalous} of them anomalous")
     if not table.num_rows:
-        typer.echo("no window has a label: import some with `sensorwatch labels import`, or judge alerts", err=True)
+        typer.echo("no labelled windows: run `sensorwatch labels import`, or give feedback on alerts", err=True)

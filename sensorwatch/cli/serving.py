@@ -1,4 +1,4 @@
-"""``sensorwatch serving``: how scoring in real time is doing, and what it found."""
+"""Commands ``sensorwatch serving``: status and results of real-time scoring."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_serving = typer.Typer(help="Show how scoring in real time is doing, and what it found.", no_args_is_help=True)
+_serving = typer.Typer(help="Show status and results of real-time scoring.", no_args_is_help=True)
 
 _ANOMALOUS = 50.0
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Register the commands."""
     app.add_typer(_serving, name="serving")
 
 
 @_serving.command()
 def status(context: typer.Context, as_json: JsonOption = False) -> None:
-    """Show what became of each partition's readings, and which versions of models are refused."""
+    """Show the number of readings of each partition by outcome, and refused model versions."""
     store = context.ensure_object(CommandContext).wiring.store
     partitions = [
         {**each.partition._asdict(), **each.counts._asdict(), "updated": each.updated}
@@ -46,7 +46,7 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"partitions": partitions, "refused": refused})
         return
-    nothing = "Nothing was scored in real time yet; SERVING_CONSUMER_GROUP switches it on."
+    nothing = "Nothing was scored in real time yet; set SERVING_CONSUMER_GROUP to switch it on."
     print_table("Real time (readings)", partitions, empty=nothing)
     if refused:
         print_table("Refused versions", refused, empty="")
@@ -54,7 +54,7 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
 
 @_serving.command()
 def models(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List the models that were used, with latencies, timeouts and how often they disagreed."""
+    """List models with their latencies, timeouts and disagreement rates."""
     from sensorwatch.serving.figures import model_figures
 
     rows = [model_figures(use) for use in context.ensure_object(CommandContext).wiring.store.model_uses()]
@@ -67,10 +67,10 @@ def models(context: typer.Context, as_json: JsonOption = False) -> None:
 @_serving.command()
 def windows(
     context: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of windows, newest first.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """List what models said of the newest windows that at least one of them called anomalous."""
+    """List the newest windows that at least one model found anomalous, with the results of all models."""
     wiring = context.ensure_object(CommandContext).wiring
     found = wiring.store.served_windows(limit=limit)
     names = wiring.store.sensors_by_id({each.sensor_id for each in found})
@@ -81,7 +81,7 @@ def windows(
         print_json(rows)
         return
     shown = [row | {"answers": _answers_text(each.answers)} for row, each in zip(rows, found, strict=True)]
-    print_table("Windows scored in real time", shown, empty="No window was called anomalous in real time.")
+    print_table("Windows scored in real time", shown, empty="No anomalous windows in real time.")
 
 
 def _window(window: ServedWindow) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _window(window: ServedWindow) -> dict[str, Any]:
 
 def _answers_text(answers: Mapping[str, ModelAnswer | None]) -> str:
     parts = (
-        f"{name} late" if each is None else f"{name} {each.score:.0f} in {1000 * each.seconds:.1f} ms"
+        f"{name} missed the deadline" if each is None else f"{name} {each.score:.0f} in {1000 * each.seconds:.1f} ms"
         for name, each in answers.items()
     )
     return ", ".join(parts)

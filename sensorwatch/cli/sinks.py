@@ -1,4 +1,4 @@
-"""Commands for the alert sinks: how they are doing, and whether they work."""
+"""Commands ``sensorwatch sinks``: status and test of alert sinks."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_sinks = typer.Typer(help="Show how the alert sinks are doing, or send them a test message.", no_args_is_help=True)
+_sinks = typer.Typer(help="Show the status of alert sinks, or send a test message.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Register the commands."""
     app.add_typer(_sinks, name="sinks")
 
 
 @_sinks.command("list")
 def list_sinks(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List the sinks that are switched on, and those that still have notifications waiting."""
+    """List the sinks that are on, and those with waiting notifications."""
     wiring = context.ensure_object(CommandContext).wiring
     known = {status.name: status for status in wiring.store.sink_status()}
     on = [sink.name for sink in wiring.sinks]
@@ -54,16 +54,16 @@ def _row(status: SinkStatus | None) -> dict[str, Any]:
 @_sinks.command("test")
 def send_test(
     context: typer.Context,
-    names: Annotated[list[str] | None, typer.Argument(help="Sinks by name; without any: all that are on.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Names of sinks; default: all that are on.")] = None,
 ) -> None:
-    """Send a test message, which says that it is one, past the outbox."""
+    """Send a message that is marked as a test, bypassing the outbox."""
     from sensorwatch.alerting.payload import trial_message
 
     wiring = context.ensure_object(CommandContext).wiring
     on = {sink.name: sink for sink in wiring.sinks}
     unknown = sorted(set(names or ()) - set(on))
     if unknown:
-        raise NotFoundError(f"no sink named {', '.join(unknown)} is switched on; there are: {', '.join(on)}")
+        raise NotFoundError(f"no sink named {', '.join(unknown)} is on; sinks that are on: {', '.join(on)}")
     failed = 0
     for name in names or on:
         try:

@@ -1,4 +1,4 @@
-"""``sensorwatch trace``: the way of one reading, from where it was sent to what it was told of."""
+"""Command ``sensorwatch trace``: path of one reading, from sending to the notifications of its alert."""
 
 from __future__ import annotations
 
@@ -37,33 +37,34 @@ _SHOWN = {
     "sensorwatch.sink": "sink",
     "sensorwatch.notification": "notification",
 }
-_LINKS = {"sent": "took it in", "window": "scored its window", "alert": "its window opened an alert"}
+_LINKS = {"sent": "ingested it", "window": "scored its window", "alert": "its window opened an alert"}
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command."""
     app.command()(trace)
 
 
 def trace(
     context: typer.Context,
     device: Annotated[
-        str | None, typer.Argument(help="The reading's device; that of the newest alert if left out.")
+        str | None, typer.Argument(help="Device of the reading; default: that of the newest alert.")
     ] = None,
-    tag: Annotated[str | None, typer.Argument(help="Its tag.")] = None,
+    tag: Annotated[str | None, typer.Argument(help="Tag of the reading.")] = None,
     at: Annotated[
-        str | None, typer.Option(help="Its time, ISO 8601; the window of the sensor's newest alert if left out.")
+        str | None,
+        typer.Option(help="Time of the reading (ISO 8601); default: the window of the sensor's newest alert."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the way of one reading through the spans that were written with TELEMETRY_EXPORTER=file."""
+    """Show the path of one reading through all processes. Requires TELEMETRY_EXPORTER=file."""
     if (device is None) != (tag is None) or (at is not None and device is None):
-        raise InvalidInputError("expected DEVICE and TAG, with or without --at, or none of them for the newest alert")
+        raise InvalidInputError("expected DEVICE and TAG, optionally with --at, or no arguments for the newest alert")
     wiring = context.ensure_object(CommandContext).wiring
     if wiring.settings.telemetry_exporter != "file":
         raise SettingsError(
-            f"TELEMETRY_EXPORTER: expected `file`, whose spans are on this machine, got "
-            f"`{wiring.settings.telemetry_exporter}`; for other exporters see docs/operations/observability.md"
+            f"TELEMETRY_EXPORTER: expected `file`, got `{wiring.settings.telemetry_exporter}`; "
+            f"for other exporters see docs/operations/observability.md"
         )
     sensor = _newest_alerts_sensor(wiring) if device is None or tag is None else _sensor(wiring, device, tag)
     reading, steps = follow(wiring, sensor, at)
@@ -75,12 +76,22 @@ def trace(
 
 
 def follow(wiring: Wiring, sensor: SensorStatus, at: str | None = None) -> tuple[ReadingToFollow, list[Step]]:
-    """Return a sensor's reading and its steps: of a time, or else of the window of its newest alert or of its last.
+    """Return a reading of a sensor with the spans on its path.
+
+    Parameters
+    ----------
+    wiring
+        Adapters and use cases.
+    sensor
+        The sensor.
+    at
+        Time of the reading, ISO 8601; None for the window that opened the sensor's newest alert or, without an alert,
+        the newest window.
 
     Raises
     ------
     InvalidInputError
-        ``at`` is no time.
+        ``at`` is not a time.
     NotFoundError
         The sensor has no windows, or there is no telemetry file.
     """
@@ -103,13 +114,13 @@ def _sensor(wiring: Wiring, device: str, tag: str) -> SensorStatus:
     for sensor in found:
         if sensor.key == (device, tag):
             return sensor
-    raise NotFoundError(f"no sensor {device} / {tag}; `sensorwatch sensors` lists them")
+    raise NotFoundError(f"no sensor {device} / {tag}; `sensorwatch sensors` lists all sensors")
 
 
 def _newest_alerts_sensor(wiring: Wiring) -> SensorStatus:
     newest = wiring.store.alerts(limit=1)
     if not newest:
-        raise NotFoundError("there is no alert yet; name a DEVICE and a TAG")
+        raise NotFoundError("there are no alerts yet; give DEVICE and TAG")
     return wiring.store.sensors_by_id({newest[0].sensor_id})[newest[0].sensor_id]
 
 
@@ -122,7 +133,7 @@ def _end_of_interest(wiring: Wiring, sensor: SensorStatus) -> int:
 
 
 def row(step: Step) -> dict[str, object]:
-    """Return a step as a row of the table."""
+    """Return a step as a row of the printed table."""
     span = step.span
     about = span.attributes
     shown = [f"{label} {about[name]}" for name, label in _SHOWN.items() if about.get(name) not in {None, "", 0}]

@@ -1,4 +1,4 @@
-"""Commands that show what there is: anomalies, ingestion."""
+"""Commands ``sensorwatch anomalies`` and ``ingest-status``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Register the commands."""
     for command in (anomalies, ingest_status):
         app.command()(command)
 
@@ -30,11 +30,12 @@ def _show(title: str, rows: list[dict[str, Any]], *, as_json: bool, empty: str) 
 
 def anomalies(
     context: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of windows, newest first.")] = 50,
     suppressed: Annotated[
-        bool, typer.Option("--suppressed", help="Those that raise no alert, with the reason, in place of the others.")
+        bool,
+        typer.Option("--suppressed", help="Show suppressed windows instead, with the reason why they raise no alert."),
     ] = False,
-    why: Annotated[bool, typer.Option("--why", help="Say of each why it is anomalous.")] = False,
+    why: Annotated[bool, typer.Option("--why", help="Include explanations.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the newest anomalous windows."""
@@ -63,7 +64,7 @@ def anomalies(
 
 
 def ingest_status(context: typer.Context, as_json: JsonOption = False) -> None:
-    """Show what was received of every partition and what became of it."""
+    """Show the number of readings of each partition by outcome."""
     wiring = context.ensure_object(CommandContext).wiring
     rows = [
         {

@@ -138,7 +138,7 @@ def test_the_command_compares_detectors_side_by_side(plain: Path) -> None:
     assert figures["without_model"] == []
     table = CliRunner().invoke(app, [*given[:-1], "--by-series"])
     assert table.exit_code == 0, table.output
-    assert "1 series, 600 windows, the first 15% of each trained on" in table.output
+    assert "1 series, 600 windows; trained on the first 15% of each" in table.output
     assert table.output.count("ocsvm_sklearn") == 2
 
 
@@ -148,7 +148,7 @@ def test_results_for_nabs_runner_are_as_it_reads_them(nab: Path, tmp_path: Path)
     for place in (nab, nab / "machines", nab / "machines/oven.csv"):
         result = CliRunner().invoke(app, [*given[:1], str(place), *given[2:], "--train-at-most", "50"])
         assert result.exit_code == 0, result.output
-        assert f"in {results}, as sensorwatch_ocsvm, sensorwatch_ewma;" in result.output
+        assert f"to {results}, as sensorwatch_ocsvm, sensorwatch_ewma;" in result.output
     files = sorted(file.relative_to(results).as_posix() for file in results.rglob("*.csv"))
     assert files == [f"sensorwatch_{name}/machines/sensorwatch_{name}_oven.csv" for name in ("ewma", "ocsvm")]
     rows = list(csv.DictReader((results / files[1]).open(encoding="utf-8")))
@@ -199,7 +199,7 @@ def test_the_report_is_one_file_with_a_picture_of_every_series_and_detector(plai
     given = ["evaluate", str(tmp_path / "again"), "--detector", "ocsvm", "--detector", "ocsvm_sklearn"]
     result = CliRunner().invoke(app, [*given, "--report", str(report)])
     assert result.exit_code == 0, result.output
-    assert f"The pictures are in {report}." in result.output
+    assert f"Wrote the report to {report}." in result.output
     text = report.read_text(encoding="utf-8")
     tags = Tags()
     tags.feed(text)

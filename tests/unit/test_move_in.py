@@ -188,8 +188,8 @@ def test_the_command_brings_sensors_and_history_and_says_what_it_left_out(tmp_pa
     first = CliRunner().invoke(app, arguments, env=environment)
     assert first.exit_code == 0, first.output
     assert "6 sensors are in the catalogue." in first.output
-    assert "file data.csv: 12 readings taken in, 0 were there already" in first.output
-    assert "table SensorValues: 1 readings taken in" in first.output
+    assert "file data.csv: 12 readings imported, 0 were imported before" in first.output
+    assert "table SensorValues: 1 readings imported" in first.output
     assert "Left out: blob_key (a secret, which is not taken" in first.output
     assert "hidden" not in first.output
 

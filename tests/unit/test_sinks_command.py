@@ -89,4 +89,4 @@ def test_a_sink_that_does_not_work_is_said_and_the_others_are_still_tried(
 def test_an_unknown_sink_is_refused_with_those_there_are(database: str) -> None:
     result = run("test", "pager")
     assert isinstance(result.exception, NotFoundError)
-    assert str(result.exception) == "no sink named pager is switched on; there are: log"
+    assert str(result.exception) == "no sink named pager is on; sinks that are on: log"

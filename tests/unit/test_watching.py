@@ -249,8 +249,8 @@ def test_rules_check_counts_the_sensors_of_each_rule(command: Callable[..., str]
     ]
     assert found["without_rule"] == 1
     shown = command("rules", "check")
-    assert "rule 2: never decides" in shown
-    assert "rule 3: matches no sensor" in shown
+    assert "rule 2: never applies" in shown
+    assert "rule 3: matches no known sensor" in shown
 
 
 def test_rules_preview_compares_a_file_with_what_is_in_force(

@@ -133,4 +133,4 @@ def test_a_label_of_an_unknown_sensor_is_refused(scene: Scene, tmp_path: Path) -
     write_ground_truth(other, CpuFleet(processors=3).labels(START, NOON))
     with pytest.raises(SensorwatchError, match="no sensor with device cpu-3 and tag load"):
         scene.run("labels", "import", str(other))
-    assert scene.run("labels", "list").strip() == "Nothing is labelled."
+    assert scene.run("labels", "list").strip() == "No labels."

@@ -132,11 +132,11 @@ def test_confirmed_alerts_train_in_place_of_failures_that_nobody_wrote_down(
 
     said = {row["alert"]: row["training"] for row in json.loads(typed("labels", "--json"))}
     assert len(said) == len(failures) + 1
-    assert said.pop("late") == "none: confirmed later than the samples go; --to a later time takes it in"
-    assert set(said.values()) <= {"counts as a failure", "another alert told of it"}
+    assert said.pop("late") == "not used: confirmed after the newest sample; give a later --to to include it"
+    assert set(said.values()) <= {"added as a failure", "duplicate of another alert"}
     assert "machines.components in sensorwatch.yaml has no rule" in typed("labels", "--to", "2100-01-01")
     trained = json.loads(typed("train", "--json"))
-    assert trained["confirmed_alerts"]["joined"] == list(said.values()).count("counts as a failure") > 20
+    assert trained["confirmed_alerts"]["joined"] == list(said.values()).count("added as a failure") > 20
     assert trained["metrics"]["failures"] > 0
     assert json.loads(typed("train", "--json"))["version"] == trained["version"]
     typed("card", "card.html")

@@ -107,7 +107,7 @@ def test_versions_are_listed_shown_compared_and_rolled_back(scene: Scene) -> Non
         ("valve", "retrained"),
     ]
     assert changes[0]["distance"] > 0
-    assert scene.run("models", "diff", "0", second, second).endswith("no difference.\n")
+    assert scene.run("models", "diff", "0", second, second).endswith("no differences.\n")
 
     for _ in range(2):
         assert first in scene.run("models", "rollback", "0", "--to", first)
@@ -137,14 +137,14 @@ def test_an_exported_model_comes_in_again_and_scores_the_same(scene: Scene, tag:
 def test_wrong_words_are_answered_with_what_was_expected(scene: Scene) -> None:
     scene.train(NOON)
     for words, message in (
-        (("show",), "expected DEVICE and TAG of a sensor, or --shard N"),
+        (("show",), "expected either DEVICE and TAG of a sensor, or --shard N"),
         (("show", "press-9", "valve"), "no sensor with device press-9"),
         (("show", "--shard", "7"), "shard 7 has no models yet"),
         (("diff", "0"), "no version before"),
         (("rollback", "0"), "no version before"),
         (("export", "press-1", "valve", "model.pkl"), "ends in .skops or .onnx"),
         (("import", str(scene.folder)), "no files named model_DEVICE_TAG"),
-        (("import", str(scene.folder / "nothing")), "there is none of this name"),
+        (("import", str(scene.folder / "nothing")), "file or folder not found"),
     ):
         result = CliRunner().invoke(app, ["models", *words], env=dict(scene.environment))
         assert isinstance(result.exception, SensorwatchError), words
@@ -152,17 +152,17 @@ def test_wrong_words_are_answered_with_what_was_expected(scene: Scene) -> None:
 
 
 def test_a_configuration_is_checked_and_compared_with_the_models(scene: Scene) -> None:
-    assert "no rules for detectors" in scene.run("config", "check")
+    assert "no detector rules" in scene.run("config", "check")
     file = scene.folder / "sensorwatch.yaml"
     file.write_text("detectors: [{tag: temp*, estimator: sklearn.ensemble.IsolationForest, parameters: {trees: 3}}]")
     result = CliRunner().invoke(app, ["config", "check"], env=dict(scene.environment))
     assert "detectors.0: sklearn.ensemble.IsolationForest refuses its parameters" in str(result.exception)
     file.write_text("detectors: [{tag: temp*, estimator: sklearn.ensemble.IsolationForest}]")
-    assert "fine, 1 rule for detectors" in scene.run("config", "check")
+    assert "valid, 1 detector rule" in scene.run("config", "check")
 
     scene.train(NOON)
     (change,) = scene.json("config", "diff")
     assert (change["device"], change["tag"], change["now"]) == ("press-1", "temperature", "ocsvm")
     assert "IsolationForest" in change["then"]
     scene.train(LATER, file.read_text())
-    assert "Nothing would change." in scene.run("config", "diff")
+    assert "No changes." in scene.run("config", "diff")

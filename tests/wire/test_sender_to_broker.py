@@ -108,5 +108,5 @@ def test_the_composed_signals_of_the_page_are_sent_with_their_labels(connection:
     high = [number for number, value in enumerate(valve) if value > 0.5]
     assert high == [number for number in range(720) if number >= 12 and (number - 12) % 24 < 6]
     for refused in (["--tags", "3"], ["--anomalies", "2"], ["--signal", "processors"]):
-        with pytest.raises(InvalidInputError, match=f"{refused[0]}.* leave it out"):
+        with pytest.raises(InvalidInputError, match=f"{refused[0]}.* remove this option"):
             run.invoke(app, [*simulate, *refused], env=environment, catch_exceptions=False)
