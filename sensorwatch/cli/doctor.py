@@ -57,9 +57,9 @@ def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:
-            typer.echo(f"{'well    ' if check.well else 'NOT WELL'}  {check.name:<{width}}  {check.detail}")
+            typer.echo(f"{'ok    ' if check.well else 'FAILED'}  {check.name:<{width}}  {check.detail}")
             if check.advice:
-                typer.echo(f"{'':<{width + 12}}{check.advice}")
+                typer.echo(f"{'':<{width + 10}}{check.advice}")
     if not all(check.well for check in checks):
         raise typer.Exit(1)
 
@@ -114,7 +114,7 @@ def _pool(wiring: Wiring) -> str:
     problems = wiring.pool.problems()
     if problems:
         raise SensorwatchError("; ".join(problems))
-    return f"pool {wiring.settings.batch_pool_id} is well"
+    return f"pool {wiring.settings.batch_pool_id} is ready"
 
 
 def _event_hub(wiring: Wiring) -> str:
