@@ -1,1 +1,1 @@
-"""An Event Hubs broker for one machine: AMQP 1.0 over plain TCP on loopback, events kept in files."""
+"""An Event Hubs broker for one machine: AMQP 1.0 over plain TCP on loopback, events stored in files."""

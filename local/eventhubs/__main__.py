@@ -1,4 +1,4 @@
-"""``python -m local.eventhubs``: run the broker."""
+"""The command ``python -m local.eventhubs``."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _MAX_PARTITIONS = 2048
 
 
 def main() -> int:
-    """Run the broker until it is told to stop; give the exit code.
+    """Run the broker until SIGTERM or SIGINT, and return the exit code.
 
-    0 after a stop, 2 for wrong arguments, 3 if the port is in use, 4 if the data folder can't be used.
+    0: stopped. 2: wrong arguments. 3: the port is in use. 4: the data folder can't be used.
     """
     arguments = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -34,7 +34,7 @@ def main() -> int:
     except OSError as exc:
         if exc.errno in (errno.EADDRINUSE, errno.EACCES) and exc.filename is None:
             sys.stderr.write(
-                f"port {arguments.port} on 127.0.0.1 can't be used: stop what listens there, or change --port\n"
+                f"port {arguments.port} on 127.0.0.1 is in use: stop the program that listens there, or change --port\n"
             )
             return EXIT_PORT_IN_USE
         sys.stderr.write(f"the data folder {arguments.data} can't be used: {exc}\n")
@@ -48,7 +48,7 @@ async def _run(arguments: argparse.Namespace) -> None:
         loop = asyncio.get_running_loop()
 
         def stop_soon() -> None:
-            # The loop is closed if the broker has stopped already.
+            # The loop is closed if the broker has already stopped.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(stop.set)
 
@@ -57,18 +57,25 @@ async def _run(arguments: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m local.eventhubs", description=__doc__)
-    parser.add_argument("--port", type=_port, required=True, help="port on 127.0.0.1; 0 takes a free one")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the logs; made if it is not there")
+    parser = argparse.ArgumentParser(
+        prog="python -m local.eventhubs", description="An Event Hubs broker for one machine."
+    )
+    parser.add_argument("--port", type=_port, required=True, help="port on 127.0.0.1; 0 uses a free one")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the logs; created if missing")
     parser.add_argument(
-        "--hub", type=_hub, action="append", required=True, metavar="NAME:PARTITIONS", help="an event hub; repeatable"
+        "--hub",
+        type=_hub,
+        action="append",
+        required=True,
+        metavar="NAME:PARTITIONS",
+        help="an event hub; can be repeated",
     )
     parser.add_argument(
         "--consumer-group",
         action="append",
         default=[],
         metavar="NAME",
-        help=f"a consumer group of every hub, beside {DEFAULT_CONSUMER_GROUP}; repeatable",
+        help=f"a consumer group of every hub, besides {DEFAULT_CONSUMER_GROUP}; can be repeated",
     )
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when standard input ends")
     return parser
@@ -76,16 +83,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65_535:
-        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, got `{text}`")
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, got `{text}`")
     return int(text)
 
 
 def _hub(text: str) -> tuple[str, int]:
     name, _, size = text.rpartition(":")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,255}", name) or not size.isdecimal():
-        raise argparse.ArgumentTypeError(f"a hub is NAME:PARTITIONS, as in readings:4, got `{text}`")
+        raise argparse.ArgumentTypeError(f"expected NAME:PARTITIONS, for example readings:4, got `{text}`")
     if not 1 <= int(size) <= _MAX_PARTITIONS:
-        raise argparse.ArgumentTypeError(f"a hub has 1 to {_MAX_PARTITIONS} partitions, got `{size}`")
+        raise argparse.ArgumentTypeError(f"expected 1 to {_MAX_PARTITIONS} partitions, got `{size}`")
     return name, int(size)
 
 

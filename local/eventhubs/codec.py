@@ -1,8 +1,8 @@
-"""The AMQP 1.0 type system: Python values to bytes and back.
+"""The AMQP 1.0 type system: conversion of Python values to bytes and back.
 
-AMQP tells a ``uint`` from a ``ulong`` and a string from a symbol, so each has a Python type of its own here and a
-value read can be written again unchanged. ``None``, ``bool``, ``float`` (a double), ``str``, ``bytes``, ``list``,
-``dict`` and :class:`~uuid.UUID` stand for themselves.
+AMQP distinguishes a ``uint`` from a ``ulong`` and a string from a symbol. Each has its own Python type here, so that a
+decoded value can be encoded again unchanged. ``None``, ``bool``, ``float`` (a double), ``str``, ``bytes``, ``list``,
+``dict`` and :class:`~uuid.UUID` are used as they are.
 
 Examples
 --------
@@ -46,7 +46,7 @@ _MAX_ZERO_WIDTH_ITEMS = 4096
 
 
 class CodecError(ValueError):
-    """Bytes that are not AMQP, or a value that AMQP has no type for."""
+    """The bytes are not AMQP, or AMQP has no type for a value."""
 
 
 class UByte(int):
@@ -90,24 +90,24 @@ class Float(float):
 
 
 class Symbol(str):
-    """A name in ASCII, as of capabilities, conditions and annotation keys."""
+    """An ASCII name, used for capabilities, conditions and annotation keys."""
 
     __slots__ = ()
 
 
 class Array(list[Any]):
-    """Values of one type; a plain ``list`` may mix them."""
+    """Values of one type; a plain ``list`` may mix types."""
 
 
 class Opaque(NamedTuple):
-    """A character or decimal: its constructor and its bytes, carried but not interpreted."""
+    """A character or decimal as its constructor and its bytes, which are not interpreted."""
 
     code: int
     data: bytes
 
 
 class Described(NamedTuple):
-    """A value with the descriptor that gives it a meaning."""
+    """A value with the descriptor that defines its meaning."""
 
     descriptor: object
     value: object
@@ -160,12 +160,12 @@ _WIDTH_BY_CLASS = {0x4: 0, 0x5: 1, 0x6: 2, 0x7: 4, 0x8: 8, 0x9: 16}
 
 
 def encode(value: object) -> bytes:
-    """Write one value with its constructor.
+    """Encode a value with its constructor.
 
     Raises
     ------
     CodecError
-        If AMQP has no type for the value, or the value does not fit its type.
+        AMQP has no type for the value, or the value is out of its type's range.
     """
     if value is None:
         return b"\x40"
@@ -182,20 +182,20 @@ def encode(value: object) -> bytes:
 
 
 def encode_described(code: int, fields: list[object]) -> bytes:
-    """Write a described list, as performatives, outcomes and message sections are.
+    """Encode a described list: a performative, an outcome or a section of a message.
 
-    The descriptor takes its one-byte form and the list is never the empty-list constructor: the SDK reads no other.
+    The descriptor has its one-byte form and the empty-list constructor is not used, as the SDK reads no other form.
     """
     return bytes((0x00, 0x53, code)) + encode(fields)
 
 
 def decode(data: bytes, position: int = 0) -> tuple[Any, int]:
-    """Read the value that starts at ``position``; give it and the position after it.
+    """Decode the value that starts at ``position``; return it and the position after it.
 
     Raises
     ------
     CodecError
-        If the bytes are cut short, nested too deeply, or no AMQP.
+        The bytes end too early, are nested too deeply, or are not AMQP.
     """
     try:
         return _decode(data, position, 0)
@@ -206,12 +206,12 @@ def decode(data: bytes, position: int = 0) -> tuple[Any, int]:
 
 
 def skip(data: bytes, position: int) -> int:
-    """Give the position after the value that starts at ``position``, without reading the value.
+    """Return the position after the value that starts at ``position``, without decoding the value.
 
     Raises
     ------
     CodecError
-        If the value ends beyond the data or has no AMQP constructor.
+        The data ends before the value does, or the value has no AMQP constructor.
     """
     try:
         code = data[position]
@@ -234,7 +234,7 @@ def skip(data: bytes, position: int) -> int:
 
 
 def _constructor_and_data(value: object, *, wide: bool) -> tuple[int, bytes]:
-    """Give a value's constructor and bytes; ``wide`` picks one constructor a type, as an array's items share theirs."""
+    """Return a value's constructor and bytes; ``wide`` uses one constructor per type, for the items of an array."""
     kind = type(value)
     if kind in _WRITE_FIXED:
         code = _WRITE_FIXED[kind]

@@ -1,4 +1,4 @@
-"""One connection: the handshake, the frames, and the sessions on its channels."""
+"""Connection of a client: the handshake, the frames, and the sessions on its channels."""
 
 from __future__ import annotations
 
@@ -46,21 +46,21 @@ _MECHANISMS = ("ANONYMOUS", "PLAIN")
 
 
 class Connection(asyncio.Protocol):
-    """A client's connection. Whatever comes in that is not AMQP ends this connection and no other.
+    """Connection of a client. Input that is not AMQP ends this connection and no other.
 
     Parameters
     ----------
     hubs
-        What there is to send to and receive from.
+        Event hubs of the broker.
     now_ms
-        The clock, in milliseconds since 1970-01-01 UTC.
+        Current time, in milliseconds since 1970-01-01 UTC.
     open_connections
-        The set that the connection is in while it is open.
+        Set that contains the connection while it is open.
 
     Attributes
     ----------
     lost
-        Done when the connection is gone.
+        Future that is done when the connection has ended.
     """
 
     def __init__(self, hubs: Hubs, now_ms: Callable[[], int], open_connections: set[Connection]) -> None:
@@ -77,22 +77,22 @@ class Connection(asyncio.Protocol):
         self._closing = False
         self._is_open = False
         self._awaits_header = True
-        # None stands for a session that has ended: what comes for it is ignored, as the SDK detaches after its End.
+        # None is a session that has ended. Its further frames are ignored, as the SDK detaches after its End.
         self._sessions: dict[int, Session | None] = {}
         self._idle_timer: asyncio.TimerHandle | None = None
         self._wrote_since_timer = False
 
     @property
     def writable(self) -> bool:
-        """Whether the socket takes more."""
+        """True while the socket accepts more data."""
         return not self._paused and not self._closing and len(self._outgoing) < _HIGH_WATER_BYTES
 
     def call_soon(self, callback: Callable[[], None]) -> None:
-        """Call back after what is at hand is done."""
+        """Call back after the current callback."""
         self._loop.call_soon(callback)
 
     def write(self, data: bytes) -> None:
-        """Send bytes, together with what else is written before the event loop comes round."""
+        """Send bytes, in one piece with all others that are written in the same turn of the event loop."""
         if self._closing:
             return
         self._outgoing += data
@@ -101,13 +101,13 @@ class Connection(asyncio.Protocol):
             self._loop.call_soon(self._flush)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take up the connection."""
+        """Start the connection."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES)
         self._open_connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of everything that hung on the connection."""
+        """Close the sessions of the connection."""
         self._closing = True
         self._open_connections.discard(self)
         self.lost.set_result(None)
@@ -116,16 +116,16 @@ class Connection(asyncio.Protocol):
         self._close_sessions()
 
     def pause_writing(self) -> None:
-        """Stop sending: the peer does not read as fast as it has asked for."""
+        """Stop sending, as the peer reads more slowly than it grants credit."""
         self._paused = True
 
     def resume_writing(self) -> None:
-        """Go on sending."""
+        """Continue to send."""
         self._paused = False
         self._wake()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes from the peer."""
+        """Handle bytes from the peer."""
         if self._closing:
             return
         self._incoming += data
@@ -136,7 +136,7 @@ class Connection(asyncio.Protocol):
             self.shut(error)
 
     def shut(self, error: AmqpError | None = None) -> None:
-        """Close the connection, with the reason if there is one."""
+        """Close the connection, and send the peer the error if there is one."""
         if self._closing:
             return
         if self._is_open:
@@ -149,11 +149,11 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def abort(self) -> None:
-        """Drop the connection at once."""
+        """Drop the connection immediately."""
         self._transport.abort()
 
     def _take_header(self) -> bool:
-        """Take a protocol header if one is due; false if it has not come whole."""
+        """Handle a protocol header if one is due; return false if it is incomplete."""
         if self._awaits_header:
             if len(self._incoming) < len(AMQP_HEADER):
                 return False
@@ -161,7 +161,7 @@ class Connection(asyncio.Protocol):
         return True
 
     def _take_frames(self) -> bool:
-        """Take the whole frames that are there; true if another protocol header comes next."""
+        """Handle the complete frames that were received; return true if another protocol header comes next."""
         with contextlib.closing(split_frames(self._incoming, _MAX_FRAME_SIZE)) as frames:
             for frame in frames:
                 self._on_frame(frame)
@@ -180,9 +180,9 @@ class Connection(asyncio.Protocol):
         elif header == AMQP_HEADER:
             self.write(AMQP_HEADER)
         else:
-            # The answer to an unknown protocol is one that is spoken, then the end.
+            # AMQP requires that an unknown protocol is answered with a supported one before the connection ends.
             self.write(SASL_HEADER)
-            raise AmqpError("amqp:not-implemented", f"the peer speaks no AMQP 1.0: it began with {header!r}")
+            raise AmqpError("amqp:not-implemented", f"the peer does not speak AMQP 1.0: it began with {header!r}")
 
     def _on_frame(self, frame: Frame) -> None:
         if not frame.body:
@@ -191,7 +191,7 @@ class Connection(asyncio.Protocol):
         if isinstance(performative, SaslInit):
             self._on_sasl(frame, performative)
         elif frame.kind != AMQP_FRAME:
-            raise AmqpError("amqp:connection:framing-error", f"frames of type {frame.kind} are not known here")
+            raise AmqpError("amqp:connection:framing-error", f"frames of type {frame.kind} are not supported")
         elif isinstance(performative, Open):
             self._on_open(performative)
         elif not self._is_open:
@@ -203,10 +203,10 @@ class Connection(asyncio.Protocol):
 
     def _on_sasl(self, frame: Frame, sasl: SaslInit) -> None:
         if frame.kind != SASL_FRAME or self._is_open:
-            raise AmqpError("amqp:not-allowed", "a log-in came outside its phase")
+            raise AmqpError("amqp:not-allowed", "SaslInit is allowed before Open only, in a SASL frame")
         if sasl.mechanism not in _MECHANISMS:
             self.write(encode_frame(0, SaslOutcome(outcome=1), kind=SASL_FRAME))
-            raise AmqpError("amqp:unauthorized-access", f"the log-in `{sasl.mechanism}` is not one of {_MECHANISMS}")
+            raise AmqpError("amqp:unauthorized-access", f"the mechanism `{sasl.mechanism}` is not one of {_MECHANISMS}")
         self.write(encode_frame(0, SaslOutcome(outcome=0), kind=SASL_FRAME))
         self._awaits_header = True
 
@@ -216,7 +216,7 @@ class Connection(asyncio.Protocol):
         wanted = 0xFFFFFFFF if peer.max_frame_size is None else peer.max_frame_size
         if wanted < _MIN_MAX_FRAME_SIZE:
             raise AmqpError("amqp:invalid-field", f"max-frame-size is {wanted}: expected {_MIN_MAX_FRAME_SIZE} or more")
-        # Frames of a megabyte are as good as any larger ones.
+        # Frames above a megabyte would save nothing.
         self.peer_max_frame_size = min(wanted, 1 << 20)
         self._is_open = True
         answer = Open(container_id="local-eventhubs", max_frame_size=_MAX_FRAME_SIZE, channel_max=_CHANNEL_MAX)

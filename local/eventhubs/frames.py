@@ -1,4 +1,4 @@
-"""AMQP frames and the performatives they carry."""
+"""AMQP frames and the performatives in them."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ _REJECTED_CODE = 0x25
 
 
 class AmqpError(Exception):
-    """What the peer is told: an AMQP condition and a text.
+    """An error that is sent to the peer: an AMQP condition and a description.
 
-    Raised while frames are handled, it ends the narrowest thing that it can concern: a delivery, a link, a session, or
-    else the connection.
+    Raised while a frame is handled, it ends the smallest unit that it affects: a delivery, a link, a session or the
+    connection.
     """
 
     def __init__(self, condition: str, description: str) -> None:
@@ -74,17 +74,17 @@ class AmqpError(Exception):
         self.description = description
 
     def described(self) -> Described:
-        """Give the error as AMQP carries it."""
+        """Return the error as an AMQP value."""
         return Described(ULong(_ERROR_CODE), [Symbol(self.condition), self.description, None])
 
 
 def rejected(error: AmqpError) -> Described:
-    """Give the outcome of a delivery that is refused."""
+    """Return the outcome of a refused delivery."""
     return Described(ULong(_REJECTED_CODE), [error.described()])
 
 
 class Performative:
-    """A list of fields under a descriptor; ``layout`` gives each one's name, its type, and whether it must be there."""
+    """A list of fields under a descriptor; ``layout`` has the name, the type and the necessity of each field."""
 
     code: ClassVar[int]
     layout: ClassVar[tuple[tuple[str, type[Any], bool], ...]]
@@ -98,12 +98,12 @@ class Performative:
 
     @classmethod
     def from_fields(cls, fields: list[Any]) -> Self:
-        """Read the fields as they come, by position; those left out at the end are ``None``.
+        """Create a performative from its fields by position; fields missing at the end are ``None``.
 
         Raises
         ------
         AmqpError
-            If a field is of another type or a mandatory one is missing.
+            A field has the wrong type, or a mandatory one is missing.
         """
         performative = cls.__new__(cls)
         given = len(fields)
@@ -122,7 +122,7 @@ class Performative:
         return performative
 
     def encode(self) -> bytes:
-        """Write all fields, trailing nulls too: the SDK reads them by position and takes no shorter list."""
+        """Encode all fields, including trailing nulls, as the SDK accepts no shorter list."""
         values: list[object] = []
         for name, kind, _ in self.layout:
             value = getattr(self, name)
@@ -131,7 +131,7 @@ class Performative:
 
 
 class Open(Performative):
-    """Begins a connection: the limits of who sends it."""
+    """Begin of a connection, with the limits of its sender."""
 
     container_id: str
     hostname: str | None
@@ -155,7 +155,7 @@ class Open(Performative):
 
 
 class Begin(Performative):
-    """Begins a session on a channel."""
+    """Begin of a session on a channel."""
 
     remote_channel: int | None
     next_outgoing_id: int
@@ -177,7 +177,7 @@ class Begin(Performative):
 
 
 class Attach(Performative):
-    """Attaches a link; ``role`` is true for who receives."""
+    """Begin of a link; ``role`` is true for the receiver."""
 
     name: str
     handle: int
@@ -212,7 +212,7 @@ class Attach(Performative):
 
 
 class Flow(Performative):
-    """Grants windows to a session and, with a handle, credit to a link."""
+    """Windows of a session and, with a handle, credit of a link."""
 
     next_incoming_id: int | None
     incoming_window: int
@@ -242,7 +242,7 @@ class Flow(Performative):
 
 
 class Transfer(Performative):
-    """Carries a message or a part of one."""
+    """A message or a part of one."""
 
     handle: int
     delivery_id: int | None
@@ -268,7 +268,7 @@ class Transfer(Performative):
 
 
 class Disposition(Performative):
-    """Says what became of a range of deliveries, both ends inclusive."""
+    """Outcome of a range of deliveries, both ends inclusive."""
 
     code = 0x15
     layout = (
@@ -282,7 +282,7 @@ class Disposition(Performative):
 
 
 class Detach(Performative):
-    """Ends a link."""
+    """End of a link."""
 
     handle: int
     closed: bool | None
@@ -292,28 +292,28 @@ class Detach(Performative):
 
 
 class End(Performative):
-    """Ends a session."""
+    """End of a session."""
 
     code = 0x17
     layout = (("error", object, False),)
 
 
 class Close(Performative):
-    """Ends a connection."""
+    """End of a connection."""
 
     code = 0x18
     layout = (("error", object, False),)
 
 
 class SaslMechanisms(Performative):
-    """The ways to log in that are offered."""
+    """Authentication mechanisms that the broker offers."""
 
     code = 0x40
     layout = (("mechanisms", Array, True),)
 
 
 class SaslInit(Performative):
-    """The way to log in that is chosen."""
+    """Authentication mechanism that the client chose."""
 
     mechanism: str
 
@@ -322,7 +322,7 @@ class SaslInit(Performative):
 
 
 class SaslOutcome(Performative):
-    """How the log-in ended; 0 is well."""
+    """Result of the authentication; 0 is success."""
 
     code = 0x44
     layout = (("outcome", UByte, True), ("additional_data", bytes, False))
@@ -338,7 +338,7 @@ _BY_CODE: dict[int, type[Performative]] = {
 
 
 class Frame(NamedTuple):
-    """One frame as it came: its type, its channel, and the body, empty in a frame that only says "alive"."""
+    """A received frame: its type, its channel and its body, which is empty in a keep-alive frame."""
 
     kind: int
     channel: int
@@ -346,18 +346,28 @@ class Frame(NamedTuple):
 
 
 def encode_frame(channel: int, performative: Performative, *, kind: int = AMQP_FRAME) -> bytes:
-    """Write a performative as a frame of its own."""
+    """Encode a performative as a frame.
+
+    Parameters
+    ----------
+    channel
+        Channel of the session.
+    performative
+        Content of the frame.
+    kind
+        Frame type: AMQP or SASL.
+    """
     body = performative.encode()
     return _HEAD.pack(len(body) + 8, 2, kind, channel) + body
 
 
 def split_frames(buffer: bytearray, max_frame_size: int) -> Generator[Frame]:
-    """Take the whole frames off the front of a buffer; what is left is the beginning of the next one.
+    """Remove the complete frames from the start of a buffer and yield them.
 
     Raises
     ------
     AmqpError
-        If a frame's head makes no sense or the frame is larger than ``max_frame_size`` bytes.
+        The header of a frame is invalid, or the frame is larger than ``max_frame_size`` bytes.
     """
     position = 0
     try:
@@ -378,19 +388,19 @@ def split_frames(buffer: bytearray, max_frame_size: int) -> Generator[Frame]:
 
 
 def decode_performative(body: bytes) -> tuple[Performative, int]:
-    """Read a frame's performative; give it and the position of the payload after it.
+    """Decode the performative of a frame; return it and the position of the payload after it.
 
     Raises
     ------
     AmqpError
-        If the body is no performative.
+        The body is not a performative.
     """
     try:
         described, end = decode(body)
     except CodecError as exc:
         raise AmqpError("amqp:decode-error", str(exc)) from exc
     if not isinstance(described, Described) or not isinstance(described.value, list):
-        raise AmqpError("amqp:decode-error", "a frame's body must be a described list")
+        raise AmqpError("amqp:decode-error", "the body of a frame must be a described list")
     code = described.descriptor
     kind = _BY_CODE.get(code) if isinstance(code, int) else None
     if kind is None:

@@ -1,4 +1,4 @@
-"""Event hubs: their partitions, consumer groups, and who may receive."""
+"""Event hubs: their partitions, consumer groups and receivers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SELECTOR = re.compile(r"\s*amqp\.annotation\.x-opt-(offset|sequence-number|enqu
 
 
 class Address(NamedTuple):
-    """What the path of a link's address names."""
+    """Parts of a link's address."""
 
     node: str
     consumer_group: str | None = None
@@ -37,22 +37,22 @@ class Receiver(Protocol):
 
     @property
     def epoch(self) -> int | None:
-        """The owner level; ``None`` for a receiver that shares."""
+        """The owner level; ``None`` for a receiver that shares the partition."""
 
     def steal(self, description: str) -> None:
-        """Detach the link, because another receiver takes the partition over."""
+        """Detach the link, because another receiver takes over the partition."""
 
     def wake(self) -> None:
-        """Look for new events."""
+        """Check for new events."""
 
 
 def parse_address(address: str) -> Address:
-    """Read ``hub``, ``hub/Partitions/N`` or ``hub/ConsumerGroups/G/Partitions/N``, alone or as the path of a URL.
+    """Parse ``hub``, ``hub/Partitions/N`` or ``hub/ConsumerGroups/G/Partitions/N``, alone or as the path of a URL.
 
     Raises
     ------
     AmqpError
-        If the path is anything else.
+        The path has another form.
     """
     path = urlsplit(address).path if "://" in address else address
     parts = [unquote(part) for part in path.strip("/").split("/")]
@@ -64,12 +64,12 @@ def parse_address(address: str) -> Address:
         case [_, "consumergroups", _, "partitions", _]:
             return Address(parts[0], parts[2], parts[4])
     raise AmqpError(
-        "amqp:not-found", f"nothing has the address `{address}`: expected hub[/ConsumerGroups/G]/Partitions/N"
+        "amqp:not-found", f"the address `{address}` does not exist: expected hub[/ConsumerGroups/G]/Partitions/N"
     )
 
 
 class Partition:
-    """One partition: its log and its receivers by consumer group."""
+    """A partition: its log, and its receivers by consumer group."""
 
     def __init__(self, identity: str, log: PartitionLog) -> None:
         self.identity = identity
@@ -77,12 +77,12 @@ class Partition:
         self._receivers: dict[str, list[Receiver]] = {}
 
     def append(self, events: list[bytes]) -> None:
-        """Keep events, then tell every receiver.
+        """Write events to the log and wake all receivers.
 
         Raises
         ------
         AmqpError
-            If they could not be written.
+            The events could not be written.
         """
         try:
             self.log.append(events)
@@ -93,15 +93,15 @@ class Partition:
                 receiver.wake()
 
     def admit(self, receiver: Receiver, group: str) -> None:
-        """Let a receiver in, evicting those that it outranks.
+        """Add a receiver and detach those that it outranks.
 
-        A receiver with an epoch takes the partition over from all others of its group whose epoch is not higher; while
-        there is one, a receiver without is refused.
+        A receiver with an epoch takes over the partition from all others of its group whose epoch is not higher. While
+        it is attached, receivers without an epoch are refused.
 
         Raises
         ------
         AmqpError
-            If the receiver is refused.
+            The receiver is refused.
         """
         present = self._receivers.setdefault(group, [])
         highest = max((other.epoch for other in present if other.epoch is not None), default=None)
@@ -129,24 +129,24 @@ class Partition:
         present.append(receiver)
 
     def leave(self, receiver: Receiver, group: str) -> None:
-        """Forget a receiver, if it is still known."""
+        """Remove a receiver, if it is attached."""
         present = self._receivers.get(group, [])
         if receiver in present:
             present.remove(receiver)
 
     def start_position(self, selector: str | None) -> int:
-        """Give the position in the log at which a selector says to begin; without one, the start.
+        """Return the start position in the log for a selector; without one, the start of the log.
 
         Raises
         ------
         AmqpError
-            If the selector can't be read or names a sequence number that is yet to come.
+            The selector can't be parsed or names a sequence number after the last event.
         """
         if selector is None:
             return self.log.start
         found = _SELECTOR.fullmatch(selector)
         if found is None:
-            raise AmqpError("amqp:invalid-field", f"the selector `{selector}` can't be read")
+            raise AmqpError("amqp:invalid-field", f"the selector `{selector}` can't be parsed")
         field, operator, text = found.groups()
         if text == "-1":
             return self.log.start
@@ -168,13 +168,25 @@ class Partition:
                 )
             return self.log.position_of_sequence(wanted)
         if value >= self.log.base + self.log.end:
-            # Not from this log as it is: starting over repeats events, waiting for the offset would lose some.
+            # The offset is not from this log. Starting over repeats events; waiting for the offset would lose some.
             return self.log.start
         return self.log.position_of_offset(value, inclusive=inclusive)
 
 
 class Hub:
-    """One event hub."""
+    """An event hub.
+
+    Parameters
+    ----------
+    name
+        Name as declared.
+    created_ms
+        Creation time, in milliseconds since 1970-01-01 UTC.
+    partitions
+        Partitions in the order of their ids.
+    groups
+        Consumer groups besides ``$Default``.
+    """
 
     def __init__(self, name: str, created_ms: int, partitions: list[Partition], groups: Iterable[str]) -> None:
         self.name = name
@@ -184,12 +196,12 @@ class Hub:
         self._turns = itertools.cycle(partitions)
 
     def partition(self, identity: str) -> Partition:
-        """Give a partition by its id.
+        """Return a partition by its id.
 
         Raises
         ------
         AmqpError
-            If the hub has no such partition.
+            The hub has no such partition.
         """
         for partition in self.partitions:
             if partition.identity == identity:
@@ -200,12 +212,12 @@ class Hub:
         )
 
     def group(self, name: str) -> str:
-        """Give a consumer group's name as it was declared.
+        """Return the name of a consumer group as declared; upper and lower case are not distinguished.
 
         Raises
         ------
         AmqpError
-            If the hub has no such group.
+            The hub has no such group.
         """
         try:
             return self._groups[name.casefold()]
@@ -216,7 +228,7 @@ class Hub:
             ) from None
 
     def route(self, key: str | None) -> Partition:
-        """Choose the partition for a key; without one, each in turn."""
+        """Return the partition of a key; without a key, the partitions in turn."""
         if key is None:
             return next(self._turns)
         return self.partitions[partition_of_key(key, len(self.partitions))]
@@ -228,18 +240,18 @@ class Hubs:
     Parameters
     ----------
     folder
-        Where the logs are; made if it is not there.
+        Folder of the logs; created if missing.
     sizes
-        Number of partitions by hub; may be raised later, not lowered.
+        Number of partitions by hub; can be increased later, but not decreased.
     groups
-        Consumer groups beside ``$Default``, the same for every hub.
+        Consumer groups besides ``$Default``, the same for every hub.
     now_ms
-        The clock, in milliseconds since 1970-01-01 UTC.
+        Current time, in milliseconds since 1970-01-01 UTC.
 
     Raises
     ------
     LogFormatError
-        A file in the folder is something else, or a hub there has more partitions than asked for.
+        A file in the folder has another format, or an existing hub has more partitions than ``sizes`` says.
     """
 
     def __init__(
@@ -255,22 +267,22 @@ class Hubs:
             raise
 
     def hub(self, name: str) -> Hub:
-        """Give a hub by its name, in any case.
+        """Return a hub by its name; upper and lower case are not distinguished.
 
         Raises
         ------
         AmqpError
-            If there is none.
+            The hub does not exist.
         """
         try:
             return self._hubs[name.casefold()]
         except KeyError:
             known = ", ".join(hub.name for hub in self._hubs.values())
-            raise AmqpError("amqp:not-found", f"there is no hub `{name}`; there is {known}") from None
+            raise AmqpError("amqp:not-found", f"there is no hub `{name}`; the hubs are {known}") from None
 
     @property
     def summary(self) -> str:
-        """The hubs in a few words, for a person."""
+        """Names and sizes of the hubs, for people."""
         return ", ".join(f"{hub.name} ({len(hub.partitions)} partitions)" for hub in self._hubs.values())
 
     def close(self) -> None:
@@ -289,11 +301,11 @@ def _open_hub(folder: Path, name: str, size: int, groups: tuple[str, ...], now_m
     except FileNotFoundError:
         created_ms, known_size = now_ms(), 0
     except (ValueError, KeyError, TypeError) as exc:
-        raise LogFormatError(f"{about} can't be read ({exc}): delete {folder} to start the hub anew") from exc
+        raise LogFormatError(f"{about} can't be read ({exc}): delete {folder} to start with an empty hub") from exc
     if size < known_size:
         raise LogFormatError(
-            f"hub `{name}` has {known_size} partitions, asked for {size}: "
-            f"a hub can't shrink; ask for {known_size} or delete {folder} to start it anew"
+            f"hub `{name}` has {known_size} partitions and can't shrink to {size}: "
+            f"keep {known_size}, or delete {folder} to start with an empty hub"
         )
     logs: list[PartitionLog] = []
     try:

@@ -1,4 +1,4 @@
-"""The broker's ends of links: producers, consumers, and the request-and-answer nodes."""
+"""Links, on the broker's side: from producers, to consumers, and of request-and-response nodes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SELECTOR_FILTER = "apache.org:selector-filter:string"
 
 
 class LinkSession(Protocol):
-    """What a link needs of its session."""
+    """The methods of a session that its links use."""
 
     hubs: Hubs
     now_ms: Callable[[], int]
@@ -38,26 +38,46 @@ class LinkSession(Protocol):
 
     @property
     def can_send(self) -> bool:
-        """Whether another delivery may go out now; when that turns true again, every link is woken."""
+        """True while another delivery can be sent; when this becomes true again, every link is woken."""
 
     def call_soon(self, callback: Callable[[], None]) -> None:
-        """Call back after what is at hand is done, so that other connections get their turn."""
+        """Call back after the current callback, so that other connections get their turn."""
 
     def transfer(self, handle: int, message: bytes) -> None:
-        """Send a message, settled."""
+        """Send a settled message."""
 
     def settle(self, delivery_id: int, outcome: Described) -> None:
-        """Tell the sender what became of a delivery."""
+        """Send the outcome of a delivery."""
 
     def grant(self, link: Link, delivery_count: int, credit: int) -> None:
-        """Tell the peer how many more deliveries a link takes, or has left."""
+        """Send the credit of a link.
+
+        Parameters
+        ----------
+        link
+            The link.
+        delivery_count
+            Number of deliveries so far.
+        credit
+            Number of deliveries that a receiving link accepts, or that a sending link has left.
+        """
 
     def detach(self, link: Link, error: AmqpError) -> None:
         """End a link with an error."""
 
 
 class Link:
-    """One end of a link; ``address`` is that of the end here."""
+    """The broker's end of a link.
+
+    Parameters
+    ----------
+    session
+        Session of the link.
+    attach
+        The client's request for the link.
+    address
+        Address of the broker's end.
+    """
 
     def __init__(self, session: LinkSession, attach: Attach, address: str) -> None:
         self.session = session
@@ -67,25 +87,27 @@ class Link:
         self.is_open = True
 
     def opened(self) -> None:
-        """Begin work: the attach has been answered."""
+        """Start work, after the attach was answered."""
 
     def closed(self) -> None:
-        """End work: the link is gone."""
+        """Stop work, as the link has ended."""
         self.is_open = False
 
     def flow(self, flow: Flow) -> None:
-        """Take the peer's word on credit."""
+        """Handle a flow of the peer, which grants credit."""
 
     def transfer(self, transfer: Transfer, payload: bytes) -> None:
-        """Take a message or a part of one."""
-        raise AmqpError("amqp:not-allowed", f"nothing can be sent on the receiving link `{self.attach.name}`")
+        """Handle a message or a part of one."""
+        raise AmqpError(
+            "amqp:not-allowed", f"the link `{self.attach.name}` is for receiving: no message can be sent on it"
+        )
 
     def wake(self) -> None:
-        """Go on, if there is something to do: new events, a wider window or an emptied socket."""
+        """Continue, as there may be new events, a larger window or room in the socket."""
 
 
 class _ReceivingLink(Link):
-    """Puts messages together, hands them on and keeps the sender in credit."""
+    """A link that assembles messages, passes them on and grants the sender credit."""
 
     credit = _PRODUCER_CREDIT
 
@@ -126,7 +148,7 @@ class _ReceivingLink(Link):
 
     def _outcome(self, message: bytes, message_format: int, *, too_large: bool) -> Described:
         if too_large:
-            limit = f"a message may have {MAX_MESSAGE_BYTES} bytes, this one has more"
+            limit = f"the message is larger than {MAX_MESSAGE_BYTES} bytes"
             return rejected(AmqpError("amqp:link:message-size-exceeded", limit))
         try:
             self._take(message, message_format)
@@ -135,7 +157,7 @@ class _ReceivingLink(Link):
         return ACCEPTED
 
     def _take(self, message: bytes, message_format: int) -> None:
-        raise AmqpError("amqp:not-implemented", f"the link `{self.attach.name}` takes no messages")
+        raise AmqpError("amqp:not-implemented", f"the link `{self.attach.name}` accepts no messages")
 
     def _regrant(self) -> None:
         self._left = self.credit
@@ -143,7 +165,7 @@ class _ReceivingLink(Link):
 
 
 class _ProducerLink(_ReceivingLink):
-    """Keeps what a producer sends; an acceptance means that the events are with the operating system."""
+    """A link that stores a producer's events; accepted events have been handed to the operating system."""
 
     def __init__(
         self, session: LinkSession, attach: Attach, address: str, hub: Hub, partition: Partition | None
@@ -159,7 +181,7 @@ class _ProducerLink(_ReceivingLink):
 
 
 class _RequestLink(_ReceivingLink):
-    """Takes requests to a node and puts the answers on the link that came for them."""
+    """A link that accepts requests to a node and sends the responses on the link that receives them."""
 
     credit = _REQUEST_CREDIT
 
@@ -171,11 +193,11 @@ class _RequestLink(_ReceivingLink):
                 if named or (request.reply_to is None and link.address == self.address):
                     link.put(answer(self.address, request, self.session.hubs))
                     return
-        raise AmqpError("amqp:precondition-failed", f"no link of this session receives the answers of {self.address}")
+        raise AmqpError("amqp:precondition-failed", f"no link of this session receives the responses of {self.address}")
 
 
 class _SendingLink(Link):
-    """Counts credit."""
+    """A link that sends, as far as it has credit."""
 
     def __init__(self, session: LinkSession, attach: Attach, address: str) -> None:
         super().__init__(session, attach, address)
@@ -184,7 +206,7 @@ class _SendingLink(Link):
 
     def flow(self, flow: Flow) -> None:
         seen = self._delivery_count if flow.delivery_count is None else flow.delivery_count
-        # Serial numbers: a difference just below 2**32 is a small negative one, credit that is used up already.
+        # Counts wrap at 2**32: a difference just below it is a small negative number, credit that is already used up.
         credit = (seen + (flow.link_credit or 0) - self._delivery_count) & 0xFFFFFFFF
         self._credit = credit if credit < 0x80000000 else 0
         self._send_what_is_there()
@@ -199,11 +221,11 @@ class _SendingLink(Link):
         self.session.transfer(self.handle, message)
 
     def _send_what_is_there(self) -> None:
-        """Send as far as credit, the window and the socket allow."""
+        """Send as much as credit, the window and the socket allow."""
 
 
 class _AnswerLink(_SendingLink):
-    """Sends a node's answers as they come."""
+    """A link that sends the responses of a node."""
 
     def __init__(self, session: LinkSession, attach: Attach, address: str) -> None:
         super().__init__(session, attach, address)
@@ -211,9 +233,9 @@ class _AnswerLink(_SendingLink):
         self._waiting: list[bytes] = []
 
     def put(self, message: bytes) -> None:
-        """Send an answer, or keep it until there is credit."""
+        """Send a response, or keep it until there is credit."""
         if len(self._waiting) >= _MAX_WAITING_ANSWERS:
-            raise AmqpError("amqp:resource-limit-exceeded", f"{_MAX_WAITING_ANSWERS} answers wait to be received")
+            raise AmqpError("amqp:resource-limit-exceeded", f"{_MAX_WAITING_ANSWERS} responses are waiting for credit")
         self._waiting.append(message)
         self._send_what_is_there()
 
@@ -226,10 +248,19 @@ class _AnswerLink(_SendingLink):
 
 
 class ConsumerLink(_SendingLink):
-    """Sends a partition's events from a position on, as fast as the consumer takes them.
+    """A link that sends the events of a partition from a position on, as fast as the consumer accepts them.
 
-    Nothing is buffered for a slow consumer: the events stay in the log until credit, the session's window and the
-    socket have room.
+    Nothing is buffered for a slow consumer: events are read from the log when credit, the session's window and the
+    socket allow it.
+
+    Parameters
+    ----------
+    session, attach, address
+        As for :class:`Link`.
+    partition
+        Partition whose events are sent.
+    group
+        Consumer group of the link.
     """
 
     def __init__(self, session: LinkSession, attach: Attach, address: str, partition: Partition, group: str) -> None:
@@ -245,20 +276,20 @@ class ConsumerLink(_SendingLink):
         self._pumping = False
 
     def opened(self) -> None:
-        """Take a place among the partition's receivers; events go out once there is credit."""
+        """Become a receiver of the partition; events are sent once there is credit."""
         self._partition.admit(self, self._group)
 
     def closed(self) -> None:
-        """Give the place up."""
+        """Leave the receivers of the partition."""
         super().closed()
         self._partition.leave(self, self._group)
 
     def steal(self, description: str) -> None:
-        """Detach, because another receiver takes the partition over."""
+        """Detach, because another receiver takes over the partition."""
         self.session.detach(self, AmqpError("amqp:link:stolen", description))
 
     def wake(self) -> None:
-        """Look for new events soon; the log is read once for however many appends come before that."""
+        """Check for new events soon; several appends before that cause one read of the log."""
         if not self._pumping and self._credit:
             self._pumping = True
             self.session.call_soon(self._pump)
@@ -295,17 +326,17 @@ class ConsumerLink(_SendingLink):
 
 
 def make_link(session: LinkSession, attach: Attach) -> Link:
-    """Make the end that answers an attach.
+    """Create the broker's end of a link that a client attaches.
 
     Raises
     ------
     AmqpError
-        If there is nothing at the address, or the link's properties or filter can't be read.
+        The address does not exist, or the link's properties or filter can't be parsed.
     """
     wanted = _address(attach.source if attach.role else attach.target)
     if not wanted:
         raise AmqpError(
-            "amqp:invalid-field", f"the link `{attach.name}` names no {'source' if attach.role else 'target'}"
+            "amqp:invalid-field", f"the link `{attach.name}` has no {'source' if attach.role else 'target'} address"
         )
     for node in NODES:
         if wanted == node or wanted.endswith("/" + node):
@@ -317,7 +348,7 @@ def make_link(session: LinkSession, attach: Attach) -> Link:
         return _ProducerLink(session, attach, wanted, hub, partition)
     if address.partition is None or address.consumer_group is None:
         raise AmqpError(
-            "amqp:not-found", f"events can be received from hub/ConsumerGroups/G/Partitions/N, not `{wanted}`"
+            "amqp:not-found", f"events are received from hub/ConsumerGroups/G/Partitions/N, not from `{wanted}`"
         )
     group = hub.group(address.consumer_group)
     return ConsumerLink(session, attach, wanted, hub.partition(address.partition), group)

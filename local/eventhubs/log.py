@@ -1,9 +1,10 @@
-"""The log of one partition: a file that is only ever appended to.
+"""The log of a partition: an append-only file.
 
-The file begins with a mark and its base offset; each event follows as length, CRC-32, sequence number, enqueued time
-and body. An event's offset is the base plus the event's place in the file. The base comes from the time the file was
-made (milliseconds, shifted left by 20 bits), so the offsets of a log that was deleted and made again lie beyond all
-earlier ones, and a checkpoint of the old log starts the new one at its beginning instead of somewhere inside.
+The file starts with a magic number and its base offset. Each event follows as length, CRC-32, sequence number, enqueued
+time and body. The offset of an event is the base offset plus the event's position in the file. The base offset comes
+from the creation time of the file (milliseconds, shifted left by 20 bits). So the offsets of a log that was deleted and
+created again are above all earlier ones, and a checkpoint of the old log starts the new log at its beginning instead of
+somewhere inside.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class LogFormatError(Exception):
-    """A file in the data folder is no log of this format."""
+    """A file in the data folder is not a log in this format."""
 
 
 class Record(NamedTuple):
-    """One event of a log.
+    """An event of a log.
 
-    ``enqueued_ms`` is in milliseconds since 1970-01-01 UTC; ``position`` is where the event lies in the file and
-    ``end`` where the next one will.
+    ``enqueued_ms`` is in milliseconds since 1970-01-01 UTC. ``position`` is the position of the event in the file,
+    ``end`` that of the next event.
     """
 
     sequence: int
@@ -52,22 +53,22 @@ class Record(NamedTuple):
 
 
 class PartitionLog:
-    """Events in the order they came, numbered from 0 without gaps.
+    """Events in the order of arrival, numbered from 0 without gaps.
 
-    What :meth:`append` has returned for survives the end of the process at any moment: it was handed to the operating
-    system. A tail that a kill cut short is removed when the log is opened.
+    When :meth:`append` returns, its events have been handed to the operating system and survive the end of the process.
+    An incomplete event at the end, left by a kill, is removed when the log is opened.
 
     Parameters
     ----------
     path
-        The file; made if it is not there.
+        The file; created if missing.
     now_ms
-        The clock, in milliseconds since 1970-01-01 UTC. Enqueued times never run backwards, even if it does.
+        Current time, in milliseconds since 1970-01-01 UTC. Enqueued times never decrease, even if this clock does.
 
     Raises
     ------
     LogFormatError
-        The file is something else.
+        The file has another format.
     """
 
     def __init__(self, path: Path, now_ms: Callable[[], int]) -> None:
@@ -93,16 +94,16 @@ class PartitionLog:
 
     @property
     def start(self) -> int:
-        """The position of the first event, or of the one to come."""
+        """Position of the first event, also before there is one."""
         return _FILE_HEAD.size
 
     def append(self, bodies: Sequence[bytes]) -> None:
-        """Write events at the end, all with one enqueued time, and hand them to the operating system.
+        """Append events, all with the same enqueued time, and hand them to the operating system.
 
         Raises
         ------
         OSError
-            They could not be written; the log is as it was before.
+            The events could not be written; the log is unchanged.
         """
         enqueued_ms = max(self._now_ms(), self.last_enqueued_ms or 0)
         chunk = bytearray()
@@ -121,7 +122,16 @@ class PartitionLog:
         self.end += len(chunk)
 
     def read(self, position: int, max_events: int, max_bytes: int) -> list[Record]:
-        """Read events from a position on, until either limit; at least one if there is one.
+        """Read events from a position on, up to a limit.
+
+        Parameters
+        ----------
+        position
+            Position of the first event to read.
+        max_events
+            Largest number of events.
+        max_bytes
+            Number of bytes after which no more events are read; at least one event is, if there is one.
 
         Raises
         ------
@@ -139,14 +149,14 @@ class PartitionLog:
         return records
 
     def position_of_sequence(self, sequence: int) -> int:
-        """Give the position of the first event with this sequence number or a higher one."""
+        """Return the position of the first event with this sequence number or a higher one."""
         if sequence >= self.count:
             return self.end
         slot = max(sequence, 0) // _INDEX_EVERY
         return self._first(self._index_positions[slot], lambda record: record.sequence >= sequence)
 
     def position_of_offset(self, offset: int, *, inclusive: bool) -> int:
-        """Give the position of the first event beyond an offset, or at it if ``inclusive``."""
+        """Return the position of the first event after an offset, or at it if ``inclusive``."""
         slot = bisect_right(self._index_positions, max(offset - self.base, 0)) - 1
         if slot < 0:
             return self.start
@@ -154,7 +164,7 @@ class PartitionLog:
         return self._first(self._index_positions[slot], lambda record: record.position >= lowest)
 
     def position_of_time(self, enqueued_ms: int, *, inclusive: bool) -> int:
-        """Give the position of the first event enqueued after a time, or at it if ``inclusive``."""
+        """Return the position of the first event enqueued after a time, or at it if ``inclusive``."""
         lowest = enqueued_ms if inclusive else enqueued_ms + 1
         slot = bisect_right(self._index_times, lowest - 1) - 1
         if slot < 0:
@@ -207,7 +217,7 @@ class PartitionLog:
             os.write(self._fd, _FILE_HEAD.pack(_MAGIC, base))
             return base
         if not head.startswith(_MAGIC):
-            raise LogFormatError(f"{self._path} is no event log: it begins with {head[:8]!r}, expected {_MAGIC!r}")
+            raise LogFormatError(f"{self._path} is not an event log: it begins with {head[:8]!r}, expected {_MAGIC!r}")
         return int(_FILE_HEAD.unpack(head)[1])
 
     def _recover(self) -> None:
@@ -216,7 +226,7 @@ class PartitionLog:
             pass
         if self.end < size:
             _LOGGER.warning(
-                "%s: removed the last %d bytes, which a kill cut short; event %d is the last whole one",
+                "%s: removed the last %d bytes, an event that a kill left incomplete; the last complete event is %d",
                 self._path,
                 size - self.end,
                 self.count - 1,
@@ -224,7 +234,7 @@ class PartitionLog:
             os.ftruncate(self._fd, self.end)
 
     def _recover_chunk(self, size: int) -> bool:
-        """Take in the whole and undamaged events of one chunk; false if the next one is not."""
+        """Read the complete and undamaged events of a chunk; return false if there is none."""
         wanted = _SCAN_BYTES
         data = os.pread(self._fd, wanted, self.end)
         if len(data) >= _SUMS.size:

@@ -1,8 +1,8 @@
-"""Messages: taken apart as they come in, put together as they go out.
+"""Encoding of messages: how events are received, stored and sent, and the requests to nodes.
 
-An event is kept as a message whose first section holds its annotations (partition key and whatever the sender added),
-in one fixed encoding; the other sections follow as they came. On its way out the broker's own annotations are put in
-front of those, without the rest being read again.
+An event is stored as a message whose first section has its annotations (the partition key and those of the sender) in a
+fixed encoding. The other sections follow unchanged. When the event is sent, the broker's own annotations are inserted
+before the others, without decoding the rest again.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Request(NamedTuple):
 
 
 class LastEnqueued(NamedTuple):
-    """What a partition says about its last event; the times are in milliseconds since 1970-01-01 UTC."""
+    """The last event of a partition; times in milliseconds since 1970-01-01 UTC."""
 
     sequence: int
     offset: int
@@ -81,19 +81,19 @@ class LastEnqueued(NamedTuple):
 
 
 def read_events(payload: bytes, message_format: int) -> tuple[str | None, list[bytes]]:
-    """Take a delivery apart into the partition key and the events as they are kept.
+    """Split a delivery into the partition key and the events in their stored form.
 
     Parameters
     ----------
     payload
-        One message, or an envelope whose data sections each hold one.
+        A message, or an envelope with a message in each data section.
     message_format
         :data:`BATCH_FORMAT` for an envelope.
 
     Raises
     ------
     AmqpError
-        If the message can't be read.
+        The message can't be decoded.
     """
     try:
         if message_format != BATCH_FORMAT:
@@ -107,7 +107,17 @@ def read_events(payload: bytes, message_format: int) -> tuple[str | None, list[b
 
 
 def outgoing(stored: bytes, sequence: int, offset: int, enqueued_ms: int) -> bytes:
-    """Give an event as a consumer gets it: with its number, offset and enqueued time."""
+    """Return the message of an event for a consumer.
+
+    Parameters
+    ----------
+    stored
+        The event in its stored form.
+    sequence, offset
+        Its sequence number and offset.
+    enqueued_ms
+        Its enqueued time, in milliseconds since 1970-01-01 UTC.
+    """
     _, _, size, count = _STORED_HEAD.unpack_from(stored)
     text = b"%d" % offset
     own = b"".join(
@@ -126,7 +136,7 @@ def outgoing(stored: bytes, sequence: int, offset: int, enqueued_ms: int) -> byt
 
 
 def metric_section(last: LastEnqueued) -> bytes:
-    """Give the section that tells a consumer, with each event, how far its partition has come."""
+    """Return the section of a consumer's message that describes the last event of the partition."""
     return _section(
         _DELIVERY_ANNOTATIONS,
         {
@@ -139,12 +149,12 @@ def metric_section(last: LastEnqueued) -> bytes:
 
 
 def read_request(payload: bytes) -> Request:
-    """Read a request.
+    """Decode a request.
 
     Raises
     ------
     AmqpError
-        If the message can't be read or names no operation.
+        The message can't be decoded or names no operation.
     """
     fields: list[Any] = []
     properties: object = {}
@@ -165,7 +175,17 @@ def read_request(payload: bytes) -> Request:
 
 
 def reply(request: Request, properties: dict[str, object], value: object) -> bytes:
-    """Write the answer to a request."""
+    """Encode the response to a request.
+
+    Parameters
+    ----------
+    request
+        The request.
+    properties
+        Application properties of the response.
+    value
+        Body of the response.
+    """
     fields: list[object] = [None] * _PROPERTY_COUNT
     fields[5] = request.message_id
     return (
@@ -178,7 +198,7 @@ def _section(code: int, value: object) -> bytes:
 
 
 def _sections(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Give each section's code and the start and end of its value."""
+    """Yield the code of each section, and the start and end of its value."""
     position = 0
     while position < len(data):
         if data[position] != 0x00:
@@ -225,7 +245,7 @@ def _partition_key(message: bytes) -> str | None:
 
 
 def _pairs(data: bytes, start: int) -> Iterator[tuple[object, bytes]]:
-    """Give the keys of a map, each with the bytes of key and value."""
+    """Yield the keys of a map, each with the bytes of key and value."""
     end = skip(data, start)
     if data[start] == _MAP8 and end >= start + 3:
         count, position = data[start + 2], start + 3
@@ -237,7 +257,7 @@ def _pairs(data: bytes, start: int) -> Iterator[tuple[object, bytes]]:
         key, value_start = decode(data, position)
         pair_end = skip(data, value_start)
         if pair_end > end:
-            raise CodecError(f"annotations at {start} run over their end")
+            raise CodecError(f"annotations at {start} are longer than their size says")
         yield key, data[position:pair_end]
         position = pair_end
 

@@ -1,4 +1,4 @@
-"""The request-and-answer nodes: ``$cbs`` takes tokens, ``$management`` tells about hubs and partitions."""
+"""The request-and-response nodes: ``$cbs`` accepts tokens, ``$management`` describes hubs and partitions."""
 
 from __future__ import annotations
 
@@ -20,9 +20,18 @@ _NEVER_MS = -62_135_596_800_000
 
 
 def answer(node: str, request: Request, hubs: Hubs) -> bytes:
-    """Give the answer to a request; an unknown name or operation is answered too, with a status from 400 up.
+    """Return the response to a request; an unknown name or operation has a status of 400 or more.
 
-    Any token is taken: the broker listens on loopback only and keeps no secrets.
+    Any token is accepted, as the broker listens on loopback only and stores no secrets.
+
+    Parameters
+    ----------
+    node
+        ``$cbs`` or ``$management``.
+    request
+        The request.
+    hubs
+        Event hubs of the broker.
     """
     try:
         if node == "$cbs":
@@ -38,7 +47,7 @@ def answer(node: str, request: Request, hubs: Hubs) -> bytes:
 def _check_operation(node: str, request: Request, known: str) -> None:
     operation = request.properties["operation"]
     if operation != known:
-        raise AmqpError("amqp:not-implemented", f"{node} knows the operation `{known}` only, got `{operation}`")
+        raise AmqpError("amqp:not-implemented", f"{node} supports the operation `{known}` only, got `{operation}`")
 
 
 def _read(request: Request, hubs: Hubs) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Which partition a key belongs to."""
+"""Partition of a key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _MASK = 0xFFFFFFFF
 
 
 def partition_of_key(key: str, partitions: int) -> int:
-    """Give the index of a key's partition, as the Event Hubs service chooses it.
+    """Return the index of a key's partition, as the Event Hubs service chooses it.
 
     The hash is Bob Jenkins' lookup3 (``hashlittle2`` with both seeds 0) over the key in UTF-8; its two words are
     combined into a signed 16-bit number, whose absolute value is taken modulo the number of partitions.

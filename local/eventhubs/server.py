@@ -1,4 +1,4 @@
-"""The broker as a server: listens on loopback until it is told to stop."""
+"""The broker as a server on loopback."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _CLOSE_SECONDS = 0.3
 
 
 class FolderInUseError(Exception):
-    """Another broker works in the data folder."""
+    """Another broker uses the data folder."""
 
 
 def system_now_ms() -> int:
-    """Give the time in milliseconds since 1970-01-01 UTC."""
+    """Return the current time, in milliseconds since 1970-01-01 UTC."""
     return time.time_ns() // 1_000_000
 
 
@@ -40,29 +40,29 @@ async def serve(
     *,
     stop: asyncio.Event,
 ) -> None:
-    """Serve until ``stop`` is set or SIGTERM or SIGINT comes.
+    """Serve until ``stop`` is set or the process receives SIGTERM or SIGINT.
 
     Parameters
     ----------
     port
-        Port on 127.0.0.1; 0 takes a free one. The line printed when the port accepts names it.
+        Port on 127.0.0.1; 0 uses a free one. The line that is printed when the broker is ready names the port.
     folder
-        Where the logs are; made if it is not there.
+        Folder of the logs; created if missing.
     sizes
         Number of partitions by hub.
     groups
-        Consumer groups beside ``$Default``.
+        Consumer groups besides ``$Default``.
     stop
-        Ends the broker when it is set.
+        Event that ends the broker.
 
     Raises
     ------
     OSError
-        The port can't be listened on, or the folder can't be used.
+        The port is in use, or the folder can't be used.
     FolderInUseError
-        Another broker works in the folder.
+        Another broker uses the folder.
     LogFormatError
-        The folder holds something else, or a hub with more partitions.
+        A file in the folder has another format, or a hub there has more partitions.
     """
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -73,8 +73,8 @@ async def serve(
     def connect() -> Connection:
         return Connection(hubs, system_now_ms, connections)
 
-    # The port is claimed before the folder, so that a second broker with the same arguments names the port, and is
-    # listened on only when the logs are open: a client that gets through is served.
+    # The port is bound before the folder is locked, so that a second broker with the same arguments names the port. It
+    # is listened on only when the logs are open, so that every client that connects is served.
     server = await loop.create_server(connect, "127.0.0.1", port, start_serving=False)
     with contextlib.ExitStack() as stack:
         stack.callback(server.close)
@@ -98,7 +98,7 @@ def _locked(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
             raise FolderInUseError(
-                f"another broker works in {folder}: stop it, or give this one a folder of its own"
+                f"another broker uses {folder}: stop it, or give this one another folder with --data"
             ) from exc
         yield
 
@@ -107,7 +107,7 @@ async def _close_all(connections: set[Connection]) -> None:
     if connections:
         lost = [connection.lost for connection in connections]
         for connection in list(connections):
-            connection.shut(AmqpError("amqp:connection:forced", "the broker stops"))
+            connection.shut(AmqpError("amqp:connection:forced", "the broker is stopping"))
         await asyncio.wait(lost, timeout=_CLOSE_SECONDS)
     for connection in list(connections):
         connection.abort()

@@ -1,4 +1,4 @@
-"""Sessions: links by their handles, and the windows that transfers go through."""
+"""Sessions: links by their handles, and the windows of transfers."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _OUTGOING_WINDOW = 0x7FFFFFFF
 _HANDLE_MAX = 255
 _MASK = 0xFFFFFFFF
 
-# A whole transfer frame's head: all eleven fields in fixed widths, so that one call writes it. The delivery tag is the
-# same for every delivery: they go out settled, and the SDK keeps each distinct tag for ever.
+# Head of a transfer frame with all eleven fields in fixed widths, so that one call writes it. The delivery tag is the
+# same for every delivery, as deliveries are settled and the SDK keeps each distinct tag forever.
 _TRANSFER_HEAD = struct.Struct(">IBBH 3s 3s BI BI 3s B BB 5s")
 _TRANSFER_FIELDS_BYTES = _TRANSFER_HEAD.size - 8
 
 
 class SessionConnection(Protocol):
-    """What a session needs of its connection."""
+    """The methods of a connection that its sessions use."""
 
     hubs: Hubs
     now_ms: Callable[[], int]
@@ -48,17 +48,27 @@ class SessionConnection(Protocol):
 
     @property
     def writable(self) -> bool:
-        """Whether the socket takes more."""
+        """True while the socket accepts more data."""
 
     def call_soon(self, callback: Callable[[], None]) -> None:
         """Call back after what is at hand is done."""
 
     def write(self, data: bytes) -> None:
-        """Send whole frames."""
+        """Send complete frames."""
 
 
 class Session:
-    """One session, answered on the channel that the peer chose for it."""
+    """A session.
+
+    Parameters
+    ----------
+    connection
+        Connection of the session.
+    channel
+        Channel that the peer chose, which is also used for the answers.
+    begin
+        The peer's request for the session.
+    """
 
     def __init__(self, connection: SessionConnection, channel: int, begin: Begin) -> None:
         self.hubs = connection.hubs
@@ -84,7 +94,7 @@ class Session:
 
     @property
     def can_send(self) -> bool:
-        """Whether another delivery may go out now."""
+        """True while another delivery can be sent."""
         return self._peer_window > 0 and not self._backlog and self._connection.writable
 
     def call_soon(self, callback: Callable[[], None]) -> None:
@@ -92,12 +102,12 @@ class Session:
         self._connection.call_soon(callback)
 
     def handle(self, performative: Performative, payload: bytes) -> None:
-        """Take a frame of this session.
+        """Handle a frame of this session.
 
         Raises
         ------
         AmqpError
-            If the session can't go on.
+            The session has to end.
         """
         match performative:
             case Transfer():
@@ -111,24 +121,24 @@ class Session:
             case Disposition():
                 pass
             case _:
-                raise AmqpError("amqp:not-allowed", f"a session takes no {type(performative).__name__}")
+                raise AmqpError("amqp:not-allowed", f"a session accepts no {type(performative).__name__}")
 
     def wake(self) -> None:
-        """Let every link go on."""
+        """Wake every link."""
         for link in list(self.links.values()):
             link.wake()
 
     def close(self) -> None:
-        """End all links without a word: the session or the connection is gone."""
+        """End all links without sending anything, as the session or the connection has ended."""
         for link in self.links.values():
             if link.is_open:
                 link.closed()
         self.links.clear()
 
     def transfer(self, handle: int, message: bytes) -> None:
-        """Send a message, settled, in as many frames as the peer's frame size needs.
+        """Send a settled message, in as many frames as the peer's frame size requires.
 
-        Frames that the peer's window has no room for wait until it has; until then :attr:`can_send` is false.
+        Frames that exceed the peer's window wait; until they are sent, :attr:`can_send` is false.
         """
         room = self._connection.peer_max_frame_size - 8 - _TRANSFER_FIELDS_BYTES
         delivery_id = self._next_delivery_id
@@ -143,17 +153,27 @@ class Session:
         self._send_backlog()
 
     def settle(self, delivery_id: int, outcome: Described) -> None:
-        """Tell the sender what became of a delivery."""
+        """Send the outcome of a delivery."""
         self._send(
             Disposition(role=True, first=delivery_id, last=delivery_id, settled=True, state=outcome, batchable=False)
         )
 
     def grant(self, link: Link, delivery_count: int, credit: int) -> None:
-        """Tell the peer how many more deliveries a link takes, or has left."""
+        """Send the credit of a link.
+
+        Parameters
+        ----------
+        link
+            The link.
+        delivery_count
+            Number of deliveries so far.
+        credit
+            Number of deliveries that a receiving link accepts, or that a sending link has left.
+        """
         self._send_flow(handle=link.handle, delivery_count=delivery_count, link_credit=credit)
 
     def detach(self, link: Link, error: AmqpError) -> None:
-        """End a link with an error; what the peer still sends on it until it answers is ignored."""
+        """End a link with an error; frames that the peer sends on it before it answers are ignored."""
         if link.is_open:
             link.closed()
             self._send(Detach(handle=link.handle, closed=True, error=error.described()))
@@ -210,7 +230,7 @@ class Session:
     def _on_flow(self, flow: Flow) -> None:
         seen = 0 if flow.next_incoming_id is None else flow.next_incoming_id
         window = (seen + flow.incoming_window - self._next_outgoing_id) & _MASK
-        # Serial numbers: a difference just below 2**32 is a small negative one.
+        # Counts wrap at 2**32: a difference just below it is a small negative number.
         self._peer_window = window if window < 0x80000000 else 0
         self._send_backlog()
         if flow.handle is None:
@@ -219,7 +239,7 @@ class Session:
             link = self._link(flow.handle)
             if link.is_open:
                 self._guarded(link, lambda: link.flow(flow))
-            # The window is shared: what this flow opened, other links may have waited for.
+            # All links share the window, so others may have waited for this flow too.
             self.wake()
         if flow.echo:
             self._send_flow()

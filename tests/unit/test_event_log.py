@@ -138,7 +138,7 @@ def test_a_failed_write_leaves_the_log_as_it_was(log: PartitionLog, monkeypatch:
 def test_a_file_of_another_kind_is_refused_and_left_alone(tmp_path: Path, clock: _Clock) -> None:
     path = tmp_path / "partition-0.log"
     path.write_bytes(b"PK\x03\x04 something else")
-    with pytest.raises(LogFormatError, match="no event log"):
+    with pytest.raises(LogFormatError, match="not an event log"):
         PartitionLog(path, clock)
     assert path.read_bytes().startswith(b"PK")
 
