@@ -33,7 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
         "--report", type=Path, default=_ROOT / ".local" / "demo-report.json", help="where the report goes"
     )
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    # A shell starts background jobs with SIGINT ignored, and Python then installs no handler of its own.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         if options.command == "setup":
             return _setup()
@@ -49,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Let SIGTERM unwind the stack as Ctrl-C does, so that every server is stopped."""
+    """Unwind the stack as Ctrl-C does, so that every server is stopped."""
     raise KeyboardInterrupt
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sensorwatch.plans import due_shards, plan_run, run_window_end
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sensorwatch.ports import Clock, Pool, RunStore
     from sensorwatch.records import Kind, Run, ShardActivity
 
@@ -16,26 +19,53 @@ __all__ = ["DuePlan", "Submission", "plan_due", "resume_submissions", "submit_du
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What was handed to the pool: ``run_id`` is None when nothing was due, ``tasks`` 0 when the run existed before."""
+    """Outcome of a submission.
+
+    Attributes
+    ----------
+    run_id
+        The run, None if nothing was due.
+    tasks
+        Number of its tasks, 0 if the run had been submitted before.
+    running
+        Number of shards that were left out because their previous task of this kind still runs.
+    next_run
+        If the run had been submitted before: the earliest time (UTC) of the next run, None if it has no fixed time.
+    """
 
     run_id: str | None
     tasks: int
+    running: int = 0
+    next_run: datetime | None = None
 
     def __str__(self) -> str:
-        """Return it as a sentence."""
+        """Return the outcome as a sentence."""
         if self.run_id is None:
-            return "nothing is due"
+            still = f", {_counted(self.running, 'task')} still running" if self.running else ""
+            return f"nothing is due{still}"
         if self.tasks == 0:
-            return f"{self.run_id} exists already"
-        return f"submitted {self.run_id} with {self.tasks} {'task' if self.tasks == 1 else 'tasks'}"
+            later = f"; the next run is possible from {self.next_run:%H:%M:%S} UTC on" if self.next_run else ""
+            return f"{self.run_id} was already submitted{later}"
+        return f"submitted {self.run_id} with {_counted(self.tasks, 'task')}"
 
 
 @dataclass(frozen=True, slots=True)
 class DuePlan:
-    """What is due: the run that would be submitted now (None: nothing is due), and every shard that is due."""
+    """Plan of the next run.
+
+    Attributes
+    ----------
+    run
+        The run that would be submitted now, None if nothing is due.
+    due
+        Every shard that is due.
+    running
+        Number of shards that are left out because their previous task of this kind still runs.
+    """
 
     run: Run | None
     due: tuple[ShardActivity, ...]
+    running: int
 
 
 def plan_due(
@@ -49,9 +79,12 @@ def plan_due(
 ) -> DuePlan:
     """Return what is due now; nothing is stored or submitted."""
     window_end = run_window_end(clock(), settle_seconds=settle_seconds, run_window_seconds=run_window_seconds)
-    due = due_shards(kind, store.shard_activity(), window_end)
+    activity = store.shard_activity()
+    due = due_shards(kind, activity, window_end)
+    running = sum(kind in shard.active_kinds for shard in activity)
     last_planned = store.last_planned(kind) if max_tasks is not None and len(due) > max_tasks else None
-    return DuePlan(plan_run(kind, due, window_end, max_tasks=max_tasks, last_planned=last_planned), tuple(due))
+    run = plan_run(kind, due, window_end, max_tasks=max_tasks, last_planned=last_planned)
+    return DuePlan(run, tuple(due), running)
 
 
 def submit_due(
@@ -75,21 +108,23 @@ def submit_due(
         The store or the pool is away; what was stored is submitted later.
     """
     resume_submissions(store=store, pool=pool)
-    run = plan_due(
+    plan = plan_due(
         kind,
         store=store,
         clock=clock,
         settle_seconds=settle_seconds,
         run_window_seconds=run_window_seconds,
         max_tasks=max_tasks,
-    ).run
+    )
+    run = plan.run
     if run is None:
-        return Submission(None, 0)
+        return Submission(None, 0, plan.running)
     if not store.begin_run(run, clock()):
-        return Submission(run.run_id, 0)
+        next_run = run.window_end + timedelta(seconds=run_window_seconds + settle_seconds)
+        return Submission(run.run_id, 0, plan.running, next_run)
     pool.submit(run)
     store.mark_submitted(run.run_id)
-    return Submission(run.run_id, len(run.tasks))
+    return Submission(run.run_id, len(run.tasks), plan.running)
 
 
 def resume_submissions(*, store: RunStore, pool: Pool) -> list[str]:
@@ -100,3 +135,7 @@ def resume_submissions(*, store: RunStore, pool: Pool) -> list[str]:
         store.mark_submitted(run.run_id)
         resumed.append(run.run_id)
     return resumed
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

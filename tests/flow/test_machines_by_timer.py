@@ -73,7 +73,7 @@ def test_the_timer_trains_and_scores_machines_and_firing_again_changes_nothing(
     said = [str(each) for each in stack.wiring.machines.submit_due()]
     assert said[0] == "nothing is due"
     # A due time that has passed meanwhile is the only thing that may be new.
-    if said[1].endswith("exists already"):
+    if said[1].endswith("was already submitted"):
         assert store.alerts() == before
         assert [store.risks(machine) for machine in range(1, MACHINES + 1)] == risks
         assert [len(store.runs(kind)) for kind in ("machines-train", "machines-score")] == [1, 1]

@@ -8,24 +8,28 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 from conftest import StackFactory
-from flow_steps import END
+from flow_steps import END, wait_until_ingested
 from local_stack import ROOT, settings_file, wait_until
 
 pytestmark = pytest.mark.flow
 
 
+# As a shell starts a background job: with SIGINT ignored.
+IN_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
+
+
 @contextmanager
-def up(folder: Path) -> Iterator[subprocess.Popen[str]]:
+def up(folder: Path, *, before: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
     """Run ``make up``'s command; killed at the end if it still runs."""
     file = settings_file(folder)
-    command = [sys.executable, "-m", "local", "up", "--data", str(folder), "--settings", str(file)]
+    command = [*before, sys.executable, "-m", "local", "up", "--data", str(folder), "--settings", str(file)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             yield process
@@ -42,9 +46,11 @@ def children(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_every_process_stops_when_asked(tmp_path: Path, number: signal.Signals) -> None:
-    with up(tmp_path) as process:
+@pytest.mark.parametrize(
+    ("number", "before"), [(signal.SIGINT, ()), (signal.SIGINT, IN_BACKGROUND), (signal.SIGTERM, ())]
+)
+def test_every_process_stops_when_asked(tmp_path: Path, number: signal.Signals, before: Sequence[str]) -> None:
+    with up(tmp_path, before=before) as process:
         assert "The stack is up" in first_line(process)
         started = children(process)
         assert len(started) >= 4
@@ -119,7 +125,7 @@ def test_every_command_of_the_command_line_answers_in_tables_and_in_json(make_st
     until = f"{END:%Y-%m-%dT%H:%M:%S}"
     sent = json.loads(run(*simulated, "--end", until, "--anomalies", "1", "--truth", str(truth), "--json"))
     assert (sent["sent"], sent["anomalies"], len(truth.read_text().splitlines())) == (2400, 5, 5)
-    wait_until(lambda: sum(s.counts.received for s in stack.wiring.store.ingest_status()) >= 2400, "ingestion")
+    wait_until_ingested(stack, 2400)
     assert "succeeded" in run("train", "--wait", "--json")
     assert run("train") == "train: nothing is due\n"
     assert "score" in run("score", "--wait")

@@ -99,7 +99,7 @@ def test_a_model_is_trained_anew_when_it_is_old_and_once_for_the_same_data(machi
     machines.now += timedelta(hours=1)
     first, _, again, _ = machines.tick(times=2)
     assert first == "submitted machines-train-20260404T202000Z with 1 task"
-    assert again == "machines-train-20260404T202000Z exists already"
+    assert again == "machines-train-20260404T202000Z was already submitted"
 
 
 def test_a_pool_that_is_away_gets_the_run_later_and_once(machines: Machines) -> None:

@@ -143,8 +143,22 @@ EPISODE = predictions([(0, 1, NORMAL), (0, 2, ANOMALOUS), (0, 3, ANOMALOUS), (1,
 def test_a_timer_that_fires_twice_submits_one_run(store: SqlStore) -> None:
     pool = FakePool()
     assert submit(store, pool) == Submission("train-20261120T101500Z", 2)
-    assert submit(store, pool) == Submission(None, 0)
+    again = submit(store, pool)
+    assert again == Submission(None, 0, running=2)
+    assert str(again) == "nothing is due, 2 tasks still running"
     assert pool.submissions == ["train-20261120T101500Z"]
+
+
+def test_what_becomes_due_within_the_interval_of_a_run_waits_for_the_next_one(store: SqlStore) -> None:
+    pool = FakePool()
+    run_id = str(submit(store, pool).run_id)
+    pool.finish(run_id, well("train-000000"), well("train-000001"))
+    sweep(store, pool)
+    assert str(submit(store, pool, later=timedelta(seconds=20))) == (
+        f"{run_id} was already submitted; the next run is possible from 10:16:30 UTC on"
+    )
+    assert submit(store, pool, later=timedelta(seconds=49)).tasks == 0
+    assert submit(store, pool, later=timedelta(seconds=50)).run_id == "train-20261120T101600Z"
 
 
 def test_a_run_whose_submission_failed_is_submitted_by_the_next_timer_or_sweep(store: SqlStore) -> None:
