@@ -1,1 +1,1 @@
-"""A Functions host for one machine: a Python v2 app's triggers over the real protocols and the real converters."""
+"""A Functions host for one machine: the triggers of a Python v2 app, with the real protocols and converters."""

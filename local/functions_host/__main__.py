@@ -1,4 +1,4 @@
-"""Run an app: ``python -m local.functions_host --app DIR [--port P] [--settings FILE]``."""
+"""The command ``python -m local.functions_host --app DIR [--port P] [--settings FILE]``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ _DEFAULT_PORT = 7071
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the host until it is told to stop; exit code 3 for a port in use, 4 for an app that can't be run."""
+    """Run the host until SIGTERM or SIGINT.
+
+    Exit codes: 0 after a stop, 3 if the port is in use, 4 if the app can't be run.
+    """
     options = _parse(arguments)
     try:
         settings_port = _load_settings(options.settings) if options.settings else _DEFAULT_PORT
@@ -64,12 +67,12 @@ async def _serve(
         exit_with_parent(partial(loop.call_soon_threadsafe, stop.set))
     host = Host(functions, host_json, os.environ, blob_poll_seconds=options.blob_poll_seconds)
     await host.run(port, stop)
-    # Before asyncio's own tidying up, which waits for a function that takes no notice of the stop.
+    # Exit before asyncio cleans up, as that would wait for functions that are still running.
     _leave(0)
 
 
 def _leave(code: int, reason: str | None = None) -> NoReturn:
-    """End at once: threads that still run a function would keep the process."""
+    """Exit immediately, as threads that still run a function would keep the process alive."""
     if reason:
         print(f"Functions host: {reason}", file=sys.stderr)
     logging.shutdown()
@@ -85,16 +88,16 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--app", type=Path, required=True, help="folder of function_app.py and host.json")
     parser.add_argument("--port", type=int, help="port on 127.0.0.1 (default: the settings file's, else 7071)")
     parser.add_argument(
-        "--settings", type=Path, help="a local.settings.json; its Values count where the environment has none"
+        "--settings", type=Path, help="a local.settings.json; environment variables override its Values"
     )
-    parser.add_argument("--blob-poll-seconds", type=float, default=1.0, help="time between two looks for new blobs")
+    parser.add_argument("--blob-poll-seconds", type=float, default=1.0, help="time between checks for new blobs")
     parser.add_argument("--log-level", choices=["DEBUG", "INFO", "WARNING", "ERROR"], help="default: host.json's")
     parser.add_argument("--exit-with-parent", action="store_true", help="end when standard input ends")
     return parser.parse_args(arguments)
 
 
 def _load_settings(path: Path) -> int:
-    """Put the file's ``Values`` where the environment has none, as ``func start`` does; return its port."""
+    """Set the file's ``Values`` in the environment, where existing variables win, and return the port of its host."""
     for key, value in read_settings_file(path).items():
         os.environ.setdefault(key, value)
     port = json.loads(path.read_text(encoding="utf-8")).get("Host", {}).get("LocalHttpPort", _DEFAULT_PORT)
@@ -109,7 +112,8 @@ def _set_up_logging(level: str) -> None:
     )
     logging.Formatter.converter = time.gmtime
     if level != "DEBUG":
-        # The SDKs log every request at INFO, and every attempt to reconnect, which the listeners sum up, at WARNING.
+        # The SDKs log every request at INFO and every attempt to reconnect at WARNING. The listeners log the loss of a
+        # connection once.
         logging.getLogger("azure").setLevel(logging.WARNING)
         logging.getLogger("azure.eventhub").setLevel(logging.ERROR)
         logging.getLogger("uvicorn").setLevel(logging.WARNING)

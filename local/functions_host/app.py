@@ -1,4 +1,4 @@
-"""Index an app: import ``function_app.py`` and describe what it registers, with the checks that Azure would make."""
+"""Indexing of an app: import of ``function_app.py``, and the checks of its functions that Azure makes."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ _BINDING_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9]{0,127}|\$return")
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and when a failed invocation is tried again; ``max_retries`` -1 means without end."""
+    """Retry policy of failed invocations; a ``max_retries`` of -1 is unlimited."""
 
     max_retries: int
     first_delay_seconds: float
     longest_delay_seconds: float
 
     def delay_seconds(self, retry: int) -> float:
-        """Return the wait before the retry of this number, counted from 1; doubling up to the longest."""
-        # Bounded exponent: endless retries would otherwise overflow the float.
+        """Return the delay before a retry, which is counted from 1; it doubles up to the longest."""
+        # The exponent is bounded, as unlimited retries would overflow the float.
         return min(self.first_delay_seconds * 2.0 ** min(retry - 1, 32), self.longest_delay_seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class HostedFunction:
-    """One function of the app; ``trigger`` and ``bindings`` are as in a function.json, with ``%NAME%`` resolved."""
+    """A function of the app; ``trigger`` and ``bindings`` are as in a function.json, with ``%NAME%`` resolved."""
 
     name: str
     call: Callable[..., Any]
@@ -61,7 +61,7 @@ class HostedFunction:
 
     @property
     def where(self) -> str:
-        """Function and binding, as messages name them."""
+        """Function and binding, for messages."""
         return f"function {self.name}, binding {self.trigger['name']} ({self.kind})"
 
 
@@ -71,10 +71,10 @@ def load_app(folder: Path, settings: Mapping[str, str]) -> list[HostedFunction]:
     Raises
     ------
     HostError
-        The app can't be imported (the text holds the traceback), registers nothing, or a function could not run.
+        The app can't be imported (the message has the traceback), has no functions, or has one that can't run.
     """
     if not (folder / "function_app.py").is_file():
-        raise HostError(f"{folder}: holds no function_app.py; --app must name the app's folder")
+        raise HostError(f"{folder}: there is no function_app.py; set --app to the folder of the app")
     sys.path.insert(0, str(folder))
     try:
         module = importlib.import_module("function_app")
@@ -89,7 +89,7 @@ def load_app(folder: Path, settings: Mapping[str, str]) -> list[HostedFunction]:
         )
     if not registered:
         raise HostError(
-            f"{folder / 'function_app.py'}: 0 functions found; decorate functions, or register the blueprints"
+            f"{folder / 'function_app.py'}: 0 functions found; decorate functions, or register their blueprints"
         )
     return sorted((_describe(function, settings) for function in registered), key=lambda function: function.name)
 
@@ -111,7 +111,7 @@ def _describe(function: Any, settings: Mapping[str, str]) -> HostedFunction:
         call=call,
         trigger=trigger,
         bindings=bindings,
-        # Elsewhere the real host ignores the policy.
+        # The real host ignores the policy of other triggers.
         retry=_retry_policy(retry, f"function {name}") if retry and trigger["type"] in _RETRIED else None,
         takes_context=takes_context,
         disabled=any(
@@ -132,24 +132,23 @@ def _check_bindings(name: str, bindings: list[dict[str, Any]]) -> None:
     for binding in bindings:
         if binding["type"] not in _TRIGGERS and (binding["type"], binding["name"]) != ("http", "$return"):
             raise HostError(
-                f"function {name}, binding {binding['name']}: type {binding['type']} is not served by the local host, "
-                f"which knows {', '.join(_TRIGGERS)} and the HTTP response"
+                f"function {name}, binding {binding['name']}: type {binding['type']} is not supported locally; "
+                f"supported are {', '.join(_TRIGGERS)} and the HTTP response"
             )
         if not _BINDING_NAME.fullmatch(binding["name"]):
             raise HostError(
-                f"function {name}: the argument name `{binding['name']}` is refused by Azure; "
-                "use letters and digits only"
+                f"function {name}: Azure refuses the argument name `{binding['name']}`; use letters and digits only"
             )
 
 
 def _check_parameters(name: str, call: Callable[..., Any], trigger: Mapping[str, Any]) -> bool:
-    """Check the signature as the worker does; return whether the function wants the context."""
+    """Check the signature as the worker does, and return whether the function has the parameter ``context``."""
     parameters = set(inspect.signature(call).parameters)
     takes_context = "context" in parameters and trigger["name"] != "context"
     expected = {trigger["name"]} | ({"context"} if takes_context else set())
     if parameters != expected:
         raise HostError(
-            f"function {name}: expected the parameters {sorted(expected)} (a binding each, and context if wanted), "
+            f"function {name}: expected the parameters {sorted(expected)} (one per binding, and optionally context), "
             f"got {sorted(parameters)}"
         )
     annotation = typing.get_type_hints(call).get(str(trigger["name"]))
@@ -157,7 +156,7 @@ def _check_parameters(name: str, call: Callable[..., Any], trigger: Mapping[str,
     if annotation is not None and not converter.check_input_type_annotation(annotation):
         raise HostError(
             f"function {name}: the worker refuses {annotation} for {trigger['name']} ({trigger['type']}); "
-            "many events are typing.List[func.EventHubEvent]"
+            "the type of many events is typing.List[func.EventHubEvent]"
         )
     return takes_context
 

@@ -1,4 +1,4 @@
-"""Expressions in bindings: ``%NAME%`` (app settings), ``container/{name}.csv`` (blob paths), ``hh:mm:ss`` (times)."""
+"""Expressions in bindings: ``%NAME%`` (app setting), ``container/{name}.csv`` (blob path), ``hh:mm:ss`` (time span)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,12 @@ def resolve_settings(text: str, settings: Mapping[str, str], where: str) -> str:
 
     Parameters
     ----------
+    text
+        Text with expressions.
+    settings
+        App settings.
     where
-        Function and binding, for the message.
+        Function and binding, for messages.
 
     Raises
     ------
@@ -51,25 +55,25 @@ def resolve_settings(text: str, settings: Mapping[str, str], where: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class BlobPath:
-    """Which blobs a trigger watches: a container and a pattern over the names in it."""
+    """Blobs that a trigger watches: a container and a pattern of names in it."""
 
     container: str
     prefix: str
     pattern: re.Pattern[str]
 
     def match(self, name: str) -> dict[str, str] | None:
-        """Return the expression's values for a blob name, None when the name does not match."""
+        """Return the values of the expressions for a blob name, or None if the name does not match."""
         found = self.pattern.fullmatch(name)
         return found.groupdict() if found else None
 
 
 def parse_blob_path(path: str, where: str) -> BlobPath:
-    """Read a blob trigger's ``path``; a container alone means every blob in it.
+    """Parse the ``path`` of a blob trigger; a container alone means every blob in it.
 
     Raises
     ------
     HostError
-        The container is missing or is an expression, or a brace does not close.
+        The container is missing or an expression, or a brace is not closed.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Blob triggers: a container is listed again and again; receipts remember what was done, by function, blob and ETag."""
+"""Blob triggers: the container is listed at intervals, and receipts by function, blob and ETag record what was done."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _Datum = func.meta.Datum
 
 @dataclass(frozen=True, slots=True)
 class _Receipt:
-    """How far one version of a blob has come: failed tries, and whether it is done (called, or given up)."""
+    """Progress of one version of a blob: number of failed tries, and whether it is done (succeeded or given up)."""
 
     etag: str
     tries: int
@@ -43,7 +43,23 @@ class _Receipt:
 
 
 class BlobListener:
-    """Calls one function for every new or overwritten blob that its path matches; at least once each."""
+    """Listener that calls a function for every new or overwritten blob that its path matches, at least once each.
+
+    Parameters
+    ----------
+    function
+        The function.
+    invoker
+        Runner of invocations.
+    state
+        State of the host, for receipts.
+    storage
+        Storage account of the watched container.
+    options
+        Options of ``host.json``.
+    poll_seconds
+        Seconds between listings of the container.
+    """
 
     def __init__(
         self,
@@ -69,7 +85,7 @@ class BlobListener:
         self._prefix = f"blobreceipts/{state.host_id}/{function.name}/{self._path.container}/"
 
     async def run(self) -> None:
-        """Look for blobs until cancelled."""
+        """Check for blobs until cancelled."""
         await self._state.prepare()
         await self._state.ensure_container(self._storage, self._path.container)
         self._receipts = await self._state.retry(self._read_receipts, f"receipts of {self.function.name}")
@@ -85,17 +101,17 @@ class BlobListener:
                     await self._state.ensure_container(self._storage, self._path.container)
             else:
                 if away:
-                    _log.info("%s: container %s is listed again", self.function.name, self._path.container)
+                    _log.info("%s: container %s can be listed again", self.function.name, self._path.container)
                 away, self.ready = False, True
             await asyncio.sleep(self._poll_seconds)
 
     async def fire(self, path: str) -> None:
-        """Call the function for the blob ``container/name``, whatever the receipts say.
+        """Call the function for the blob ``container/name``, regardless of its receipt.
 
         Raises
         ------
         HostError
-            There is no such blob.
+            The blob does not exist.
         """
         container, _, name = path.partition("/")
         try:
@@ -118,18 +134,18 @@ class BlobListener:
                 and blob.name not in self._under_way
                 and self._path.match(blob.name) is not None
             ):
-                # Not waited for: a slow blob must not keep new ones from being seen.
+                # Run in the background, as a slow blob must not delay the detection of new ones.
                 task = asyncio.create_task(self._process(self._path.container, blob.name))
                 self._under_way[blob.name] = task
                 task.add_done_callback(partial(self._forget, blob.name))
         for name in self._receipts.keys() - found - self._under_way.keys():
-            # Receipts of deleted blobs would pile up for ever.
+            # Receipts of deleted blobs are deleted, as they would accumulate.
             await self._delete_receipt(name)
 
     def _forget(self, name: str, task: asyncio.Task[None]) -> None:
         del self._under_way[name]
         if not task.cancelled() and (error := task.exception()):
-            # The next look finds the blob without a receipt and begins again.
+            # The next check finds the blob without a receipt and starts again.
             _log.warning("%s: %s can't be read now: %s", self.function.name, name, error)
 
     async def _process(self, container: str, name: str) -> None:
@@ -145,7 +161,7 @@ class BlobListener:
             download = await self._storage.get_blob_client(container, name).download_blob()
             body = await download.readall()
         except ResourceNotFoundError:
-            # Deleted since it was listed: there is nothing to call the function with.
+            # The blob was deleted after it was listed.
             return
         properties = download.properties
         etag = _plain_etag(properties.etag)
@@ -208,14 +224,14 @@ class BlobListener:
         try:
             await self._state.storage.get_blob_client(self._state.container, self._prefix + name).delete_blob()
         except ResourceNotFoundError:
-            _log.debug("%s: the receipt of %s was gone already", self.function.name, name)
+            _log.debug("%s: the receipt of %s was already deleted", self.function.name, name)
         del self._receipts[name]
         self._not_before.pop(name, None)
 
     async def _write_poison_message(self, container: str, name: str, etag: str, error: Exception) -> None:
         now = datetime.now(UTC)
         message = {
-            # The real host's queue message webjobs-blobtrigger-poison, then what a person wants to know.
+            # Fields of the real host's queue message webjobs-blobtrigger-poison, then fields for people.
             "FunctionId": f"Host.Functions.{self.function.name}",
             "BlobType": "BlockBlob",
             "ContainerName": container,
@@ -233,5 +249,5 @@ class BlobListener:
 
 
 def _plain_etag(etag: str) -> str:
-    """Return the ETag without the quotes, which a listing leaves out and a download has."""
+    """Return the ETag without quotes, which a download has and a listing has not."""
     return etag.strip('"')

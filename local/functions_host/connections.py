@@ -1,4 +1,4 @@
-"""Connections by name, as bindings give them: a connection string, or an identity with ``NAME__…`` settings."""
+"""Named connections of bindings: a connection string, or an identity with ``NAME__…`` settings."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = ["HOST_STORAGE", "Connections"]
 
 HOST_STORAGE = "AzureWebJobsStorage"
 
-# The checkpoint store has a copy of its own of the storage SDK, which does not know the emulator's short form. The
+# The checkpoint store has its own copy of the storage SDK, which does not support the emulator's short form. The
 # account and key are the emulator's published ones.
 _DEVELOPMENT_STORAGE = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
     "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
     "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;"
 )
-# The SDK waits 15 s before its first retry; listeners are to notice a service that is back within seconds, and try for
-# ever anyway.
+# The SDK's first retry is after 15 s, but listeners must detect a recovered service within seconds. They try again
+# without limit anyway.
 _STORAGE_OPTIONS: dict[str, Any] = {
     "retry_total": 1,
     "initial_backoff": 1,
@@ -37,13 +37,13 @@ _STORAGE_OPTIONS: dict[str, Any] = {
 
 
 class Connections:
-    """Opens clients for named connections; ``settings`` are the app settings."""
+    """Factory of clients for named connections; ``settings`` are the app settings."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._settings = settings
 
     def check_storage(self, name: str, where: str) -> None:
-        """Raise :class:`HostError` unless the settings name a storage account for the connection."""
+        """Raise a :class:`HostError` if the settings have no storage account for the connection."""
         if not self._text(name) and not self._account_url(name):
             raise HostError(
                 f"{where}: connection {name} is missing; set the app setting {name} to a connection string, or "
@@ -51,7 +51,7 @@ class Connections:
             )
 
     def check_event_hub(self, name: str, where: str) -> None:
-        """Raise :class:`HostError` unless the settings name an Event Hubs namespace for the connection."""
+        """Raise a :class:`HostError` if the settings have no Event Hubs namespace for the connection."""
         if not self._text(name) and not self._text(f"{name}__fullyQualifiedNamespace"):
             raise HostError(
                 f"{where}: connection {name} is missing; set the app setting {name} to a connection string, or "
@@ -59,14 +59,14 @@ class Connections:
             )
 
     def storage(self, name: str) -> BlobServiceClient:
-        """Return a blob client; close it after use."""
+        """Create a blob client; close it after use."""
         text = self._text(name)
         if text:
             return BlobServiceClient.from_connection_string(_expand(text), **_STORAGE_OPTIONS)
         return BlobServiceClient(self._account_url(name), credential=DefaultAzureCredential(), **_STORAGE_OPTIONS)
 
     def checkpoint_store(self, name: str, container: str) -> BlobCheckpointStore:
-        """Return the SDK's checkpoint store over a container, which must exist before the store is used."""
+        """Create the SDK's checkpoint store in a container, which must exist before the store is used."""
         text = self._text(name)
         if text:
             return BlobCheckpointStore.from_connection_string(_expand(text), container, **_STORAGE_OPTIONS)
@@ -75,7 +75,15 @@ class Connections:
         )
 
     def consumer(self, name: str, event_hub: str, consumer_group: str, **options: Any) -> EventHubConsumerClient:
-        """Return an Event Hubs consumer; close it after use."""
+        """Create an Event Hubs consumer; close it after use.
+
+        Parameters
+        ----------
+        name
+            Name of the connection.
+        event_hub, consumer_group
+            Event hub and consumer group.
+        """
         text = self._text(name)
         if text:
             return EventHubConsumerClient.from_connection_string(

@@ -1,4 +1,4 @@
-"""What can end or interrupt the host on purpose."""
+"""Exceptions of the Functions host."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ __all__ = ["HostError", "HostStoppingError"]
 
 
 class HostError(SensorwatchError):
-    """The app can't be run as it is; the text names the file, function, binding or setting."""
+    """The app can't be run; the message names the file, function, binding or setting."""
 
 
 class HostStoppingError(SensorwatchError):
-    """The host ends, so this was not begun or not finished and will be done again at the next start."""
+    """The work was not started or not finished, as the host is stopping; the next start repeats it."""

@@ -1,4 +1,4 @@
-"""Events as the function gets them: the worker's own converter over the metadata that the real host sends."""
+"""Events as arguments of a function: the worker's converter, with the metadata that the real host sends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _Datum = func.meta.Datum
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a batch comes from."""
+    """Origin of a batch."""
 
     namespace: str
     event_hub: str
@@ -41,7 +41,7 @@ class Delivered:
 
 
 def from_sdk(event: EventData) -> Delivered:
-    """Take over an event of the SDK."""
+    """Convert an event of the SDK."""
     system = {str(_plain(key)): _plain(value) for key, value in event.system_properties.items()}
     enqueued_time = event.enqueued_time
     system |= {
@@ -55,7 +55,7 @@ def from_sdk(event: EventData) -> Delivered:
 
 
 def by_hand(bodies: list[bytes], now: datetime) -> list[Delivered]:
-    """Make events that no hub has seen; their sequence numbers, microseconds since 1970, rise from call to call."""
+    """Create events for a manual invocation; their sequence numbers are the time in microseconds since 1970."""
     first = int(now.timestamp() * 1_000_000)
     return [
         Delivered(
@@ -73,9 +73,18 @@ def by_hand(bodies: list[bytes], now: datetime) -> list[Delivered]:
 
 
 def decode_events(events: list[Delivered], source: Source, *, many: bool, binary: bool) -> object:
-    """Return the function's argument: a list of events with cardinality many, else the only event.
+    """Return the argument of the function.
 
-    Text delivery (``binary`` false) replaces what is not UTF-8, as the real host does.
+    Parameters
+    ----------
+    events
+        The batch; exactly one event unless ``many``.
+    source
+        Origin of the batch.
+    many
+        Whether the function gets a list of events (cardinality many).
+    binary
+        Whether bodies are delivered as bytes. As text, invalid UTF-8 is replaced, as the real host does.
     """
     partition_context = {
         "FullyQualifiedNamespace": source.namespace,
@@ -129,7 +138,7 @@ def _text(body: bytes) -> str:
 
 
 def _plain(value: object) -> object:
-    """Return a JSON value for an AMQP one."""
+    """Return the JSON value of an AMQP value."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, datetime):

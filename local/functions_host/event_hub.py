@@ -1,4 +1,4 @@
-"""Event Hub triggers: the SDK's consumer, checkpoints in blob, one batch of a partition at a time."""
+"""Event Hub triggers: the SDK's consumer, checkpoints in blob storage, one batch of a partition at a time."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ __all__ = ["EventHubListener"]
 _log = logging.getLogger("local.functions_host")
 
 _CHECKPOINTS = "azure-webjobs-eventhub"
-# Locally there is one host: what a killed one held must soon be free, and a lease that runs out while this host is
-# busy is simply taken again.
+# There is only one host on the machine. The partitions of a killed host must be free soon, and a lease that expires
+# while this host is busy is renewed.
 _BALANCE_SECONDS = 1.0
 _LEASE_SECONDS = 3.0
 _RESTART_SECONDS = 2.0
@@ -41,7 +41,7 @@ _RESTART_SECONDS = 2.0
 
 @dataclass
 class _Claim:
-    """One ownership of a partition, from when the SDK opens it until it closes or loses it."""
+    """Ownership of a partition, from the time the SDK opens the partition until it closes or loses it."""
 
     lost: bool = False
     newest: tuple[int, datetime] | None = None
@@ -50,10 +50,10 @@ class _Claim:
     pending_since: float = 0.0
 
     def add(self, events: list[EventData]) -> None:
-        """Take over new events; the SDK repeats some when it reconnects within a claim."""
+        """Add new events; events that the SDK repeats after reconnecting are skipped."""
         for event in events:
             number, enqueued_time = event.sequence_number or 0, event.enqueued_time or datetime.now(UTC)
-            # A hub that was made anew begins again at low numbers, with newer times.
+            # A hub that was created again starts at low numbers, with newer times.
             if self.newest and number <= self.newest[0] and enqueued_time <= self.newest[1]:
                 continue
             self.newest = (number, enqueued_time)
@@ -62,7 +62,7 @@ class _Claim:
             self.pending.append(event)
 
     def take(self, options: EventHubOptions) -> list[EventData]:
-        """Return the events to deliver now: none until there are enough or they have waited long enough."""
+        """Return the events to deliver now; none until the batch is large enough or has waited long enough."""
         waited = time.monotonic() - self.pending_since
         if len(self.pending) < options.min_batch_size and waited < options.max_wait_seconds:
             return []
@@ -72,7 +72,21 @@ class _Claim:
 
 
 class EventHubListener:
-    """Consumes one event hub with one consumer group for one function."""
+    """Listener that consumes an event hub for a function.
+
+    Parameters
+    ----------
+    function
+        The function.
+    invoker
+        Runner of invocations.
+    state
+        State of the host, for checkpoints.
+    connections
+        Named connections.
+    options
+        Options of ``host.json``.
+    """
 
     def __init__(
         self,
@@ -103,7 +117,7 @@ class EventHubListener:
     async def run(self) -> None:
         """Consume until closed or cancelled."""
         await self._state.ensure_container(self._state.storage, _CHECKPOINTS)
-        # Only a minimum above 1 needs to be called without events, to see that the wait is over.
+        # Only with a minimum above 1, the callback is needed without events, to detect the end of the wait.
         wait = min(1.0, self._options.max_wait_seconds / 2) if self._options.min_batch_size > 1 else None
         while not self._closing:
             store = self._connections.checkpoint_store(HOST_STORAGE, _CHECKPOINTS)
@@ -139,7 +153,7 @@ class EventHubListener:
             await self._client.close()
 
     async def fire(self, bodies: list[bytes]) -> None:
-        """Call the function with events that no hub has seen, as if from a partition called ``manual``."""
+        """Call the function with the given events, as if from a partition named ``manual``."""
         source = Source("manual", self._event_hub, self._consumer_group, "manual")
         async with self._invoker.work():
             await self._call(by_hand(bodies, datetime.now(UTC)), source)
@@ -159,14 +173,14 @@ class EventHubListener:
         claim = self._claims[context.partition_id]
         if events and self._away:
             self._away = False
-            _log.info("%s: receiving from %s again", self.function.name, self._event_hub)
+            _log.info("%s: receiving from event hub %s again", self.function.name, self._event_hub)
         claim.add(events)
         while batch := claim.take(self._options):
             delivery = asyncio.create_task(self._deliver(context, claim, batch))
             self._deliveries.add(delivery)
             delivery.add_done_callback(self._deliveries.discard)
-            # The SDK cancels this when the partition is lost; a function under way can't be cancelled, and the next
-            # claim of the partition waits for it.
+            # The SDK cancels this when the partition is lost. A running function can't be cancelled, so the next claim
+            # of the partition waits for it.
             await asyncio.shield(delivery)
 
     async def _deliver(self, context: PartitionContext, claim: _Claim, batch: list[EventData]) -> None:
@@ -181,7 +195,7 @@ class EventHubListener:
                     if not claim.lost and claim.batches % self._options.batches_per_checkpoint == 0:
                         await context.update_checkpoint(batch[-1])
             except HostStoppingError:
-                # Never returns: the SDK would hand over the next batch, and this one would be missing before it.
+                # Wait forever, as on return the SDK would deliver the next batch and this one would be missing.
                 await asyncio.Event().wait()
 
     async def _call(self, events: list[Delivered], source: Source) -> None:
@@ -190,7 +204,9 @@ class EventHubListener:
             await self._invoker.invoke(self.function, decode)
 
     def _log_away(self, error: Exception) -> None:
-        """Log the first of a series of errors; the SDK reports every attempt."""
+        """Log the first error of a series, as the SDK reports every attempt."""
         if not self._away:
-            _log.warning("%s: event hub %s: trying on after: %s", self.function.name, self._event_hub, error)
+            _log.warning(
+                "%s: event hub %s is not available, trying again: %s", self.function.name, self._event_hub, error
+            )
         self._away = True

@@ -1,4 +1,4 @@
-"""The host: one listener per function, the web site, start and stop."""
+"""The host: a listener per function, the web site, start and stop."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _CLOSE_SECONDS = 1.2
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the host decides when it stops."""
+    """uvicorn without its signal handlers, as the host decides when to stop."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -47,7 +47,18 @@ class _Server(uvicorn.Server):
 
 
 class Host:
-    """Runs an app's functions; made and used inside one event loop.
+    """The host of an app's functions; created and used inside one event loop.
+
+    Parameters
+    ----------
+    functions
+        Functions of the app.
+    options
+        Options of ``host.json``.
+    settings
+        App settings.
+    blob_poll_seconds
+        Seconds between checks for new blobs.
 
     Raises
     ------
@@ -80,7 +91,7 @@ class Host:
         self._site = build_site(functions, self._invoker, self, options.route_prefix)
 
     async def run(self, port: int, stop: asyncio.Event) -> None:
-        """Serve on 127.0.0.1 until ``stop`` is set, then end within 3 s."""
+        """Serve on 127.0.0.1 until ``stop`` is set; then end within 3 s."""
         server = _Server(
             uvicorn.Config(self._site, host="127.0.0.1", port=port, log_config=None, access_log=False, lifespan="off")
         )
@@ -98,7 +109,7 @@ class Host:
             await asyncio.wait_for(asyncio.gather(*closing, return_exceptions=True), _CLOSE_SECONDS)
 
     def status(self) -> dict[str, Any]:
-        """Return the real host's status, with the functions' states and invocation counts added."""
+        """Return the status of the real host, with the states and invocation counts of the functions."""
         ready = {listener.function.name: listener.ready for listener in self._listeners()}
         states = {
             name: "Disabled" if function.disabled else "Running" if ready.get(name, True) else "Starting"
@@ -133,15 +144,15 @@ class Host:
         ]
 
     def fire(self, name: str, text: str | None) -> bool:
-        """Begin an invocation by hand; see :class:`~local.functions_host.http.AdminSite`."""
+        """Start a manual invocation; see :class:`~local.functions_host.http.AdminSite`."""
         function = self._functions.get(name)
         if function is None:
             return False
-        self._spawn(self._fire(function, text), f"invocation of {name} by hand")
+        self._spawn(self._fire(function, text), f"manual invocation of {name}")
         return True
 
     def _fire(self, function: HostedFunction, text: str | None) -> Coroutine[Any, Any, None]:
-        """Return the invocation, not yet begun; input that does not suit the trigger raises here."""
+        """Return the invocation, which has not started yet; raise a HostError if the input does not fit the trigger."""
         if function.kind == "timerTrigger":
             return self._timers[function.name].fire(past_due=False)
         if function.kind == "blobTrigger":
@@ -193,7 +204,7 @@ class Host:
             try:
                 await work
             except HostStoppingError:
-                _log.info("%s was not begun: the host is stopping", what)
+                _log.info("%s was not started: the host is stopping", what)
             except Exception:  # noqa: BLE001 - one function's listener must not end the host
                 _log.exception("%s ended", what)
 
@@ -203,7 +214,7 @@ class Host:
 
 
 def _bodies(text: str) -> list[bytes]:
-    """Return event bodies: those of a JSON list (texts as they are, others as JSON), else the text as the only one."""
+    """Return event bodies: the items of a JSON list (texts unchanged, others as JSON), or else the text as one body."""
     try:
         content = json.loads(text)
     except ValueError:

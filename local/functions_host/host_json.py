@@ -1,4 +1,4 @@
-"""The part of ``host.json`` that the local host honours, with the real host's defaults."""
+"""Options in ``host.json`` that the local host supports, with the defaults of the real host."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LOG_LEVELS = {
 
 @dataclass(frozen=True, slots=True)
 class EventHubOptions:
-    """``extensions.eventHubs``; ``initial_position`` is what the SDK takes: ``-1`` (start), ``@latest`` or a time."""
+    """Section ``extensions.eventHubs``; ``initial_position`` is ``-1`` (start), ``@latest`` or a time, for the SDK."""
 
     max_batch_size: int = 100
     min_batch_size: int = 1
@@ -56,12 +56,12 @@ def read_host_json(path: Path) -> HostJson:
     Raises
     ------
     HostError
-        It is missing, is not JSON or holds a value of the wrong kind.
+        The file is missing or not JSON, or has an invalid value.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise HostError(f"{path}: no such file; --app must name the folder that holds host.json") from None
+        raise HostError(f"{path}: no such file; set --app to the folder of host.json") from None
     except ValueError as exc:
         raise HostError(f"{path}: expected JSON, got: {exc}") from None
     extensions = _section(content, "extensions", path)
@@ -128,5 +128,5 @@ def _section(parent: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
 def _integer(section: dict[str, Any], key: str, default: int, path: Path) -> int:
     value = section.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise HostError(f"{path}: {key}: expected a whole number from 1, got `{value}`")
+        raise HostError(f"{path}: {key}: expected a whole number of 1 or more, got `{value}`")
     return value

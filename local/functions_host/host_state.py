@@ -1,4 +1,4 @@
-"""What the host remembers in blob storage, under the names of the real host."""
+"""State of the host in blob storage, under the names of the real host."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LONGEST_DELAY_SECONDS = 2.0
 
 
 class HostState:
-    """The host's container, and patience while the storage is away."""
+    """The host's container, with retries while the storage is unavailable."""
 
     container = "azure-webjobs-hosts"
     host_id = "local"
@@ -33,11 +33,11 @@ class HostState:
         self.storage = storage
 
     async def prepare(self) -> None:
-        """Create the host's container unless it is there; waits while the storage is away."""
+        """Create the host's container if missing; wait while the storage is unavailable."""
         await self.ensure_container(self.storage, self.container)
 
     async def ensure_container(self, storage: BlobServiceClient, container: str) -> None:
-        """Create a container unless it is there; waits while the storage is away."""
+        """Create a container if missing; wait while the storage is unavailable."""
 
         async def create(storage: BlobServiceClient) -> None:
             with contextlib.suppress(ResourceExistsError):
@@ -51,14 +51,24 @@ class HostState:
         what: str,
         storage: BlobServiceClient | None = None,
     ) -> _T:
-        """Run a storage operation until it succeeds; the first failure and the recovery are logged."""
+        """Run a storage operation until it succeeds; the first failure and the recovery are logged.
+
+        Parameters
+        ----------
+        operation
+            The operation, called with the storage client.
+        what
+            Name of the operation, for messages.
+        storage
+            Storage account; None: the host's own.
+        """
         delay = _FIRST_DELAY_SECONDS
         while True:
             try:
                 result = await operation(storage or self.storage)
             except AzureError as exc:
                 if delay == _FIRST_DELAY_SECONDS:
-                    _log.warning("%s: blob storage does not answer, trying on: %s", what, exc)
+                    _log.warning("%s: blob storage does not answer, trying again: %s", what, exc)
                 if isinstance(exc, ResourceNotFoundError) and storage is None:
                     with contextlib.suppress(AzureError):
                         await self.storage.create_container(self.container)

@@ -32,7 +32,7 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 class AdminSite(Protocol):
-    """What the admin endpoints show and do."""
+    """The operations behind the admin endpoints."""
 
     def status(self) -> dict[str, Any]:
         """Return the body of ``GET /admin/host/status``."""
@@ -43,23 +43,34 @@ class AdminSite(Protocol):
         ...
 
     def fire(self, name: str, text: str | None) -> bool:
-        """Begin an invocation by hand; False when there is no such function.
+        """Start a manual invocation; return False if the function does not exist.
 
         Raises
         ------
         HostError
-            The input does not suit the trigger.
+            The input does not fit the trigger.
         """
         ...
 
 
 def build_site(functions: Sequence[HostedFunction], invoker: Invoker, admin: AdminSite, route_prefix: str) -> Starlette:
-    """Return the web application.
+    """Create the web application.
+
+    Parameters
+    ----------
+    functions
+        Functions of the app; those with an HTTP trigger get a route.
+    invoker
+        Runner of invocations.
+    admin
+        Operations behind the admin endpoints.
+    route_prefix
+        Prefix of all routes (``api/``).
 
     Raises
     ------
     HostError
-        A route template can't be read.
+        A route template can't be parsed.
     """
     routes = sorted(
         (
@@ -86,7 +97,7 @@ def build_site(functions: Sequence[HostedFunction], invoker: Invoker, admin: Adm
         return JSONResponse(admin.describe())
 
     async def fire(request: Request) -> Response:
-        # A web page can send other content types here without asking; JSON it can't.
+        # A foreign web page can send other content types without permission (CORS), but not JSON.
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return PlainTextResponse("expected Content-Type: application/json\n", 415)
         return _fire(admin, request.path_params["name"], await request.body())
@@ -98,7 +109,7 @@ def build_site(functions: Sequence[HostedFunction], invoker: Invoker, admin: Adm
             StarletteRoute("/admin/functions/{name}", fire, methods=["POST"]),
             StarletteRoute("/{path:path}", call_function, methods=_METHODS),
         ],
-        # A page on the web whose name resolves to this machine would otherwise be of the same origin.
+        # A foreign web page whose host name resolves to this machine would otherwise have the same origin.
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1"], www_redirect=False),
         ],
@@ -113,7 +124,17 @@ def http_arguments(
     parameters: Mapping[str, str],
     body: bytes,
 ) -> object:
-    """Return the function's request object, through the worker's converter."""
+    """Create the request object of a function with the worker's converter.
+
+    Parameters
+    ----------
+    method, url
+        Method and complete URL.
+    headers, query, parameters
+        Headers, query and route parameters.
+    body
+        The body.
+    """
     value = {
         "method": _text(method),
         "url": _text(url),
@@ -164,7 +185,7 @@ def _response(value: Any, *, head: bool) -> Response:
     parts = datum.value
     response = Response(parts["body"].value, int(parts["status_code"].value))
     for key, header in parts["headers"].items():
-        # The length of what GET would bring; any other is known from the body.
+        # The length of the body that GET would return; all others follow from the body.
         if key.lower() != "content-length" or head:
             response.headers[key] = header.value
     for cookies in parts["cookies"] or ():

@@ -1,4 +1,4 @@
-"""Run functions: the context they get, the thread pool, the retries, the log line and the counters."""
+"""Invocation of functions: their context, the thread pool, retries, log lines and counters."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _log = logging.getLogger("local.functions_host")
 
 @dataclass(slots=True)
 class Counts:
-    """Invocations of one function since the host started; every try counts."""
+    """Invocations of a function since the host started; every try counts."""
 
     succeeded: int = 0
     failed: int = 0
@@ -40,7 +40,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an invocation after its retries: the returned value or the last error."""
+    """Result of an invocation after its retries: the returned value or the last error."""
 
     invocation_id: str
     value: Any = None
@@ -48,7 +48,7 @@ class Outcome:
 
 
 class _RpcException:
-    """The error of the try before, as the worker's retry context shows it."""
+    """The error of the previous try, as in the worker's retry context."""
 
     def __init__(self, error: Exception) -> None:
         self.source = type(error).__module__
@@ -64,7 +64,7 @@ class _RetryContext:
 
 
 class _TraceContext:
-    """W3C trace context of an invocation that nobody called from within a trace."""
+    """W3C trace context of an invocation without a parent trace."""
 
     def __init__(self, invocation_id: str) -> None:
         self.trace_parent = f"00-{invocation_id.replace('-', '')}-{invocation_id[-16:].replace('-', '0')}-00"
@@ -73,7 +73,7 @@ class _TraceContext:
 
 
 class _Context(func.Context):
-    """What a parameter ``context`` receives."""
+    """Argument of the parameter ``context``."""
 
     _thread_local = threading.local()
 
@@ -110,7 +110,7 @@ class _Context(func.Context):
 
 @dataclass
 class Invoker:
-    """Runs invocations until it is told to stop; lives in one event loop."""
+    """Runner of invocations, until it is stopped; used inside one event loop."""
 
     counts: dict[str, Counts] = field(default_factory=dict)
     _threads: ThreadPoolExecutor = field(
@@ -124,12 +124,12 @@ class Invoker:
 
     @contextlib.asynccontextmanager
     async def work(self) -> AsyncIterator[None]:
-        """Mark a piece of work that the host, when it stops, waits for: invocations with what they acknowledge.
+        """Enclose work for which a stopping host waits: invocations with their checkpoints or receipts.
 
         Raises
         ------
         HostStoppingError
-            The host stops; nothing new begins.
+            The host is stopping; no new work is started.
         """
         if self._stopping.is_set():
             raise HostStoppingError("the host is stopping")
@@ -143,7 +143,7 @@ class Invoker:
                 self._idle.set()
 
     async def stop(self, grace_seconds: float) -> None:
-        """Let nothing new begin and wait for what is under way, at most so long."""
+        """Refuse new work and wait for running work up to a time limit."""
         self._stopping.set()
         if self._under_way:
             with contextlib.suppress(TimeoutError):
@@ -152,17 +152,19 @@ class Invoker:
             _log.warning("%d invocations were still running and will be repeated at the next start", self._under_way)
 
     async def invoke(self, function: HostedFunction, decode: Callable[[], object]) -> Outcome:
-        """Call the function, and again as its retry policy says; its errors are logged and returned.
+        """Call a function, with retries by its policy; errors are logged and returned.
 
         Parameters
         ----------
+        function
+            The function.
         decode
-            Makes the trigger's argument; called for every try, on the thread that the function runs on.
+            Creates the trigger's argument; called for every try, on the thread of the function.
 
         Raises
         ------
         HostStoppingError
-            The host stops while a retry is due.
+            The host stopped before a retry.
         """
         retries = 0
         error: Exception | None = None
@@ -177,7 +179,7 @@ class Invoker:
             _log.warning("%s: retry %d in %g s", function.name, retries, delay)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay)
-                raise HostStoppingError(f"{function.name} was to be tried again")
+                raise HostStoppingError(f"{function.name}: the host stopped before the next retry")
 
     async def _invoke_once(
         self, function: HostedFunction, decode: Callable[[], object], retry: _RetryContext
@@ -209,7 +211,7 @@ class Invoker:
 
 
 def _from_the_app(trace: TracebackType | None) -> TracebackType | None:
-    """Return the traceback without the host's own frames in front; all of it when the host itself failed."""
+    """Return the traceback without the host's own frames at the start; all of it if the host itself failed."""
     rest = trace
     while rest and rest.tb_frame.f_code.co_filename in (__file__, thread.__file__):
         rest = rest.tb_next

@@ -1,4 +1,4 @@
-"""HTTP route templates as ASP.NET reads them: ``sensors/{id:int}/{part?}/{*rest}``."""
+"""HTTP route templates of ASP.NET: ``sensors/{id:int}/{part?}/{*rest}``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Route:
     order: tuple[int, ...]
 
     def match(self, path: str) -> dict[str, str] | None:
-        """Return the route parameters of a path (no leading slash, percent-decoded), None when it does not match."""
+        """Return the route parameters of a path (no leading slash, percent-decoded), or None if it does not match."""
         found = self.pattern.fullmatch(path)
         if found is None:
             return None
@@ -38,12 +38,12 @@ class Route:
 
 
 def parse_route(template: str, where: str) -> Route:
-    """Read a template.
+    """Parse a template.
 
     Raises
     ------
     HostError
-        A parameter is malformed or has a constraint that is not known.
+        A parameter is malformed or has an unknown constraint.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Timer triggers: due by NCRONTAB, one at a time, with a stored status so that a missed run is made up for once."""
+"""Timer triggers: one run at a time, with a stored status, so that missed runs are made up for by one run."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ __all__ = ["TimerListener", "TimerStatus", "shortest_interval", "status_at_start
 
 _log = logging.getLogger("local.functions_host")
 
-# The real host watches no timer that is due more often: it would write the status all the time, and a missed run is
-# made up for by the next one soon enough.
+# The real host does not store the status of timers that are due more often: it would write continually, and the next
+# regular run comes soon.
 _SHORTEST_MONITORED = timedelta(minutes=1)
 _SAMPLED_INTERVALS = 10
 _LONGEST_SLEEP_SECONDS = 60.0
@@ -39,20 +39,20 @@ _LONGEST_SLEEP_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class TimerStatus:
-    """What is stored of a timer: its last run (None before the first), the next, and when this was written; UTC."""
+    """Stored status of a timer: its last run (None before the first), the next run and the time of writing; UTC."""
 
     last: datetime | None
     next: datetime
     updated: datetime
 
     def to_json(self) -> dict[str, str]:
-        """Return the status in the names of the real host, which knows no null."""
+        """Return the status with the names of the real host, which has no null."""
         last = self.last or datetime(1, 1, 1, tzinfo=UTC)
         return {"Last": last.isoformat(), "Next": self.next.isoformat(), "LastUpdated": self.updated.isoformat()}
 
     @classmethod
     def from_json(cls, content: dict[str, str]) -> TimerStatus:
-        """Read what :meth:`to_json` wrote."""
+        """Create the status from the result of :meth:`to_json`."""
         last = datetime.fromisoformat(content["Last"])
         return cls(
             last if last.year > 1 else None,
@@ -64,10 +64,18 @@ class TimerStatus:
 def status_at_start(
     stored: TimerStatus | None, schedule: Schedule, now: datetime
 ) -> tuple[TimerStatus, datetime | None]:
-    """Return the status to go on from and the due time that was missed, None when none was.
+    """Return the status to continue with, and the due time that was missed (None: none).
 
-    A timer that has never run, or whose schedule has been changed since, has missed nothing; several missed runs are
-    one.
+    A timer that has never run or whose schedule has changed has missed nothing. Several missed runs count as one.
+
+    Parameters
+    ----------
+    stored
+        Stored status; None: none.
+    schedule
+        Schedule of the timer.
+    now
+        Current time, in UTC.
     """
     if stored is None or schedule.after(stored.last or stored.updated) != stored.next:
         return TimerStatus(None, schedule.after(now), now), None
@@ -83,7 +91,19 @@ def shortest_interval(schedule: Schedule, time: datetime) -> timedelta:
 
 
 class TimerListener:
-    """Fires one timer function."""
+    """Listener that runs a timer function when due.
+
+    Parameters
+    ----------
+    function
+        The function.
+    invoker
+        Runner of invocations.
+    state
+        State of the host, for the timer's status.
+    clock
+        Current time, in UTC.
+    """
 
     def __init__(
         self, function: HostedFunction, invoker: Invoker, state: HostState, clock: Callable[[], datetime]
@@ -106,7 +126,7 @@ class TimerListener:
         self._blob = f"timers/{state.host_id}/{function.name}/status"
 
     async def run(self) -> None:
-        """Fire whenever due, until cancelled."""
+        """Run the function whenever it is due, until cancelled."""
         now = self._clock()
         missed = await self._load_status(now) if self._monitored else None
         self.ready = True
@@ -121,12 +141,12 @@ class TimerListener:
             await self.fire(past_due=False)
 
     async def _wait_until(self, due: datetime) -> None:
-        # In steps: the clock may be set, or the machine sleep.
+        # In steps, as the clock may be changed or the machine may sleep.
         while (seconds := (due - self._clock()).total_seconds()) > 0:  # noqa: ASYNC110 - time has no event
             await asyncio.sleep(min(seconds, _LONGEST_SLEEP_SECONDS))
 
     async def fire(self, *, past_due: bool) -> None:
-        """Call the function once, after a call under way has ended, and store the status unless the host stops."""
+        """Call the function once, after a running call has ended, and store the status unless the host is stopping."""
         async with self._one_at_a_time:
             try:
                 async with self._invoker.work():
@@ -134,7 +154,7 @@ class TimerListener:
                     await self._invoker.invoke(self.function, lambda: self._request(past_due=past_due))
                     await self._save_status(started)
             except HostStoppingError:
-                # Nothing is stored, so that the next start finds the run past due.
+                # The status is not stored, so that the next start finds the run past due.
                 return
 
     def _request(self, *, past_due: bool) -> object:
@@ -147,14 +167,14 @@ class TimerListener:
         return converter.decode(func.meta.Datum(json.dumps(content), "json"), trigger_metadata={})
 
     async def _load_status(self, now: datetime) -> datetime | None:
-        """Read the stored status, and return the due time that was missed while the host was away."""
+        """Read the stored status, and return the due time that was missed while the host was not running."""
         what = f"status of timer {self.function.name}"
         await self._state.prepare()
         text = await self._state.retry(self._read, what)
         stored = TimerStatus.from_json(json.loads(text)) if text else None
         self._status, missed = status_at_start(stored, self._schedule, now)
         if self._status is not stored:
-            # A first status already lets a run that is missed from here on be noticed.
+            # With a first status, runs that are missed from now on are detected.
             await self._state.retry(self._write, what)
         return missed
 
