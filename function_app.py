@@ -1,4 +1,4 @@
-"""The function app: registers the blueprints, nothing else."""
+"""Entry point of the function app. It only registers the blueprints."""
 
 import azure.functions as func
 

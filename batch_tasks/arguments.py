@@ -1,4 +1,4 @@
-"""What the tasks' command lines have in common: arguments, exit codes, and one thread."""
+"""Arguments and exit codes of the tasks' command lines."""
 
 from __future__ import annotations
 
@@ -30,12 +30,22 @@ _log = logging.getLogger(__name__)
 _EPILOG = """\
 Settings come from the environment, as for the function app; docs/reference/settings.md lists them.
 Exit codes: 0 done; 1 a known error, described on stderr; 2 wrong arguments or an unexpected error, with its traceback.
-Running the same task again is harmless.
+It is safe to run the same task again.
 """
 
 
 class DataArguments(NamedTuple):
-    """A data file to score: its place, the run it belongs to and the shard (None: as the step decides, and all)."""
+    """A data file to score.
+
+    Attributes
+    ----------
+    place
+        Path of the file, or ``CONTAINER/NAME`` of a blob.
+    run_id
+        Run of the prediction files; None derives it from the file's content.
+    shard
+        The only shard to score; None for all shards.
+    """
 
     place: str
     run_id: str | None
@@ -43,12 +53,12 @@ class DataArguments(NamedTuple):
 
 
 def parse_data(arguments: Sequence[str] | None) -> DataArguments | None:
-    """Return the data file that a command line names with ``--data``, None where it names none.
+    """Return the data file that a command line names with ``--data``, or None.
 
     Parameters
     ----------
     arguments
-        The command line without the program; None means the process's own. Wrong ones end the process with code 2.
+        Command line without the program; None for that of the process. Wrong arguments exit the process with code 2.
 
     Examples
     --------
@@ -72,7 +82,7 @@ def parse_data(arguments: Sequence[str] | None) -> DataArguments | None:
         metavar="PLACE",
         help="CSV or Parquet with the columns TS, Device, Tag and Value: CONTAINER/NAME of a blob, or a path",
     )
-    parser.add_argument("--run", help="id of the run that the files belong to (default: follows from the content)")
+    parser.add_argument("--run", help="id of the run of the prediction files (default: derived from the content)")
     parser.add_argument("--shard", type=_shard, help="only the sensors of this shard (default: all)")
     parsed = parser.parse_args(given)
     return DataArguments(parsed.data, parsed.run, parsed.shard)
@@ -84,11 +94,11 @@ def parse_task(kind: Kind, description: str, arguments: Sequence[str] | None) ->
     Parameters
     ----------
     kind
-        What the task does.
+        Kind of the task.
     description
-        The sentence that ``--help`` begins with.
+        First sentence of ``--help``.
     arguments
-        The command line without the program; None means the process's own. Wrong ones end the process with code 2.
+        Command line without the program; None for that of the process. Wrong arguments exit the process with code 2.
 
     Examples
     --------
@@ -117,7 +127,7 @@ def parse_task(kind: Kind, description: str, arguments: Sequence[str] | None) ->
 
 
 def task_wiring() -> Wiring:
-    """Return the task's wiring, made from its environment."""
+    """Return the use cases with the adapters that the environment describes, and set up telemetry."""
     from sensorwatch.telemetry.exporting import set_up
     from sensorwatch.wiring import Wiring
 
@@ -127,9 +137,9 @@ def task_wiring() -> Wiring:
 
 
 def run_task(step: Callable[[], object]) -> int:
-    """Do a task's step, print its summary in one line, and return the exit code (see ``--help``).
+    """Run a task, print its summary in one line, and return the exit code (see ``--help``).
 
-    What it cost goes to the log, which is kept beside the job's other logs.
+    CPU time and memory are written to the task's log.
     """
     import pyarrow as pa
 
@@ -137,13 +147,13 @@ def run_task(step: Callable[[], object]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("azure").setLevel(logging.WARNING)
     try:
-        # The job's submission and this task are one trace.
+        # The submission of the job and this task belong to one trace.
         with attached(os.environ.get("TRACEPARENT")):
             summary = step()
     except SensorwatchError as exc:
         sys.stderr.write(f"{type(exc).__name__}: {exc}\n")
         return 1
-    except Exception:  # noqa: BLE001  the last resort of a process: the pool reports what stderr says
+    except Exception:  # noqa: BLE001  nothing above this catches it, and the pool reports stderr
         traceback.print_exc()
         return 2
     sys.stdout.write(f"{summary}\n")
@@ -152,7 +162,7 @@ def run_task(step: Callable[[], object]) -> int:
 
 
 def _peak_memory_bytes() -> int:
-    """Return the most memory that this process has had in use."""
+    """Return the peak memory of this process, in bytes."""
     # Linux counts in KiB, macOS in bytes.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
@@ -163,7 +173,7 @@ def _shard(text: str) -> int:
     except ValueError:
         shard = -1
     if shard < 0:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 on, got `{text}`")
+        raise argparse.ArgumentTypeError(f"expected an integer of at least 0, got `{text}`")
     return shard
 
 

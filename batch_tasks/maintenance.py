@@ -1,6 +1,6 @@
 """Predictive maintenance: ``python -m batch_tasks.maintenance train|score --run RUN --shard N --end TIME``.
 
-``train`` makes the model of the whole fleet, ``score`` applies it to one shard of machines.
+``train`` trains the model of the whole fleet, ``score`` applies it to one shard of machines.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ __all__ = ["main"]
 
 _KINDS: dict[str, Kind] = {"train": "machines-train", "score": "machines-score"}
 _DESCRIPTIONS = {
-    "train": "Train the model that says which component of which machine is about to fail.",
-    "score": "Score one shard of machines, and raise what their components warn of as alerts.",
+    "train": "Train the model that predicts failures of machines' components.",
+    "score": "Score one shard of machines, and open alerts for their components' warnings.",
 }
 
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the task and return the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] not in _KINDS:
-        sys.stderr.write(f"expected train or score first, got `{given[0] if given else 'nothing'}`\n")
+        sys.stderr.write(f"expected train or score as the first argument, got `{given[0] if given else 'nothing'}`\n")
         return 2
     step = given[0]
     task = parse_task(_KINDS[step], _DESCRIPTIONS[step], given[1:])

@@ -1,6 +1,6 @@
-"""Score the windows of one shard: ``python -m batch_tasks.score --run RUN --shard N [--start TIME] --end TIME``.
+"""Scoring of one shard's windows: ``python -m batch_tasks.score --run RUN --shard N [--start TIME] --end TIME``.
 
-With ``--data``, score those of a data file instead: ``python -m batch_tasks.score --data CONTAINER/NAME``.
+With ``--data``, scoring of a data file's windows: ``python -m batch_tasks.score --data CONTAINER/NAME``.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _DESCRIPTION = (
-    "Score the new windows of one shard's sensors, and those marked for scoring again, and write a prediction file. "
-    "With --data PLACE: the windows of a data file, see --data PLACE --help."
+    "Score the new windows of one shard's sensors and those that changed since scoring, and write a prediction file. "
+    "With --data PLACE, score the windows of a data file; see --data PLACE --help."
 )
 
 

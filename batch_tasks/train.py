@@ -1,4 +1,4 @@
-"""Train the sensors of one shard: ``python -m batch_tasks.train --run RUN --shard N --end TIME``."""
+"""Training of one shard's sensors: ``python -m batch_tasks.train --run RUN --shard N --end TIME``."""
 
 from __future__ import annotations
 

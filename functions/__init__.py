@@ -1,1 +1,1 @@
-"""Thin triggers: unpack the binding, call one step, log the outcome."""
+"""Triggers of the function app. Each unpacks its binding, calls one use case and logs the outcome."""

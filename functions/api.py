@@ -1,4 +1,4 @@
-"""What the outside may ask over HTTP: every route is the API's."""
+"""HTTP trigger of the API and the dashboard, for all routes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["blueprint"]
 
 blueprint = func.Blueprint()
 
-# Decorators run before any settings are validated. Only where App Service signs people in can the host do without a
-# key, and there the API itself refuses who is not signed in.
+# Decorators run before the settings are validated. The host needs no key only if App Service signs people in, and then
+# the API itself refuses requests without a sign-in.
 _AUTH_LEVEL = func.AuthLevel.ANONYMOUS if os.environ.get("API_AUTHENTICATION") == "entra" else func.AuthLevel.FUNCTION
 
 
@@ -23,7 +23,7 @@ _AUTH_LEVEL = func.AuthLevel.ANONYMOUS if os.environ.get("API_AUTHENTICATION") =
 @blueprint.route(route="{*path}", methods=list(func.HttpMethod), auth_level=_AUTH_LEVEL)
 async def api(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Answer a request of the API or the dashboard."""
-    # The first request loads FastAPI, on a thread: other functions' events are not to wait for it.
+    # The first request loads FastAPI, on a thread so that events of other functions don't wait for it.
     site = await asyncio.to_thread(_site)
     response: func.HttpResponse = await site.handle_async(req, context)
     return response

@@ -1,4 +1,4 @@
-"""What event hub triggers share: from the host's events to the steps' own."""
+"""Conversion of the host's Event Hubs events to those of the use cases."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ __all__ = ["partition_id", "raw_event", "senders"]
 
 
 def partition_id(event: func.EventHubEvent) -> str:
-    """Return the partition's id; hosts send its context as an object or as that object's JSON text."""
+    """Return the id of an event's partition. Hosts send the partition context as an object or as JSON text."""
     context = (event.metadata or {})["PartitionContext"]
     return str((json.loads(context) if isinstance(context, str) else context)["PartitionId"])
 
 
 def raw_event(event: func.EventHubEvent) -> RawEvent:
-    """Return an event as the steps take it.
+    """Return an event in the form that the use cases take.
 
     Raises
     ------
     InvalidInputError
-        It has no sequence number or no enqueued time.
+        The event has no sequence number or no enqueued time.
     """
     if event.sequence_number is None or event.enqueued_time is None:
         raise InvalidInputError(
-            "an event came without the sequence number and enqueued time by which duplicates are known, got "
+            "expected an event with sequence number and enqueued time, which identify duplicates, got "
             f"`{event.sequence_number}` and `{event.enqueued_time}`; the host sends both in SystemPropertiesArray"
         )
     return RawEvent(event.sequence_number, _aware(event.enqueued_time), event.get_body())
 
 
 def senders(event: func.EventHubEvent) -> list[str]:
-    """Return the traceparents that the batch of an event came with, each once; none where nobody looks at them.
+    """Return the distinct ``traceparent`` texts of an event's batch, or none if telemetry is off.
 
     Azure's own libraries call the property ``Diagnostic-Id``.
     """
@@ -52,5 +52,5 @@ def senders(event: func.EventHubEvent) -> list[str]:
 
 
 def _aware(time: datetime) -> datetime:
-    """Return the time in UTC; the host may leave the zone out, and then means UTC."""
+    """Return a time in UTC. The host omits the zone in some cases; the time is in UTC then."""
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

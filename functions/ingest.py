@@ -1,4 +1,4 @@
-"""Readings from the event hub become windows."""
+"""Event hub trigger of ingestion: readings become windows."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ blueprint = func.Blueprint()
 _log = logging.getLogger(__name__)
 
 
-# Only faults that pass raise out of the step (bad readings become dead letters), and a batch given up is lost for good:
-# so it is retried until it goes through. The worker reads the annotation: it knows typing.List and not list.
+# Only transient errors propagate (bad readings become dead letters). A batch that is given up is lost, so it is retried
+# until it succeeds. The worker reads the annotation, and knows typing.List but not list.
 @blueprint.function_name("ingest")
 @blueprint.event_hub_message_trigger(
     arg_name="events",

@@ -1,4 +1,4 @@
-"""Prediction files become anomalies and alerts."""
+"""Blob trigger of publishing: prediction files become anomalies and alerts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["blueprint"]
 blueprint = func.Blueprint()
 _log = logging.getLogger(__name__)
 
-# Decorators run before any settings are validated; what is neither of the two values fails here, by name.
+# Decorators run before the settings are validated. Any other value fails here, and the error names it.
 _SOURCE = func.BlobSource(os.environ.get("BLOB_TRIGGER_SOURCE") or func.BlobSource.LOGS_AND_CONTAINER_SCAN.value)
 
 
@@ -26,6 +26,6 @@ def publish(blob: func.InputStream) -> None:
     """Publish one prediction file."""
     container_and_name = blob.name or ""
     name = container_and_name.partition("/")[2]
-    # The class has it; the type that the worker wants to see at the argument leaves it out.
+    # The object has metadata, although the type that the worker requires does not declare it.
     traceparent = (getattr(blob, "metadata", None) or {}).get("traceparent")
     _log.info("%s: %s", name, wiring().publish(name, blob.read(), traceparent))

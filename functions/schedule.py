@@ -1,4 +1,4 @@
-"""Timers: plan training and scoring, look after what is under way, tidy up."""
+"""Timer triggers: training, scoring, the sweep and housekeeping."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def maintenance(timer: func.TimerRequest) -> None:
 @blueprint.function_name("sweep")
 @blueprint.timer_trigger(arg_name="timer", schedule="%SWEEP_SCHEDULE%", run_on_startup=False)
 def sweep(timer: func.TimerRequest) -> None:
-    """Collect ended tasks, publish prediction files that were missed, send waiting notifications."""
+    """Collect ended tasks, publish missed prediction files and send waiting notifications."""
     _log.info("sweep%s: %s", _late(timer), wiring().sweep())
 
 

@@ -1,4 +1,4 @@
-"""Readings from the event hub are scored as they arrive."""
+"""Event hub trigger of real-time scoring: readings are scored as they arrive."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def serve(events: typing.List[func.EventHubEvent]) -> None:  # noqa: UP006
     _log.info("partition %s: %s", partition.partition_id, counts)
 
 
-# Without a consumer group of its own there is no such function: an app that does not score in real time pays nothing
-# for it. Decorators run before any settings are validated. Only faults that pass raise out of the step.
+# Without a consumer group the function does not exist, so an app without real-time scoring has no cost from it.
+# Decorators run before the settings are validated. As in ingestion, only transient errors propagate.
 if _group := os.environ.get("SERVING_CONSUMER_GROUP", "").strip():
     _triggered = blueprint.event_hub_message_trigger(
         arg_name="events",

@@ -1,4 +1,4 @@
-"""The exception tree: every error that Sensorwatch raises on purpose."""
+"""Exceptions that Sensorwatch raises on purpose."""
 
 __all__ = [
     "ConflictError",
@@ -13,32 +13,32 @@ __all__ = [
 
 
 class SensorwatchError(Exception):
-    """Base of all errors raised on purpose; its text is written for the person who reads it."""
+    """Base of all these exceptions. The text is a message for users."""
 
 
 class SettingsError(SensorwatchError):
-    """A setting is missing or wrong; the text names key, expected, got and hint."""
+    """A setting is missing or wrong. The text names the setting, the value, what was expected and the next step."""
 
 
 class InvalidInputError(SensorwatchError):
-    """Data from outside (a file, a command line, a request) can't be used as it is."""
+    """Input from outside (a file, a command line, a request) is invalid."""
 
 
 class NotFoundError(SensorwatchError):
-    """Something named does not exist: a sensor, a model version, a blob, a job."""
+    """A named object does not exist: a sensor, a model version, a blob, a job."""
 
 
 class ConflictError(SensorwatchError):
-    """Somebody else changed the same thing first; reading it again and retrying is safe."""
+    """Another process changed the same object first. It is safe to read the object again and retry."""
 
 
 class MarkMovedError(ConflictError):
-    """Another consumer of the same partition committed first; nothing of this commit was applied."""
+    """Another consumer of the same partition committed first. This commit changed nothing."""
 
 
 class CorruptModelError(SensorwatchError):
-    """A stored model shard can't be read or does not match its manifest."""
+    """A stored model shard is unreadable or does not match its manifest."""
 
 
 class TransientError(SensorwatchError):
-    """A service is away or overloaded; the same call may succeed later."""
+    """A service is unavailable or overloaded. The same call can succeed later."""

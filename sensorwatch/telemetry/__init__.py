@@ -1,7 +1,7 @@
-"""What the system says of itself: spans that follow the data, and metrics; both cost next to nothing unless exported.
+"""Spans that follow the data, and metrics. Both cost almost nothing unless they are exported.
 
-Only the API of OpenTelemetry is loaded here. :mod:`sensorwatch.telemetry.exporting` loads the SDK, once per process and
-only where the settings name an exporter.
+This package loads only the API of OpenTelemetry. :mod:`sensorwatch.telemetry.exporting` loads the SDK, once per process
+and only if the settings name an exporter.
 """
 
 from sensorwatch.telemetry import metrics

@@ -1,4 +1,4 @@
-"""Setting up the SDK of OpenTelemetry: once per process, and only where the settings name an exporter."""
+"""Set-up of the OpenTelemetry SDK: once per process, and only if the settings name an exporter."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _setting_up = Lock()
 
 
 class Exporters(NamedTuple):
-    """Where spans and metrics go; ``at_once`` where that costs nothing, so that nothing waits in memory."""
+    """Exporters of spans and metrics. With ``at_once``, spans are exported as they end, without a queue in memory."""
 
     spans: SpanExporter
     metrics: MetricExporter
@@ -34,16 +34,16 @@ class Exporters(NamedTuple):
 
 
 def set_up(settings: Settings, service: str) -> None:
-    """Send this process's spans and metrics where the settings say; what is set up already stays.
+    """Export this process's spans and metrics as the settings say. A second call has no effect.
 
-    They are flushed when the process ends by itself.
+    They are flushed when the process exits normally.
 
     Parameters
     ----------
     settings
-        ``TELEMETRY_EXPORTER`` and what belongs to it.
+        ``TELEMETRY_EXPORTER`` and the settings of the exporter.
     service
-        What the process is called: ``sensorwatch-functions``.
+        Name of the process in telemetry (``service.name``), for example ``sensorwatch-functions``.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def _exporters(settings: Settings) -> Exporters:
             from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
             from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
-            # Standard output belongs to what commands and tasks print.
+            # Commands and tasks print their results to standard output.
             return Exporters(ConsoleSpanExporter(out=sys.stderr), ConsoleMetricExporter(out=sys.stderr))
 
 
@@ -85,7 +85,7 @@ def _otlp_exporters(endpoint: str) -> Exporters:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     except ImportError as exc:
         raise SettingsError(
-            "TELEMETRY_EXPORTER: got `otlp`, whose exporter is not installed; pip install -r requirements-otlp.txt"
+            "TELEMETRY_EXPORTER: the exporter `otlp` is not installed; try pip install -r requirements-otlp.txt"
         ) from exc
     base = endpoint.rstrip("/")
     return Exporters(OTLPSpanExporter(f"{base}/v1/traces"), OTLPMetricExporter(f"{base}/v1/metrics"))
@@ -97,11 +97,11 @@ def azure_exporters(connection: str, credential: TokenCredential | None) -> Expo
     Parameters
     ----------
     connection
-        Connection string of the resource; it is an address and no secret.
+        Connection string of the resource. It is an address and not a secret.
     credential
-        Who writes; None: whoever knows the connection string, where the resource still allows that.
+        Identity that writes. With None, the connection string alone is enough, if the resource still allows that.
     """
-    # The package would report on itself to Microsoft otherwise, past any private network; it looks when it is loaded.
+    # Otherwise the package reports on itself to Microsoft, past any private network. It reads this when it is loaded.
     os.environ.setdefault("APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL", "true")
     from azure.monitor.opentelemetry.exporter import AzureMonitorMetricExporter, AzureMonitorTraceExporter
 
@@ -112,7 +112,7 @@ def azure_exporters(connection: str, credential: TokenCredential | None) -> Expo
 
 
 def providers_of(exporters: Exporters, service: str) -> Providers:
-    """Return providers that send what a process of this name does to these exporters."""
+    """Return providers that export the spans and metrics of a service with this name."""
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
     from opentelemetry.sdk.resources import Resource

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = ["METRICS", "Metric", "count_alerts", "count_published", "count_readings"]
 
-# Seconds: from what is at once to a day; the defaults of OpenTelemetry are meant for milliseconds.
+# In seconds, from a tenth of a second to a day. The defaults of OpenTelemetry suit milliseconds.
 _BOUNDARIES = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400)
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric by its name; ``unit`` as in UCUM, ``attributes`` are those that each measurement has."""
+    """Definition of a metric. ``unit`` is a UCUM code; every measurement has the ``attributes``."""
 
     name: str
     kind: Literal["counter", "histogram", "gauge"]
@@ -35,7 +35,7 @@ class Metric:
     attributes: tuple[str, ...] = ()
 
     def record(self, value: float, **attributes: str) -> None:
-        """Add to a counter, put into a histogram, or set a gauge."""
+        """Add to a counter, record in a histogram, or set a gauge."""
         _instrument(self, providers.meter())(value, attributes)
 
 
@@ -117,7 +117,7 @@ METRICS = (
 
 
 def count_readings(counts: IngestCounts, lag_seconds: float) -> None:
-    """Count a batch that ingestion took in, whose first event had waited so long."""
+    """Count an ingested batch; ``lag_seconds`` is the age of its first event."""
     RECEIVED.record(counts.received)
     ACCEPTED.record(counts.accepted)
     INGEST_LAG.record(max(0.0, lag_seconds))
@@ -129,7 +129,7 @@ def count_readings(counts: IngestCounts, lag_seconds: float) -> None:
 
 
 def count_published(outcome: PublishOutcome) -> None:
-    """Count what storing anomalies changed."""
+    """Count the changes that publishing anomalies made."""
     if outcome.anomalies_added:
         ANOMALIES.record(outcome.anomalies_added)
     if outcome.anomalies_withdrawn:

@@ -1,4 +1,4 @@
-"""Where this process's spans and measurements go: to what was set up here, else to OpenTelemetry's own providers."""
+"""Providers of this process: those that were set up here, otherwise OpenTelemetry's global ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SCOPE = "sensorwatch"
 
 
 class Providers:
-    """A pair of providers in use, with the tracer and the meter that come from them."""
+    """A pair of providers, with their tracer and their meter. None stands for OpenTelemetry's global provider."""
 
     def __init__(self, tracer_provider: TracerProvider | None, meter_provider: MeterProvider | None) -> None:
         self.recording = tracer_provider is not None
@@ -28,14 +28,14 @@ _current = Providers(None, None)
 
 
 def use(providers: Providers) -> Providers:
-    """Send spans and measurements there from now on; return what was in use before."""
+    """Use these providers from now on. Return the previous ones."""
     global _current
     before, _current = _current, providers
     return before
 
 
 def enabled() -> bool:
-    """Return whether an exporter was set up, so that it is worth collecting what spans link to."""
+    """Return whether an exporter was set up. Without one, collecting the links of spans is wasted time."""
     return _current.recording
 
 

@@ -1,4 +1,4 @@
-"""What a telemetry file holds: totals of metrics, and the way of one reading through the spans."""
+"""Content of telemetry files: totals of metrics, and the spans of one reading."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["ReadingToFollow", "RecordedSpan", "Recording", "Step"]
 
 @dataclass(frozen=True, slots=True)
 class RecordedSpan:
-    """A span as a line of the file has it; ``start`` is ISO 8601 in UTC, ``links`` are ids of spans."""
+    """A span from a line of the file. ``start`` is ISO 8601 in UTC, ``links`` are span ids."""
 
     name: str
     service: str
@@ -35,18 +35,18 @@ class RecordedSpan:
 
 @dataclass(frozen=True, slots=True)
 class ReadingToFollow:
-    """Which reading is followed.
+    """A reading whose spans are looked up.
 
     Attributes
     ----------
     device
-        Its device.
+        Device of the reading.
     sensor_id, shard
         Its sensor in the catalogue.
     first_ticks, last_ticks
-        From when to when (inclusive) it was taken: 100 ns since 1970-01-01T00:00:00Z.
+        Range of its time, both ends inclusive, in units of 100 ns since 1970-01-01T00:00:00Z.
     end
-        The end of its window, in seconds since then.
+        End of its window, in seconds since 1970-01-01T00:00:00Z.
     """
 
     device: str
@@ -59,10 +59,11 @@ class ReadingToFollow:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A span on the way of a reading; ``depth`` is 0 where a trace begins.
+    """A span of a reading. ``depth`` is 0 at the root of a trace.
 
-    ``link`` says how it hangs on the reading where that is not by its parent: ``sent`` (the event carried the context
-    of the step before), ``window`` (it worked on the reading's window) or ``alert`` (the window opened an alert in it).
+    ``link`` is the relation to the reading if the span has no parent among the steps: ``sent`` (the event carried the
+    context of the previous step), ``window`` (the span processed the reading's window) or ``alert`` (the window opened
+    an alert in it).
     """
 
     depth: int
@@ -71,7 +72,7 @@ class Step:
 
 
 class Recording:
-    """The spans and totals of a telemetry file."""
+    """Spans and totals of telemetry files."""
 
     def __init__(self, spans: Sequence[RecordedSpan], measurements: Sequence[Mapping[str, Any]]) -> None:
         self.spans = sorted(spans, key=lambda span: span.start)
@@ -84,7 +85,7 @@ class Recording:
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """Read the files of all processes named after ``file``; incomplete last lines are left out.
+        """Read the files of all processes that are named after ``file``. Incomplete last lines are skipped.
 
         Raises
         ------
@@ -95,13 +96,13 @@ class Recording:
         """
         parts = read_parts(file)
         if not parts:
-            raise NotFoundError(f"{file}: no such file; with TELEMETRY_EXPORTER=file the processes that run write it")
+            raise NotFoundError(f"{file}: no such file; set TELEMETRY_EXPORTER to file, and running processes write it")
         lines = [line for path, content in parts for line in _lines(path, content)]
         spans = [_span(line) for line in lines if "span" in line]
         return cls(spans, [line for line in lines if "metric" in line])
 
     def total(self, metric: str, **attributes: str) -> float:
-        """Return the sum of what was counted, and of a histogram the number of its measurements.
+        """Return the total of a counter, or the number of measurements of a histogram.
 
         Only measurements with these attributes count.
         """
@@ -113,11 +114,11 @@ class Recording:
         return sum(values)
 
     def follow(self, reading: ReadingToFollow) -> list[Step]:
-        """Return the steps that a reading went through, as far as they are in the file.
+        """Return the recorded steps of a reading.
 
-        First what it was sent with, and what took that in; then every run that scored its window, down to the
-        deliveries about its sensor; last the deliveries of an alert that the window opened before, in real time. An
-        event without a sender's context, as most devices send it, begins with the run.
+        The order is: sending and ingestion; every run that scored the reading's window, with the deliveries about its
+        sensor; deliveries of an alert that the window opened before, in real time. For an event without trace context,
+        which is what most devices send, the steps start with the run.
         """
         steps: list[Step] = []
         for sent in self._sent(reading):
@@ -130,10 +131,10 @@ class Recording:
             steps += [Step(depth, span, None if depth else "window") for depth, span in enumerate(above)]
             steps += self._below(scored, len(above), reading, None if above else "window")
         known = {step.span.span_id for step in steps}
-        for told in self._told(reading):
-            if told.span_id not in known:
-                way = [*self._above(told), told]
-                steps += [Step(depth, span, None if depth else "alert") for depth, span in enumerate(way)]
+        for delivered in self._delivered(reading):
+            if delivered.span_id not in known:
+                path = [*self._above(delivered), delivered]
+                steps += [Step(depth, span, None if depth else "alert") for depth, span in enumerate(path)]
         return steps
 
     def _sent(self, reading: ReadingToFollow) -> Iterator[RecordedSpan]:
@@ -157,7 +158,7 @@ class Recording:
             ):
                 yield span
 
-    def _told(self, reading: ReadingToFollow) -> Iterator[RecordedSpan]:
+    def _delivered(self, reading: ReadingToFollow) -> Iterator[RecordedSpan]:
         for span in self.spans:
             about = span.attributes
             if (
@@ -168,14 +169,14 @@ class Recording:
                 yield span
 
     def _above(self, span: RecordedSpan) -> Iterator[RecordedSpan]:
-        """Yield what a span is below, from the root on."""
+        """Yield the ancestors of a span, starting at the root."""
         parent = self._by_id.get(span.parent_id or "")
         if parent is not None:
             yield from self._above(parent)
             yield parent
 
     def _below(self, span: RecordedSpan, depth: int, reading: ReadingToFollow, link: str | None) -> Iterator[Step]:
-        """Yield a span and what follows from it, without what is told of other sensors."""
+        """Yield a span and its descendants, without deliveries about other sensors."""
         if span.attributes.get("sensorwatch.sensor_id", reading.sensor_id) != reading.sensor_id:
             return
         yield Step(depth, span, link)

@@ -1,8 +1,7 @@
-"""Spans, and how their context travels: as the text ``traceparent`` of W3C Trace Context.
+"""Spans, and propagation of their context as a W3C ``traceparent`` (https://www.w3.org/TR/trace-context/).
 
-https://www.w3.org/TR/trace-context/ defines the text. It goes along as an application property of an event, the
-variable ``TRACEPARENT`` of a Batch task, the metadata of a prediction file, a member of a stored notification, and the
-``traceparent`` of a CloudEvent.
+The ``traceparent`` is an application property of an event, the variable ``TRACEPARENT`` of a Batch task, metadata of a
+prediction file, a member of a stored notification, and an attribute of a CloudEvent.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Kind", "attached", "current_traceparent", "note_published", "span", "start_span", "traceparent_of"]
 
 Kind = Literal["internal", "producer", "consumer", "client"]
-"""Which side of a message or call a span is on, as OpenTelemetry has it."""
+"""Kind of a span, in the terms of OpenTelemetry."""
 
 _KINDS: Mapping[Kind, SpanKind] = {
     "internal": SpanKind.INTERNAL,
@@ -39,7 +38,7 @@ _KINDS: Mapping[Kind, SpanKind] = {
     "client": SpanKind.CLIENT,
 }
 _HEADER = "traceparent"
-# Each costs some 20 µs, and senders that trace every event would make as many as there are events.
+# A link costs about 20 µs, and senders that trace every event cause as many links as there are events.
 _MOST_LINKS = 32
 _PROPAGATOR = TraceContextTextMapPropagator()
 
@@ -52,19 +51,20 @@ def span(
     links: Iterable[str] = (),
     attributes: Mapping[str, AttributeValue] | None = None,
 ) -> AbstractContextManager[Span]:
-    """Return a span to be entered with ``with``: the current one inside; an error that leaves it is recorded.
+    """Return a span for a ``with`` block: it is the current span inside, and records an exception that propagates.
 
     Parameters
     ----------
     name
-        What is done, without ids: ``ingest``, ``score``.
+        Name of the work, without ids: ``ingest``, ``score``.
+    kind
+        Kind of the span.
     parent
-        A traceparent that came along with the work; None or one that is no traceparent: the current span.
+        The ``traceparent`` that arrived with the work. With None or an invalid one, the current span is the parent.
     links
-        Traceparents of what the work was made of, where that has many parents: the first 32, without texts that are
-        none.
+        The ``traceparent`` texts of work with many parents. Only the first 32 are used, and invalid ones are skipped.
     attributes
-        What is known when it begins.
+        Attributes that are known at the start.
 
     Examples
     --------
@@ -77,13 +77,13 @@ def span(
 
 
 def start_span(name: str, *, kind: Kind = "internal", attributes: Mapping[str, AttributeValue] | None = None) -> Span:
-    """Return a span that has begun and is not the current one; the caller ends it."""
+    """Return a started span that does not become the current one. The caller ends it."""
     return providers.tracer().start_span(name, kind=_KINDS[kind], attributes=dict(attributes or {}))
 
 
 @contextmanager
 def attached(traceparent: str | None) -> Iterator[None]:
-    """Make what begins inside part of a trace that came from another process; None or no traceparent: of none."""
+    """Continue a trace from another process inside a ``with`` block. None or an invalid text has no effect."""
     token = context.attach(_context(traceparent) or context.get_current())
     try:
         yield
@@ -92,7 +92,7 @@ def attached(traceparent: str | None) -> Iterator[None]:
 
 
 def note_published(of: Span, outcome: PublishOutcome) -> None:
-    """Note what publishing a prediction file did in its span."""
+    """Record the outcome of a publication in its span."""
     of.set_attributes(
         {
             "sensorwatch.anomalies": outcome.anomalies_added,
@@ -103,12 +103,12 @@ def note_published(of: Span, outcome: PublishOutcome) -> None:
 
 
 def current_traceparent() -> str | None:
-    """Return the current span's traceparent, to be sent along; None where nothing is traced."""
+    """Return the ``traceparent`` of the current span, to propagate it; None without a trace."""
     return traceparent_of(trace.get_current_span())
 
 
 def traceparent_of(of: Span) -> str | None:
-    """Return a span's traceparent, None where nothing is traced."""
+    """Return the ``traceparent`` of a span; None without a trace."""
     own = of.get_span_context()
     return f"00-{own.trace_id:032x}-{own.span_id:016x}-{own.trace_flags:02x}" if own.is_valid else None
 

@@ -45,8 +45,8 @@ def test_the_start_may_be_left_out() -> None:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--shard", "x", "expected a number from 0 on, got `x`"),
-        ("--shard", "-1", "expected a number from 0 on, got `-1`"),
+        ("--shard", "x", "expected an integer of at least 0, got `x`"),
+        ("--shard", "-1", "expected an integer of at least 0, got `-1`"),
         ("--end", "noon", "expected a time like 2026-11-20T10:00:00Z, got `noon`"),
         ("--end", "2026-11-20T10:00:00", "expected a time like"),
         ("--start", "2026-11-20T11:00:00Z", "is after --end"),

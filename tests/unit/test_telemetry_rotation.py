@@ -129,5 +129,5 @@ def test_a_recording_is_read_over_the_files_of_all_processes(path: Path) -> None
 
 @pytest.mark.parametrize("name", ["telemetry.jsonl", "folder/telemetry.jsonl"])
 def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
-    with pytest.raises(NotFoundError, match="no such file; with TELEMETRY_EXPORTER=file"):
+    with pytest.raises(NotFoundError, match="no such file; set TELEMETRY_EXPORTER to file"):
         Recording.read(tmp_path / name)
