@@ -60,7 +60,7 @@ test-serving: dev  ## Score a thousand readings a second in real time for five m
 	$(PYTEST) -s tests/flow/test_real_time_soak.py
 
 test-quality: dev  ## Compare the detector auto with all others on the whole synthetic benchmark.
-	$(PYTEST) -m slow tests/unit/test_detector_quality.py tests/unit/test_ensemble.py
+	$(PYTEST) -m slow tests/unit/detectors/test_detector_quality.py tests/unit/detectors/test_ensemble.py
 
 check: dev  ## Check style, types and import rules.
 	$(BIN)/ruff check

@@ -13,17 +13,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from sensorwatch.errors import SensorwatchError
-from sensorwatch.plans import task_id
-from sensorwatch.records import TaskSpec
+from sensorwatch.tasks.records import TaskSpec, task_id
 from sensorwatch.telemetry.tracing import attached
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sensorwatch.records import Kind
-    from sensorwatch.wiring import Wiring
+    from sensorwatch.app import Product
+    from sensorwatch.tasks.records import Kind
 
-__all__ = ["DataArguments", "parse_data", "parse_task", "run_task", "task_wiring"]
+__all__ = ["DataArguments", "parse_data", "parse_task", "run_task", "task_product"]
 
 _log = logging.getLogger(__name__)
 
@@ -126,14 +125,14 @@ def parse_task(kind: Kind, description: str, arguments: Sequence[str] | None) ->
     return TaskSpec(given.run, task_id(kind, given.shard), kind, given.shard, given.start, given.end)
 
 
-def task_wiring() -> Wiring:
+def task_product() -> Product:
     """Return the use cases with the adapters that the environment describes, and set up telemetry."""
+    from sensorwatch.app import Product
     from sensorwatch.telemetry.exporting import set_up
-    from sensorwatch.wiring import Wiring
 
-    wired = Wiring.from_environment()
-    set_up(wired.settings, "sensorwatch-tasks")
-    return wired
+    product = Product.from_environment()
+    set_up(product.settings, "sensorwatch-tasks")
+    return product
 
 
 def run_task(step: Callable[[], object]) -> int:

@@ -9,15 +9,15 @@ import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from batch_tasks.arguments import parse_task, run_task, task_wiring
-from sensorwatch.wiring.observed import observed
+from batch_tasks.arguments import parse_task, run_task, task_product
+from sensorwatch.app.spans import observed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sensorwatch.records import Kind, TaskSpec
-    from sensorwatch.steps.machine_score import MachineScoring
-    from sensorwatch.steps.machine_train import MachineTraining
+    from sensorwatch.machines.score import MachineScoring
+    from sensorwatch.machines.train import MachineTraining
+    from sensorwatch.tasks.records import Kind, TaskSpec
 
 __all__ = ["main"]
 
@@ -40,13 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _train(task: TaskSpec) -> MachineTraining:
-    machines = task_wiring().machines
+    machines = task_product().machines
     with observed(task):
         return machines.train(task.start, task.end)
 
 
 def _score(task: TaskSpec) -> MachineScoring:
-    machines = task_wiring().machines
+    machines = task_product().machines
     days = machines.adapters.settings.maintenance_rescore_days
     with observed(task):
         return machines.score(task.shard, task.start or task.end - timedelta(days=days), task.end)

@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from batch_tasks.arguments import parse_data, parse_task, run_task, task_wiring
+from batch_tasks.arguments import parse_data, parse_task, run_task, task_product
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sensorwatch.steps.score import ScoreSummary
-    from sensorwatch.steps.score_data import DataScoring
+    from sensorwatch.models.scoring.score import ScoreSummary
+    from sensorwatch.models.scoring.score_file import DataScoring
 
 __all__ = ["main"]
 
@@ -30,13 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if data is not None:
 
         def data_step() -> DataScoring:
-            return task_wiring().score_data(data.place, run_id=data.run_id, shard=data.shard)
+            return task_product().score_data(data.place, run_id=data.run_id, shard=data.shard)
 
         return run_task(data_step)
     task = parse_task("score", _DESCRIPTION, arguments)
 
     def step() -> ScoreSummary:
-        return task_wiring().score(task)
+        return task_product().score(task)
 
     return run_task(step)
 

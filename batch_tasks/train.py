@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from batch_tasks.arguments import parse_task, run_task, task_wiring
+from batch_tasks.arguments import parse_task, run_task, task_product
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sensorwatch.steps.train import TrainSummary
+    from sensorwatch.models.training.train import TrainSummary
 
 __all__ = ["main"]
 
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     task = parse_task("train", _DESCRIPTION, arguments)
 
     def step() -> TrainSummary:
-        return task_wiring().train(task)
+        return task_product().train(task)
 
     return run_task(step)
 

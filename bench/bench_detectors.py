@@ -16,8 +16,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from bench.measure import Result, Size, compare, print_line, show
-from sensorwatch.calibration import calibrate
-from sensorwatch.detectors import Continuing, Former, Series, detector, follow, training_scores
+from sensorwatch.detectors.base import Continuing, Former, follow, training_scores
+from sensorwatch.detectors.calibration import calibrate
+from sensorwatch.detectors.registry import detector
+from sensorwatch.detectors.windowing.series import Series
 
 WINDOWS, LONG, SCORED = 720, 20_000, 12
 QUICK = Size(readings=20 * WINDOWS, rounds=1)

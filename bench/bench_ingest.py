@@ -13,10 +13,10 @@ import msgspec
 
 from bench.measure import Result, Size, compare, show
 from bench.workload import SENSORS, START, batches, known_sensors
-from sensorwatch.joined import decode_joined
-from sensorwatch.readings import Message, ReadingRules, decode, ticks_of
-from sensorwatch.records import Reading
-from sensorwatch.windows import aggregate, window_end
+from sensorwatch.ingestion.decode import Message, ReadingRules, decode, ticks_of
+from sensorwatch.ingestion.decode_batch import decode_joined
+from sensorwatch.ingestion.records import Reading
+from sensorwatch.ingestion.windows import aggregate, window_end
 
 OURS = "sensorwatch"
 QUICK = Size(readings=2_000, rounds=1)

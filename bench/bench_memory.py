@@ -11,8 +11,8 @@ import psutil
 from bench.bench_step import dead_letters
 from bench.measure import Size, print_line
 from bench.workload import events
-from sensorwatch.records import Partition
-from sensorwatch.steps.ingest import Ingest, IngestRules
+from sensorwatch.ingestion.ingest import Ingest, IngestRules
+from sensorwatch.ingestion.records import Partition
 from sensorwatch.store import open_store
 
 QUICK = Size(readings=20_000, rounds=1)

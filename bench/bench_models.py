@@ -28,16 +28,19 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from bench.fleet_data import WINDOW_SECONDS, add_windows, mixed_sensors
 from bench.measure import Result, Size, compare, show
-from sensorwatch.detectors import Series, anomalous, detector
-from sensorwatch.detectors.exchange import support_vectors_as_onnx
-from sensorwatch.detectors.kernel_decision import KernelDecision
-from sensorwatch.predictions import predictions_to_bytes
-from sensorwatch.records import Kind, ModelRef, TaskSpec
-from sensorwatch.shards import models_from_bytes, models_to_bytes, with_version
-from sensorwatch.steps.chosen_detectors import TrainingWindows
-from sensorwatch.steps.score import score
-from sensorwatch.steps.train import train
+from sensorwatch.detectors.base import anomalous
+from sensorwatch.detectors.external.export import support_vectors_as_onnx
+from sensorwatch.detectors.registry import detector
+from sensorwatch.detectors.svm.kernel_decision import KernelDecision
+from sensorwatch.detectors.windowing.series import Series
+from sensorwatch.models.records import ModelRef
+from sensorwatch.models.scoring.score import score
+from sensorwatch.models.table import models_from_bytes, models_to_bytes, with_version
+from sensorwatch.models.training.detector_choice import TrainingWindows
+from sensorwatch.models.training.train import train
 from sensorwatch.store import open_store
+from sensorwatch.tasks.prediction_files import predictions_to_bytes
+from sensorwatch.tasks.records import Kind, TaskSpec
 
 WINDOWS = 720
 SCORED = 12

@@ -14,29 +14,22 @@ import numpy as np
 import pyarrow as pa
 
 from bench.measure import Result, Size, compare, print_line, show
-from sensorwatch.alerting.policy import AlertDefaults, AlertPolicy
-from sensorwatch.alerting.rules import AlertRules
-from sensorwatch.configuration import Configuration, parse_configuration
-from sensorwatch.ports import Pointer
-from sensorwatch.readings import TICKS_PER_SECOND, encode, ticks_of
-from sensorwatch.records import (
-    IngestCounts,
-    IngestMark,
-    ModelRef,
-    Partition,
-    RawEvent,
-    Reading,
-    SensorKey,
-    TaskSpec,
-    Window,
-)
-from sensorwatch.serving.latencies import Latencies
-from sensorwatch.steps.chosen_detectors import TrainingWindows
-from sensorwatch.steps.memory import MemoryModels
-from sensorwatch.steps.serve import Serve, ServeRules
-from sensorwatch.steps.serve_models import ModelsInUse
-from sensorwatch.steps.train import train
+from sensorwatch.alerts.policy import AlertDefaults, AlertPolicy
+from sensorwatch.alerts.state_machine import AlertRules
+from sensorwatch.backtest.in_memory import MemoryModels
+from sensorwatch.config.file import Configuration, parse_configuration
+from sensorwatch.ingestion.decode import TICKS_PER_SECOND, encode, ticks_of
+from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, RawEvent, Reading, Window
+from sensorwatch.models.ports import Pointer
+from sensorwatch.models.records import ModelRef
+from sensorwatch.models.training.detector_choice import TrainingWindows
+from sensorwatch.models.training.train import train
+from sensorwatch.realtime.latencies import Latencies
+from sensorwatch.realtime.models_in_use import ModelsInUse
+from sensorwatch.realtime.serve import Serve, ServeRules
+from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store import SqlStore, open_store
+from sensorwatch.tasks.records import TaskSpec
 
 QUICK = Size(readings=3_000, rounds=1)
 FULL = Size(readings=50_000, rounds=7)

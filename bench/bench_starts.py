@@ -22,8 +22,8 @@ FULL = Size(readings=0, rounds=9)
 
 _ROOT = Path(__file__).parents[1]
 _TASK = """
-import batch_tasks.{kind}, sensorwatch.wiring, sensorwatch.store, sensorwatch.blobs, sensorwatch.registry
-import sensorwatch.memories, sensorwatch.predictions, sensorwatch.steps.{kind}
+import batch_tasks.{kind}, sensorwatch.app, sensorwatch.store, sensorwatch.azure.blobs, sensorwatch.models.registry
+import sensorwatch.models.checkpoint_files, sensorwatch.tasks.prediction_files, sensorwatch.models.{step}
 import azure.storage.blob, pyarrow.parquet, sqlalchemy.dialects.sqlite
 """
 _FIRST_COLUMN = "import pyarrow; pyarrow.array([1])\n"
@@ -34,8 +34,8 @@ _NO_AIOHTTP = "import sys; sys.modules['aiohttp'] = None\n"
 
 def run(size: Size) -> dict[str, object]:
     """Measure; return the medians in seconds."""
-    modules = _TASK.format(kind="score")
-    train, score = _TASK.format(kind="train") + _FIRST_COLUMN, modules + _FIRST_COLUMN
+    modules = _TASK.format(kind="score", step="scoring.score")
+    train, score = _TASK.format(kind="train", step="training.train") + _FIRST_COLUMN, modules + _FIRST_COLUMN
     with tempfile.TemporaryDirectory() as empty:
         ways: dict[str, list[str]] = {
             "the interpreter alone": ["-c", "pass"],

@@ -10,9 +10,9 @@ from typing import cast
 
 from bench.measure import Size, compare, show
 from bench.workload import SENSORS, events
-from sensorwatch.ports import DeadLetters
-from sensorwatch.records import DeadLetter, Partition, RawEvent
-from sensorwatch.steps.ingest import Ingest, IngestRules
+from sensorwatch.ingestion.ingest import Ingest, IngestRules
+from sensorwatch.ingestion.ports import DeadLetters
+from sensorwatch.ingestion.records import DeadLetter, Partition, RawEvent
 from sensorwatch.store import open_store
 
 QUICK = Size(readings=2_000, rounds=1)

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.measure import Result, Size, prepared_spared, show
-from sensorwatch.records import IngestCounts, IngestMark, Partition, SensorKey, Window
+from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store import open_store
 
 QUICK = Size(readings=4_000, rounds=1)

@@ -16,10 +16,10 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from bench.bench_step import dead_letters
 from bench.measure import Size, compare, print_line
 from bench.workload import SENSORS, events
-from sensorwatch.records import IngestCounts, Partition, RawEvent
+from sensorwatch.app import Product
+from sensorwatch.ingestion.records import IngestCounts, Partition, RawEvent
 from sensorwatch.settings import load_settings
 from sensorwatch.telemetry.providers import Providers, use
-from sensorwatch.wiring import Wiring
 
 QUICK = Size(readings=5_000, rounds=1)
 FULL = Size(readings=100_000, rounds=9)
@@ -34,7 +34,7 @@ class _Dropped(SpanExporter):
         return SpanExportResult.SUCCESS
 
 
-class _Free(Wiring):
+class _Free(Product):
     """Observed as ever, over a step that does nothing and so takes no time."""
 
     @property
@@ -47,15 +47,15 @@ def run(size: Size) -> dict[str, object]:
     batches = size.readings // _BATCH
     with tempfile.TemporaryDirectory() as folder:
         settings = load_settings({"DATABASE_URL": f"sqlite:///{folder}/{Path(folder).name}.db"})
-        wired, free = Wiring(settings), _Free(settings)
-        wired.__dict__["dead_letters"] = dead_letters()
-        wired.ingest(_PARTITION, events(0, SENSORS))
+        product, free = Product(settings), _Free(settings)
+        product.__dict__["dead_letters"] = dead_letters()
+        product.ingest(_PARTITION, events(0, SENSORS))
         streams = iter([events(SENSORS + at * _BATCH, _BATCH) for at in range(batches * size.rounds)])
         one = events(0, _BATCH)
 
         def real() -> None:
             for _ in range(batches):
-                wired.ingest(_PARTITION, next(streams))
+                product.ingest(_PARTITION, next(streams))
 
         def observed(senders: Sequence[str], providers: Providers) -> None:
             before = use(providers)
@@ -72,7 +72,7 @@ def run(size: Size) -> dict[str, object]:
             "an exporter, 20 senders that trace": partial(observed, _SENDERS, exporting),
         }
         step, *added = compare({"the step": real, **ways}, batches, size.rounds)
-        wired.store.dispose()
+        product.store.dispose()
         tracers.shutdown()
     whole = statistics.median(step.rates)
     figures: dict[str, object] = {"batch_ms": 1000 / whole}

@@ -17,12 +17,12 @@ import psutil
 
 from bench.bench_step import dead_letters
 from bench.workload import START, known_sensors
-from sensorwatch.joined import decode_joined
-from sensorwatch.readings import ReadingRules, ticks_of
-from sensorwatch.records import Partition, RawEvent, Window
-from sensorwatch.steps.ingest import Ingest, IngestRules
+from sensorwatch.ingestion.decode import ReadingRules, ticks_of
+from sensorwatch.ingestion.decode_batch import decode_joined
+from sensorwatch.ingestion.ingest import Ingest, IngestRules
+from sensorwatch.ingestion.records import Partition, RawEvent, Window
+from sensorwatch.ingestion.windows import aggregate, merge
 from sensorwatch.store import open_store
-from sensorwatch.windows import aggregate, merge
 
 _BATCH = 1_000
 _ENQUEUED = START + timedelta(days=1)

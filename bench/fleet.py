@@ -1,7 +1,7 @@
 """A whole fleet through the local Batch service: ``python -m bench.fleet [--sensors 1000 10000 100000]``.
 
 For each size: a SQLite store with an hour of 5-second windows of every sensor (720 each) to train on and a minute (12
-each) to score, Azurite, and the Batch service; the runs are planned and submitted by the product's own wiring, and the
+each) to score, Azurite, and the Batch service; the runs are planned and submitted by the product's own product, and the
 tasks are the product's own processes, one a shard of 1,000 sensors. What the tasks say of themselves in their logs, CPU
 and peak memory, is collected; wall time is from the submission to the end of the last task.
 """
@@ -26,12 +26,12 @@ from rich.table import Table
 from bench.fleet_data import WINDOW_SECONDS, add_windows
 from local.settings_file import write_settings_file
 from local.stack import Stack
+from sensorwatch.app import Product
 from sensorwatch.errors import SensorwatchError
 from sensorwatch.store import open_store
-from sensorwatch.wiring import Wiring
 
 if TYPE_CHECKING:
-    from sensorwatch.records import Kind
+    from sensorwatch.tasks.records import Kind
 
 ROOT = Path(__file__).parents[1]
 SHARD_SIZE = 1_000
@@ -77,7 +77,7 @@ class Fleet:
         try:
             for server in ("azurite", "batch"):
                 self._stack.start_server(server)
-            self._stack.wiring.prepare(pool=True)
+            self._stack.product.prepare(pool=True)
             trained = self._stage("train", self._trained_until, "models_container")
             scored = self._stage("score", scored_until, "predictions_container")
         finally:
@@ -102,24 +102,24 @@ class Fleet:
         )
 
     def _stage(self, kind: Kind, until: datetime, container: str) -> Stage:
-        settings = self._stack.wiring.settings
+        settings = self._stack.product.settings
         settled = until + timedelta(seconds=settings.settle_seconds + 1)
         # The timer's own planning, at the moment at which the windows have just settled.
-        wiring = Wiring(settings, clock=lambda: settled)
+        product = Product(settings, clock=lambda: settled)
         begun = time.perf_counter()
-        submission = wiring.submit_due(kind)
+        submission = product.submit_due(kind)
         if submission.run_id is None:
             raise SensorwatchError(f"{kind}: nothing was due")
-        while not (status := wiring.pool.status(submission.run_id)).completed:
+        while not (status := product.pool.status(submission.run_id)).completed:
             time.sleep(POLL_SECONDS)
         wall = time.perf_counter() - begun
         failed = [result for result in status.results if not result.succeeded]
         if failed:
             raise SensorwatchError(f"{failed[0].task_id} of {submission.run_id} failed: {failed[0].detail}")
         costs = np.array([self._cost(submission.run_id, result.task_id) for result in status.results])
-        wiring.store.record_results(submission.run_id, status.results)
-        wiring.store.end_run(submission.run_id, settled)
-        blobs = wiring.blobs.get_container_client(getattr(settings, container)).list_blobs()
+        product.store.record_results(submission.run_id, status.results)
+        product.store.end_run(submission.run_id, settled)
+        blobs = product.blobs.get_container_client(getattr(settings, container)).list_blobs()
         cpu, memory = costs[:, 0], costs[:, 1]
         stage = Stage(
             self._sensors,
@@ -132,13 +132,13 @@ class Fleet:
             float(memory.max()),
             sum(blob.size for blob in blobs),
         )
-        wiring.store.dispose()
+        product.store.dispose()
         self._console.print(f"{kind}: {stage}", soft_wrap=True)
         return stage
 
     def _cost(self, run_id: str, task_id: str) -> tuple[float, float]:
         # The logs in blob: those on a node go with it.
-        logs = self._stack.wiring.blobs.get_container_client(self._stack.wiring.settings.task_logs_container)
+        logs = self._stack.product.blobs.get_container_client(self._stack.product.settings.task_logs_container)
         log = logs.download_blob(f"{run_id}/{task_id}/stderr.txt").readall().decode()
         found = COST.search(log)
         if found is None:

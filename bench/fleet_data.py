@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensorwatch.records import SensorKey
+from sensorwatch.sensors.records import SensorKey
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -10,9 +10,9 @@ from typing import Any
 from unittest.mock import patch
 
 from bench.measure import print_line
-from sensorwatch.maintenance import classifiers
-from sensorwatch.maintenance.fleet import Fleet
-from sensorwatch.maintenance.training import Measured, TrainingPlan, measure_model
+from sensorwatch.machines import classifiers
+from sensorwatch.machines.fleet import Fleet
+from sensorwatch.machines.training import Measured, TrainingPlan, measure_model
 
 __all__ = ["ORIGINAL", "compare_recipes", "figures_of", "measured_as_the_original"]
 

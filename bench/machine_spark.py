@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from sensorwatch.maintenance.features import FeatureTable
-from sensorwatch.maintenance.fleet import SIGNALS, Fleet
+from sensorwatch.machines.features import FeatureTable
+from sensorwatch.machines.fleet import SIGNALS, Fleet
 
 __all__ = ["check_equal", "spark_features"]
 

@@ -20,14 +20,14 @@ from typing import Any, TypeVar
 from bench.machine_quality import compare_recipes, figures_of, measured_as_the_original
 from bench.machine_spark import check_equal, spark_features
 from bench.measure import RESULTS, merge_results, print_line
-from sensorwatch.machine_models import model_to_table
-from sensorwatch.maintenance import classifiers
-from sensorwatch.maintenance.features import FeatureSet, FeatureTable, make_features
-from sensorwatch.maintenance.fleet import Fleet
-from sensorwatch.maintenance.generator import generate_fleet
-from sensorwatch.maintenance.training import TrainingPlan, train_model
-from sensorwatch.maintenance.writing import write_data_sets
-from sensorwatch.steps.machine_score import machine_risks
+from sensorwatch.machines import classifiers
+from sensorwatch.machines.features import FeatureSet, FeatureTable, make_features
+from sensorwatch.machines.fleet import Fleet
+from sensorwatch.machines.generator import generate_fleet
+from sensorwatch.machines.model_table import model_to_table
+from sensorwatch.machines.score import machine_risks
+from sensorwatch.machines.training import TrainingPlan, train_model
+from sensorwatch.machines.writing import write_data_sets
 
 _START = 1_420_070_400
 _DAYS = 365

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from sensorwatch.detectors import Series
-from sensorwatch.detectors.mlp import Mlp
-from sensorwatch.detectors.predecessors import lagged
+from sensorwatch.detectors.neural.mlp import Mlp
+from sensorwatch.detectors.windowing.lagged_values import lagged
+from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.simulation.markov import MarkovSignal
 
 __all__ = ["main"]

@@ -6,8 +6,9 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from sensorwatch.joined import SensorIds
-from sensorwatch.records import RawEvent, SensorKey
+from sensorwatch.ingestion.decode_batch import SensorIds
+from sensorwatch.ingestion.records import RawEvent
+from sensorwatch.sensors.records import SensorKey
 
 __all__ = ["READINGS_PER_SECOND", "SENSORS", "START", "batches", "bodies", "events", "known_sensors", "names"]
 

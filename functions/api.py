@@ -8,7 +8,7 @@ from functools import cache
 
 import azure.functions as func
 
-from sensorwatch.wiring import wiring
+from sensorwatch.app import get_product
 
 __all__ = ["blueprint"]
 
@@ -34,6 +34,6 @@ def _site() -> func.AsgiMiddleware:
     from sensorwatch.api.app import create_app
     from sensorwatch.api.gc_tuning import freeze_long_lived_objects
 
-    site = func.AsgiMiddleware(create_app(lambda: wiring()))
+    site = func.AsgiMiddleware(create_app(lambda: get_product()))
     freeze_long_lived_objects()
     return site

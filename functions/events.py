@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.records import RawEvent
+from sensorwatch.ingestion.records import RawEvent
 from sensorwatch.telemetry.providers import enabled
 
 if TYPE_CHECKING:

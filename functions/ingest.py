@@ -8,8 +8,8 @@ import typing
 import azure.functions as func
 
 from functions.events import partition_id, raw_event, senders
-from sensorwatch.records import Partition
-from sensorwatch.wiring import wiring
+from sensorwatch.app import get_product
+from sensorwatch.ingestion.records import Partition
 
 __all__ = ["blueprint"]
 
@@ -33,9 +33,9 @@ _log = logging.getLogger(__name__)
 )
 def ingest(events: typing.List[func.EventHubEvent]) -> None:  # noqa: UP006
     """Ingest a batch of one partition's events."""
-    wired = wiring()
+    product = get_product()
     partition = Partition(
-        wired.settings.event_hub_name, wired.settings.event_hub_consumer_group, partition_id(events[0])
+        product.settings.event_hub_name, product.settings.event_hub_consumer_group, partition_id(events[0])
     )
-    counts = wired.ingest(partition, [raw_event(event) for event in events], senders(events[0]))
+    counts = product.ingest(partition, [raw_event(event) for event in events], senders(events[0]))
     _log.info("partition %s: %s", partition.partition_id, counts)

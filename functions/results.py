@@ -7,7 +7,7 @@ import os
 
 import azure.functions as func
 
-from sensorwatch.wiring import wiring
+from sensorwatch.app import get_product
 
 __all__ = ["blueprint"]
 
@@ -28,4 +28,4 @@ def publish(blob: func.InputStream) -> None:
     name = container_and_name.partition("/")[2]
     # The object has metadata, although the type that the worker requires does not declare it.
     traceparent = (getattr(blob, "metadata", None) or {}).get("traceparent")
-    _log.info("%s: %s", name, wiring().publish(name, blob.read(), traceparent))
+    _log.info("%s: %s", name, get_product().publish(name, blob.read(), traceparent))

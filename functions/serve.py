@@ -9,8 +9,8 @@ import typing
 import azure.functions as func
 
 from functions.events import partition_id, raw_event, senders
-from sensorwatch.records import Partition
-from sensorwatch.wiring import wiring
+from sensorwatch.app import get_product
+from sensorwatch.ingestion.records import Partition
 
 __all__ = ["blueprint"]
 
@@ -20,10 +20,10 @@ _log = logging.getLogger(__name__)
 
 def serve(events: typing.List[func.EventHubEvent]) -> None:  # noqa: UP006
     """Score a batch of one partition's events."""
-    wired = wiring()
-    group = wired.settings.serving_consumer_group or ""
-    partition = Partition(wired.settings.event_hub_name, group, partition_id(events[0]))
-    counts = wired.serve(partition, [raw_event(event) for event in events], senders(events[0]))
+    product = get_product()
+    group = product.settings.serving_consumer_group or ""
+    partition = Partition(product.settings.event_hub_name, group, partition_id(events[0]))
+    counts = product.serve(partition, [raw_event(event) for event in events], senders(events[0]))
     _log.info("partition %s: %s", partition.partition_id, counts)
 
 

@@ -22,7 +22,7 @@ from local.settings_file import write_settings_file
 from local.stack import Stack
 from sensorwatch.cli.trace import follow
 from sensorwatch.errors import SensorwatchError
-from sensorwatch.records import IngestCounts
+from sensorwatch.ingestion.records import IngestCounts
 from sensorwatch.simulation.anomalies import plan_anomalies
 from sensorwatch.simulation.fleet import Fleet
 from sensorwatch.simulation.ground_truth import write_ground_truth
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from sensorwatch.records import Kind, RunSummary
     from sensorwatch.simulation.anomalies import InjectedAnomaly
+    from sensorwatch.tasks.records import Kind, RunSummary
     from sensorwatch.telemetry.recorded import Step
 
 __all__ = ["run_demo"]
@@ -88,7 +88,7 @@ def run_demo(app: Path, template: Path, data: Path, report_file: Path) -> int:
     write_settings_file(settings_file, template, values=_VALUES)
     stages: dict[str, float] = {}
     stack = Stack(app, settings_file, data, report=console.print)
-    set_up(stack.wiring.settings, "sensorwatch-demo")
+    set_up(stack.product.settings, "sensorwatch-demo")
     try:
         with _stage(console, stages, "start the stack"):
             stack.start()
@@ -117,7 +117,7 @@ class _Demo:
     def __init__(self, console: Console, stack: Stack, truth_file: Path, stages: dict[str, float]) -> None:
         self._console = console
         self._stack = stack
-        self._wiring = stack.wiring
+        self._product = stack.product
         self._truth_file = truth_file
         self._stages = stages
         self._fleet = Fleet(seed=_SEED)
@@ -133,7 +133,7 @@ class _Demo:
         """
         now = datetime.now(UTC).replace(second=0, microsecond=0)
         # All windows must be settled when scoring is planned.
-        end = now - timedelta(seconds=self._wiring.settings.settle_seconds + 60)
+        end = now - timedelta(seconds=self._product.settings.settle_seconds + 60)
         fresh = end - _FRESH
         before = plan_anomalies(self._fleet.sensors, fresh - _HISTORY, fresh, per_kind=1, seed=_SEED)
         injected = plan_anomalies(self._fleet.sensors, fresh, end, per_kind=_ANOMALIES_PER_KIND, seed=_SEED)
@@ -147,7 +147,7 @@ class _Demo:
             self._send(fresh, end, injected)
         with self._stage("score, and open alerts"):
             scored = self._run("score")
-            self._wait(lambda: not self._wiring.store.pending_notifications(), "the notifications to be delivered")
+            self._wait(lambda: not self._product.store.pending_notifications(), "the notifications to be delivered")
         report = self._report(injected, [trained, scored])
         # What follows goes on while it is looked at, and is not in these figures.
         self.differing, self.way = self._differences(report), self._way_of_a_reading()
@@ -158,7 +158,7 @@ class _Demo:
 
     def _send(self, start: datetime, end: datetime, anomalies: list[InjectedAnomaly]) -> None:
         total = int((end - start).total_seconds() / self._fleet.interval_seconds) * len(self._fleet.sensors)
-        with Progress(console=self._console, transient=True) as progress, self._wiring.sender() as sender:
+        with Progress(console=self._console, transient=True) as progress, self._product.sender() as sender:
             bar = progress.add_task("    sending", total=total)
             self._sent += sender.send(
                 self._fleet.readings(start, end, anomalies),
@@ -169,7 +169,7 @@ class _Demo:
         self._console.print(f"    {self._counts().received} readings are ingested")
 
     def _counts(self) -> IngestCounts:
-        parts = [status.counts for status in self._wiring.store.ingest_status()]
+        parts = [status.counts for status in self._product.store.ingest_status()]
         return (
             IngestCounts(*(sum(column) for column in zip(*parts, strict=True)))
             if parts
@@ -178,22 +178,22 @@ class _Demo:
 
     def _run(self, kind: Kind) -> RunSummary:
         """Fire a timer and wait for the end of what it submits."""
-        before = {run.run_id for run in self._wiring.store.runs(kind)}
+        before = {run.run_id for run in self._product.store.runs(kind)}
         self._stack.fire(kind)
         self._wait(
-            lambda: any(run.run_id not in before for run in self._wiring.store.runs(kind)),
+            lambda: any(run.run_id not in before for run in self._product.store.runs(kind)),
             f"the {kind} timer to submit a job",
         )
-        run = self._wiring.store.runs(kind)[0]
+        run = self._product.store.runs(kind)[0]
         self._console.print(f"    job {run.run_id} is submitted")
-        self._wait(lambda: self._wiring.store.runs(kind)[0].ended_at is not None, f"the job {run.run_id} to end")
-        for task in self._wiring.store.tasks(run.run_id):
+        self._wait(lambda: self._product.store.runs(kind)[0].ended_at is not None, f"the job {run.run_id} to end")
+        for task in self._product.store.tasks(run.run_id):
             if task.state != "succeeded":
                 raise DemoError(f"task {task.spec.task_id} of {run.run_id} {task.state}: {task.detail}")
-        return self._wiring.store.runs(kind)[0]
+        return self._product.store.runs(kind)[0]
 
     def _report(self, injected: list[InjectedAnomaly], runs: list[RunSummary]) -> DemoReport:
-        store = self._wiring.store
+        store = self._product.store
         sensors = store.sensors()
         names = {sensor.sensor_id: sensor.key for sensor in sensors}
         detections = [Detection(*names[found.sensor_id], found.end) for found in store.anomalies(limit=_ALL)]
@@ -208,7 +208,7 @@ class _Demo:
             matched=match(
                 injected,
                 detections,
-                window_seconds=self._wiring.settings.window_seconds,
+                window_seconds=self._product.settings.window_seconds,
                 behind_seconds=BEHIND_SECONDS,
             ),
             alerts_opened=len(alerts),
@@ -220,7 +220,7 @@ class _Demo:
         """Return where the metrics do not add up to the report, once every process has written its last ones."""
         deadline = time.monotonic() + _METRICS_LIMIT_SECONDS
         while True:
-            recording = Recording.read(Path(self._wiring.settings.telemetry_file))
+            recording = Recording.read(Path(self._product.settings.telemetry_file))
             found = differences(report, measured(recording))
             if not found or time.monotonic() > deadline:
                 return found
@@ -228,11 +228,11 @@ class _Demo:
 
     def _way_of_a_reading(self) -> list[Step]:
         """Return the steps of the reading that opened the newest alert; none where there is no alert."""
-        alerts = self._wiring.store.alerts(limit=1)
+        alerts = self._product.store.alerts(limit=1)
         if not alerts:
             return []
         sensor_id = alerts[0].sensor_id
-        return follow(self._wiring, self._wiring.store.sensors_by_id({sensor_id})[sensor_id])[1]
+        return follow(self._product, self._product.store.sensors_by_id({sensor_id})[sensor_id])[1]
 
     def _stage(self, name: str) -> AbstractContextManager[None]:
         return _stage(self._console, self._stages, name)

@@ -9,15 +9,16 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import TYPE_CHECKING
 
-from sensorwatch.readings import ticks_of
-from sensorwatch.records import Reading
-from sensorwatch.windows import window_end
+from sensorwatch.ingestion.decode import ticks_of
+from sensorwatch.ingestion.records import Reading
+from sensorwatch.ingestion.windows import window_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from local.stack import Stack
-    from sensorwatch.records import ModelRef, SensorStatus
+    from sensorwatch.models.records import ModelRef
+    from sensorwatch.sensors.records import SensorStatus
 
 __all__ = ["LiveFigures", "run_live"]
 
@@ -77,8 +78,8 @@ def run_live(stack: Stack, wait: Callable[[Callable[[], bool], str], None], trai
 
 class _Live:
     def __init__(self, stack: Stack, wait: Callable[[Callable[[], bool], str], None]) -> None:
-        self._store = stack.wiring.store
-        self._wiring = stack.wiring
+        self._store = stack.product.store
+        self._product = stack.product
         self._wait = wait
         self._latencies: list[float] = []
         self._versions: list[str] = []
@@ -86,8 +87,8 @@ class _Live:
     def run(self, train: Callable[[], object]) -> LiveFigures:
         before = self._counts()
         sensors = itertools.cycle(self._store.sensors())
-        former = self._wiring.models.current(0)
-        with self._wiring.sender() as sender:
+        former = self._product.models.current(0)
+        with self._product.sender() as sender:
 
             def send_one() -> None:
                 self._send(next(sensors), lambda reading: sender.send([reading]))
@@ -95,7 +96,7 @@ class _Live:
             for _ in range(_READINGS):
                 send_one()
             train()
-            moved, pointer = time.monotonic(), self._wiring.models.current(0)
+            moved, pointer = time.monotonic(), self._product.models.current(0)
             swap_seconds = None
             if pointer != former:
                 self._wait(lambda: self._swapped(send_one, pointer), "the new models to be in use")
@@ -115,7 +116,7 @@ class _Live:
         """Send a reading, and wait until its anomaly is stored."""
         value = _FAR + len(self._latencies)
         ticks = ticks_of(datetime.now(UTC))
-        end = window_end(ticks, self._wiring.settings.window_seconds)
+        end = window_end(ticks, self._product.settings.window_seconds)
         before = {(each.end, each.readings) for each in self._store.served_windows(sensor.sensor_id, limit=20)}
         begun = time.monotonic()
         send(Reading(sensor.key.device, sensor.key.tag, ticks, value))

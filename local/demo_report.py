@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from local.demo_live import LiveFigures
-    from sensorwatch.records import IngestCounts, RunSummary, SensorStatus, TaskSummary
+    from sensorwatch.ingestion.records import IngestCounts
+    from sensorwatch.sensors.records import SensorStatus
     from sensorwatch.simulation.matching import MatchReport
+    from sensorwatch.tasks.records import RunSummary, TaskSummary
 
 __all__ = ["BEHIND_SECONDS", "DemoReport", "TaskFigures"]
 

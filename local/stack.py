@@ -12,7 +12,7 @@ import httpx
 from local.process import require_free_port
 from local.server import Server, ServerError
 from local.settings_file import read_local_settings
-from sensorwatch.wiring import Wiring
+from sensorwatch.app import Product
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ class Stack:
         self, app: Path, settings_file: Path, data: Path, *, report: Callable[[str], None] = print, partitions: int = 4
     ) -> None:
         self.settings = read_local_settings(settings_file)
-        self.wiring = Wiring.from_environment(self.settings.values)
+        self.product = Product.from_environment(self.settings.values)
         self.data = data
         self._report = report
         # One thread a process for the numerical libraries: tasks run side by side, one to a slot.
@@ -57,9 +57,12 @@ class Stack:
 
     def _servers(self, app: Path, file: str, partitions: int) -> dict[str, Server]:
         settings = self.settings
-        product = self.wiring.settings
-        groups = {product.event_hub_consumer_group, product.serving_consumer_group or product.event_hub_consumer_group}
-        account = product.batch_account_name or "local"
+        configured = self.product.settings
+        groups = {
+            configured.event_hub_consumer_group,
+            configured.serving_consumer_group or configured.event_hub_consumer_group,
+        }
+        account = configured.batch_account_name or "local"
         ports = {
             "azurite": (settings.blob_port, "AzureWebJobsStorage"),
             "event-hubs": (settings.event_hubs_port, "EventHub"),
@@ -70,7 +73,7 @@ class Stack:
             "azurite": ("local.azurite", "--data", str(self.data / "azurite")),
             "event-hubs": (
                 *("local.eventhubs", "--data", str(self.data / "event-hubs")),
-                *("--hub", f"{product.event_hub_name}:{partitions}"),
+                *("--hub", f"{configured.event_hub_name}:{partitions}"),
                 *(part for group in sorted(groups) for part in ("--consumer-group", group)),
             ),
             "batch": ("local.batch", "--data", str(self.data / "batch"), "--account", account),
@@ -120,7 +123,7 @@ class Stack:
             server.spawn(self._environment)
         for server in services:
             server.wait_until_ready()
-        self.wiring.prepare(pool=True)
+        self.product.prepare(pool=True)
         self.start_server(_HOST)
 
     def start_server(self, name: str) -> None:
@@ -140,7 +143,7 @@ class Stack:
         for server in self.servers.values():
             if not server.kill(deadline):
                 self._report(f"{server.name} did not stop in time and was killed")
-        self.wiring.store.dispose()
+        self.product.store.dispose()
 
     def watch(self) -> None:
         """Stay until interrupted; a server that ends is started again, with a word and the end of its log."""

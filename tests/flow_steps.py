@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from local_stack import wait_until
 
 from local.stack import Stack
-from sensorwatch.records import IngestCounts, Kind, Reading, RunSummary
+from sensorwatch.ingestion.records import IngestCounts, Reading
+from sensorwatch.tasks.records import Kind, RunSummary
 
 __all__ = ["END", "counts", "fire_and_wait", "send", "wait_until_ingested", "windows"]
 
@@ -19,13 +20,13 @@ END = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=5)
 
 def send(stack: Stack, readings: Iterable[Reading], *, readings_per_event: int = 1) -> int:
     """Send readings; return their number."""
-    with stack.wiring.sender() as sender:
+    with stack.product.sender() as sender:
         return sender.send(readings, readings_per_event=readings_per_event)
 
 
 def counts(stack: Stack) -> IngestCounts:
     """Return the counters of all partitions together."""
-    parts = [status.counts for status in stack.wiring.store.ingest_status()]
+    parts = [status.counts for status in stack.product.store.ingest_status()]
     return IngestCounts(*(sum(column) for column in zip(*parts, strict=True))) if parts else IngestCounts(0, 0, 0, 0, 0)
 
 
@@ -40,7 +41,7 @@ def wait_until_ingested(stack: Stack, readings: int, limit_seconds: float = 180)
 
 def fire_and_wait(stack: Stack, kind: Kind) -> RunSummary:
     """Fire a timer, wait until the run it submits has ended, and return it."""
-    store = stack.wiring.store
+    store = stack.product.store
     before = {run.run_id for run in store.runs(kind)}
     stack.fire(kind)
     wait_until(lambda: {run.run_id for run in store.runs(kind)} - before, f"the {kind} timer to submit a run")

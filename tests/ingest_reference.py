@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from sensorwatch.records import RawEvent
+from sensorwatch.ingestion.records import RawEvent
 
 __all__ = ["Counts", "Expected", "assert_windows", "reference"]
 

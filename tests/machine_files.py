@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sensorwatch.maintenance.generator import generate_fleet
-from sensorwatch.maintenance.writing import write_data_sets
+from sensorwatch.machines.generator import generate_fleet
+from sensorwatch.machines.writing import write_data_sets
 
 __all__ = ["small_files"]
 

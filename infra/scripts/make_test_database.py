@@ -7,7 +7,7 @@ import time
 
 import sqlalchemy as sa
 
-from sensorwatch.store.engine import open_engine
+from sensorwatch.store.connection.engine import open_engine
 
 _LIMIT_SECONDS = 120
 

@@ -11,7 +11,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from azure.storage.blob import ContainerClient, ContentSettings, ExponentialRetry
 
 from local.batch.records import Failure
-from sensorwatch.blobs import blob_service
+from sensorwatch.azure.blobs import blob_service
 from sensorwatch.errors import SettingsError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from local.functions_host.errors import HostError, HostStoppingError
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.schedules import Schedule
+from sensorwatch.scheduling.cron import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable

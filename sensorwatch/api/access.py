@@ -27,7 +27,7 @@ from starlette.datastructures import URL, Headers
 
 from sensorwatch.api.problems import problem
 from sensorwatch.errors import SensorwatchError
-from sensorwatch.sink_settings import is_loopback
+from sensorwatch.settings.sinks import is_loopback
 
 if TYPE_CHECKING:
     from starlette.responses import Response

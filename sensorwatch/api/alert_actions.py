@@ -8,8 +8,8 @@ from typing import Annotated, Self
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from sensorwatch.alert_records import ActionName, AlertAction, Verdict
-from sensorwatch.alerting.actions import TEXT_LENGTH
+from sensorwatch.alerts.actions import TEXT_LENGTH
+from sensorwatch.alerts.records import ActionName, AlertAction, Verdict
 from sensorwatch.api.alerts import AlertDetail, alert_detail
 from sensorwatch.api.requests import AlertId, Context, ReadContext, Sender
 
@@ -80,7 +80,7 @@ def unacknowledge(context: ReadContext, sender: Sender, alert_id: AlertId, note:
 @router.post("/silence")
 def silence(context: ReadContext, sender: Sender, alert_id: AlertId, body: SilenceRequest) -> AlertDetail:
     """Mute the alert and further alerts of its sensor until a given time: no notifications are sent."""
-    until = body.end(context.wiring.clock())
+    until = body.end(context.product.clock())
     return _done(context, alert_id, AlertAction("silence", sender.name, body.reason, until=until))
 
 
@@ -113,4 +113,4 @@ def _act(context: Context, actor: str, alert_id: str, name: ActionName, note: No
 
 
 def _done(context: Context, alert_id: str, action: AlertAction) -> AlertDetail:
-    return alert_detail(context, context.wiring.store.act(alert_id, action))
+    return alert_detail(context, context.product.store.act(alert_id, action))

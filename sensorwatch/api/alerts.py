@@ -8,12 +8,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from sensorwatch.alert_records import AlertCondition, AlertFilter, HandledAlert, Verdict
+from sensorwatch.alerts.records import AlertCondition, AlertFilter, AlertKind, HandledAlert, Verdict
 from sensorwatch.api.cursors import Cursors, Key
 from sensorwatch.api.requests import After, AlertId, Context, DeviceFilter, Limit, Page, ReadContext, TagFilter, time
 from sensorwatch.api.severities import Severity
-from sensorwatch.page_records import EndKey
-from sensorwatch.records import AlertKind, SensorKey
+from sensorwatch.sensors.records import SensorKey
+from sensorwatch.store.pages.queries import EndKey
 
 __all__ = ["AlertDetail", "AlertItem", "alert_detail", "alert_items", "router"]
 
@@ -88,7 +88,7 @@ def alerts(
     wanted = AlertFilter(state, sensor_id, kind, severity, incident_id, device=device, tag=tag)
     cursors = Cursors("alerts", {"wanted": wanted})
     place = cursors.read(after, tuple[Key, str])
-    found = context.wiring.store.alert_page(wanted, limit + 1, None if place is None else EndKey(*place))
+    found = context.product.store.alert_page(wanted, limit + 1, None if place is None else EndKey(*place))
     page = found[:limit]
     last = page[-1].alert if page else None
     return Page(
@@ -100,14 +100,14 @@ def alerts(
 @router.get("/api/alerts/{alert_id}")
 def alert(context: ReadContext, alert_id: AlertId) -> AlertDetail:
     """Show one alert with its history."""
-    return alert_detail(context, context.wiring.store.alert(alert_id))
+    return alert_detail(context, context.product.store.alert(alert_id))
 
 
 def alert_detail(context: Context, handled: HandledAlert) -> AlertDetail:
     """Return an alert with the name of its sensor and its history."""
     history = [
         AlertEvent(at=entry.at, by=entry.actor, action=entry.action, comment=entry.detail)
-        for entry in context.wiring.store.alert_history(handled.alert.alert_id)
+        for entry in context.product.store.alert_history(handled.alert.alert_id)
     ]
     (item,) = alert_items(context, [handled])
     return AlertDetail(**dict(item), history=history)
@@ -116,7 +116,7 @@ def alert_detail(context: Context, handled: HandledAlert) -> AlertDetail:
 def alert_items(context: Context, found: list[HandledAlert]) -> list[AlertItem]:
     """Return alerts with the names of their sensors."""
     names = context.names({each.alert.sensor_id for each in found})
-    now = context.wiring.clock()
+    now = context.product.clock()
     return [_item(each, names.get(each.alert.sensor_id, _GONE), now) for each in found]
 
 

@@ -9,6 +9,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
+from sensorwatch.alerts.explanation_text import explanation_text
+from sensorwatch.alerts.records import Anomaly
 from sensorwatch.api.cursors import Cursors, Key
 from sensorwatch.api.requests import (
     After,
@@ -24,9 +26,9 @@ from sensorwatch.api.requests import (
     time,
 )
 from sensorwatch.api.severities import Severity
-from sensorwatch.explanations import explanation_text
-from sensorwatch.page_records import AnomalyQuery
-from sensorwatch.records import Anomaly, NearestPattern, SensorKey
+from sensorwatch.detectors.explanation import NearestPattern
+from sensorwatch.sensors.records import SensorKey
+from sensorwatch.store.pages.queries import AnomalyQuery
 
 __all__ = ["router"]
 
@@ -108,7 +110,7 @@ def anomalies(
     query = AnomalyQuery(
         sensor_id, device, tag, severity, query.start, query.end, suppressed, cursors.read(after, tuple[Key, Key])
     )
-    found = context.wiring.store.anomaly_page(query, limit + 1)
+    found = context.product.store.anomaly_page(query, limit + 1)
     page = found[:limit]
     names = context.names({each.sensor_id for each in page})
     return Page(
@@ -127,7 +129,7 @@ def anomaly(
     ],
 ) -> ExplainedWindow:
     """Show one anomalous window with its explanation."""
-    found = context.wiring.store.anomaly(sensor_id, end)
+    found = context.product.store.anomaly(sensor_id, end)
     why, expected = found.explanation, found.expected_value
     item = _item(found, context.names({sensor_id}).get(sensor_id, _GONE))
     deviation = None if expected is None else found.value - expected

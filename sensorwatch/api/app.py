@@ -32,7 +32,7 @@ from sensorwatch.api.answers import Etags, SecurityHeaders
 from sensorwatch.api.documentation import describe
 from sensorwatch.api.problems import CrashGuard, handle_errors
 from sensorwatch.api.requests import Context
-from sensorwatch.wiring import Wiring
+from sensorwatch.app import Product
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -60,21 +60,21 @@ _ROUTERS: tuple[APIRouter, ...] = (
 )
 
 
-def create_app(wiring: Callable[[], Wiring], web_folder: Path = dashboard.WEB_FOLDER) -> ASGIApp:
+def create_app(product: Callable[[], Product], web_folder: Path = dashboard.WEB_FOLDER) -> ASGIApp:
     """Return the web application with access control, ETags and security headers.
 
     Parameters
     ----------
-    wiring
+    product
         Returns the adapters and use cases. It is called for every request, so that a wrong setting is reported in the
         response and does not stop the app.
     web_folder
         Folder of the dashboard's files.
     """
-    return SecurityHeaders(CrashGuard(Access(Etags(create_api(wiring, web_folder)), lambda: wiring().settings)))
+    return SecurityHeaders(CrashGuard(Access(Etags(create_api(product, web_folder)), lambda: product().settings)))
 
 
-def create_api(wiring: Callable[[], Wiring], web_folder: Path = dashboard.WEB_FOLDER) -> FastAPI:
+def create_api(product: Callable[[], Product], web_folder: Path = dashboard.WEB_FOLDER) -> FastAPI:
     """Return the routes without access control; arguments are those of :func:`create_app`."""
     api = FastAPI(
         openapi_url="/api/openapi.json",
@@ -84,7 +84,7 @@ def create_api(wiring: Callable[[], Wiring], web_folder: Path = dashboard.WEB_FO
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    api.state.context = Context(wiring)
+    api.state.context = Context(product)
     api.state.web_folder = web_folder
     handle_errors(api)
     for router in _ROUTERS:

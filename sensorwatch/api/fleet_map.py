@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 from sensorwatch.api.cursors import Cursors
 from sensorwatch.api.requests import After, ReadContext
 from sensorwatch.api.severities import SEVERITIES, Severity
-from sensorwatch.records import SensorState
-from sensorwatch.sensor_states import shown
+from sensorwatch.sensors.records import SensorState
+from sensorwatch.sensors.states import shown
 
 __all__ = ["router"]
 
@@ -50,7 +50,7 @@ def fleet_map(
     after: After = None,
 ) -> FleetMap:
     """Show the state of every sensor, device by device."""
-    store, freshness = context.wiring.store, context.wiring.freshness
+    store, freshness = context.product.store, context.product.freshness
     cursors = Cursors("fleet-map", {})
     place = cursors.read(after, tuple[str])
     devices = store.device_page(limit + 1, None if place is None else place[0])

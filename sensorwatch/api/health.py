@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from sensorwatch.api.requests import Context, ReadContext
-from sensorwatch.records import Kind
+from sensorwatch.tasks.records import Kind
 
 __all__ = ["router"]
 
@@ -77,8 +77,8 @@ class Health(BaseModel):
 @router.get("/api/health")
 def health(context: ReadContext) -> Health:
     """Show the health of the system: 200 if the database is reachable and migrated, else 503 with the reason."""
-    wiring = context.wiring
-    store = wiring.store
+    product = context.product
+    store = product.store
     return Health(
         status="healthy",
         database=store.check(),
@@ -94,17 +94,17 @@ def health(context: ReadContext) -> Health:
             for sink in store.sink_status()
         ],
         watermark_lag_seconds=_lag(context),
-        model_age_seconds=_ages(store.trained_until(_SHARES), wiring.clock()),
+        model_age_seconds=_ages(store.trained_until(_SHARES), product.clock()),
         failed_sensors=store.failed_sensors(),
-        missed_cycles=[MissedCycle(kind=kind, due_at=due_at) for kind, due_at in wiring.missed_cycles()],
+        missed_cycles=[MissedCycle(kind=kind, due_at=due_at) for kind, due_at in product.missed_cycles()],
     )
 
 
 def _lag(context: Context) -> WatermarkLag:
-    now = context.wiring.clock()
+    now = context.product.clock()
     lags = [
         PartitionLag(**status.partition._asdict(), seconds=max(0.0, (now - status.mark.enqueued_time).total_seconds()))
-        for status in context.wiring.store.ingest_status()
+        for status in context.product.store.ingest_status()
     ]
     return WatermarkLag(largest=max((lag.seconds for lag in lags), default=None), partitions=lags)
 

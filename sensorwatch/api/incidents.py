@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
-from sensorwatch.alert_records import AlertFilter
+from sensorwatch.alerts.records import AlertFilter
 from sensorwatch.api.alerts import AlertItem, alert_items
 from sensorwatch.api.cursors import Cursors, Key
 from sensorwatch.api.requests import After, Limit, Page, ReadContext, time
-from sensorwatch.page_records import EndKey, IncidentSummary
+from sensorwatch.store.pages.queries import EndKey, IncidentSummary
 
 __all__ = ["router"]
 
@@ -61,7 +61,7 @@ def incidents(
     cursors = Cursors("incidents", {"state": state})
     place = cursors.read(after, tuple[Key, str])
     is_open = None if state is None else state == "open"
-    found = context.wiring.store.incident_page(is_open, limit + 1, None if place is None else EndKey(*place))
+    found = context.product.store.incident_page(is_open, limit + 1, None if place is None else EndKey(*place))
     page = found[:limit]
     return Page(
         items=[_item(each) for each in page],
@@ -76,8 +76,8 @@ def incident(
     context: ReadContext, incident_id: Annotated[str, Path(max_length=120, description="The incident's id.")]
 ) -> IncidentDetail:
     """Show one incident with its newest alerts."""
-    item = _item(context.wiring.store.incident_summary(incident_id))
-    alerts = context.wiring.store.alert_page(AlertFilter(incident_id=incident_id), _ALERTS_SHOWN)
+    item = _item(context.product.store.incident_summary(incident_id))
+    alerts = context.product.store.alert_page(AlertFilter(incident_id=incident_id), _ALERTS_SHOWN)
     return IncidentDetail(**dict(item), items=alert_items(context, alerts))
 
 

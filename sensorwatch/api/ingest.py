@@ -46,6 +46,6 @@ def ingest_status(context: ReadContext) -> IngestStatus:
                 enqueued_time=status.mark.enqueued_time,
                 **status.counts._asdict(),
             )
-            for status in context.wiring.store.ingest_status()
+            for status in context.product.store.ingest_status()
         ]
     )

@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field
 from sensorwatch.api.cursors import Cursors, Key
 from sensorwatch.api.requests import After, Limit, Page, ReadContext, RunId
 from sensorwatch.errors import NotFoundError
-from sensorwatch.page_records import RunKey
-from sensorwatch.records import Kind, TaskState
+from sensorwatch.store.pages.queries import RunKey
+from sensorwatch.tasks.records import Kind, TaskState
 
 __all__ = ["router"]
 
@@ -57,7 +57,7 @@ def jobs(
     cursors = Cursors("jobs", {"kind": kind})
     place = cursors.read(after, tuple[Key, str])
     key = None if place is None else RunKey(_EPOCH + place[0] * _MICROSECOND, place[1])
-    found = context.wiring.store.run_page(kind, limit + 1, key)
+    found = context.product.store.run_page(kind, limit + 1, key)
     page = found[:limit]
     last = page[-1] if page else None
     return Page(
@@ -84,7 +84,7 @@ def tasks(context: ReadContext, run_id: RunId, limit: Limit = 100, after: After 
     """List the tasks of a job, ordered by id."""
     cursors = Cursors("tasks", {"run_id": run_id})
     place = cursors.read(after, tuple[str])
-    found = context.wiring.store.task_page(run_id, limit + 1, None if place is None else place[0])
+    found = context.product.store.task_page(run_id, limit + 1, None if place is None else place[0])
     if not found and place is None:
         raise NotFoundError(f"no run {run_id}; /api/jobs lists them")
     page = found[:limit]
@@ -117,5 +117,5 @@ def logs(
     stream: Annotated[Literal["stdout", "stderr"], Query(description="Output stream.")] = "stderr",
 ) -> Response:
     """Show the log of a task: its last 1 MB, available once the task has ended."""
-    content = context.wiring.task_logs.read(run_id, task_id, stream)
+    content = context.product.task_logs.read(run_id, task_id, stream)
     return Response(content.decode("utf-8", errors="replace"), media_type="text/plain; charset=utf-8")

@@ -12,13 +12,13 @@ from pydantic import BaseModel, Field
 from sensorwatch.api.cursors import Cursors, Key
 from sensorwatch.api.requests import After, Context, Limit, Page, ReadContext, time
 from sensorwatch.errors import NotFoundError
-from sensorwatch.page_records import RiskKey
-from sensorwatch.records.machines import MachineInfo, MachineRisk
+from sensorwatch.machines.records import MachineInfo, MachineRisk
+from sensorwatch.store.pages.queries import RiskKey
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from sensorwatch.maintenance.datasets import DataSet
+    from sensorwatch.machines.datasets import DataSet
 
 __all__ = ["router"]
 
@@ -95,7 +95,7 @@ class MachineSignals(BaseModel):
 @router.get("")
 def machines(context: ReadContext, limit: Limit = 100, after: After = None) -> Page[Machine]:
     """List scored machines, highest risk of the newest sample first."""
-    store = context.wiring.store
+    store = context.product.store
     cursors = Cursors("machines", {})
     place = cursors.read(after, tuple[float, Key])
     found = store.machine_page(limit + 1, None if place is None else RiskKey(*place))
@@ -115,11 +115,11 @@ def machines(context: ReadContext, limit: Limit = 100, after: After = None) -> P
 def machine(context: ReadContext, machine_id: MachineId, days: Days = 90) -> MachineHistory:
     """Show one machine: its newest risks with reasons, and all risks over time."""
     info = _info(context, machine_id)
-    newest = context.wiring.store.newest_risks_of([machine_id])
+    newest = context.product.store.newest_risks_of([machine_id])
     if not newest:
         return MachineHistory(machine=_machine(info, []), ts=[], risks={}, warnings=[])
     end = newest[0].end
-    found = context.wiring.store.risks(machine_id, end - days * _DAY_SECONDS, end)
+    found = context.product.store.risks(machine_id, end - days * _DAY_SECONDS, end)
     ts = sorted({risk.end for risk in found})
     values = {(risk.component, risk.end): risk.risk for risk in found}
     return MachineHistory(
@@ -142,12 +142,12 @@ def machine_signals(
     The range ends at the newest risk or, before the first scoring, at the newest reading.
     """
     _info(context, machine_id)
-    data = context.wiring.machines.data
-    newest = context.wiring.store.newest_risks_of([machine_id])
+    data = context.product.machines.data
+    newest = context.product.store.newest_risks_of([machine_id])
     end = newest[0].end if newest else data.newest()
     if end is None:
         return MachineSignals(readings_in_range=0, ts=[], signals={}, errors=[], replacements=[], failures=[])
-    start, shard = end - days * _DAY_SECONDS, machine_id // context.wiring.settings.machines_per_shard
+    start, shard = end - days * _DAY_SECONDS, machine_id // context.product.settings.machines_per_shard
 
     def rows_of(data_set: DataSet) -> pa.Table:
         import pyarrow.compute as pc
@@ -164,7 +164,7 @@ def machine_signals(
 
 
 def _info(context: Context, machine_id: int) -> MachineInfo:
-    found = context.wiring.store.machines_by_id([machine_id]).get(machine_id)
+    found = context.product.store.machines_by_id([machine_id]).get(machine_id)
     if found is None:
         raise NotFoundError(f"no machine {machine_id}; /api/machines lists the scored machines")
     return found
@@ -201,8 +201,8 @@ def _events(rows: pa.Table, column: str) -> list[MachineEvent]:
 def _thinned(rows: pa.Table, points: int) -> dict[str, Any]:
     import numpy as np
 
-    from sensorwatch.downsampling import min_max
-    from sensorwatch.maintenance.fleet import SIGNALS
+    from sensorwatch.api.downsampling import min_max
+    from sensorwatch.machines.fleet import SIGNALS
 
     # An hour may have several readings.
     hours = rows.group_by("datetime").aggregate([(name, "mean") for name in SIGNALS]).sort_by("datetime")

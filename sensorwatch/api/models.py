@@ -12,8 +12,8 @@ from sensorwatch.api.cursors import Cursors, Key
 from sensorwatch.api.requests import After, Context, Page, ReadContext, Shard
 from sensorwatch.api.sensor_models import version_time
 from sensorwatch.errors import NotFoundError
-from sensorwatch.page_records import ShardSize
-from sensorwatch.records import ModelRef
+from sensorwatch.models.records import ModelRef
+from sensorwatch.store.pages.queries import ShardSize
 
 __all__ = ["router"]
 
@@ -63,7 +63,7 @@ def models(context: ReadContext, limit: _Limit = 25, after: After = None) -> Pag
     """List shards with the model version in use."""
     cursors = Cursors("models", {})
     place = cursors.read(after, tuple[Key])
-    found = context.wiring.store.shard_page(limit + 1, None if place is None else place[0])
+    found = context.product.store.shard_page(limit + 1, None if place is None else place[0])
     page = found[:limit]
     return Page(items=_shards(context, page), next=cursors.write([page[-1].shard]) if len(found) > limit else None)
 
@@ -87,15 +87,15 @@ def versions(context: ReadContext, shard: Shard, limit: _Limit = 25, after: Afte
 @router.post("/{shard}/rollback")
 def rollback(context: ReadContext, shard: Shard, body: Rollback) -> ShardModels:
     """Put another version of a shard's models in use; the next training starts from it."""
-    from sensorwatch.steps.rollback import roll_back
+    from sensorwatch.models.rollback import roll_back
 
     size = _size(context, shard)
-    roll_back(shard, body.version, store=context.wiring.store, registry=context.wiring.models)
+    roll_back(shard, body.version, store=context.product.store, registry=context.product.models)
     return _shards(context, [size])[0]
 
 
 def _size(context: Context, shard: int) -> ShardSize:
-    found = context.wiring.store.shard_page(1, shard - 1)
+    found = context.product.store.shard_page(1, shard - 1)
     if not found:
         raise NotFoundError(f"no shard {shard}; /api/models lists them")
     return found[0]

@@ -7,11 +7,11 @@ from datetime import datetime
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from sensorwatch.alert_records import AlertCondition
+from sensorwatch.alerts.records import AlertCondition
 from sensorwatch.api.requests import Context, ReadContext
 from sensorwatch.api.severities import SEVERITIES, Severity
-from sensorwatch.records import SensorState
-from sensorwatch.sensor_states import SensorQuery
+from sensorwatch.sensors.records import SensorState
+from sensorwatch.sensors.states import SensorQuery
 
 __all__ = ["router"]
 
@@ -66,21 +66,21 @@ class Overview(BaseModel):
 @router.get("/api/overview")
 def overview(context: ReadContext) -> Overview:
     """Show the numbers of sensors, alerts, readings and runs."""
-    wiring = context.wiring
-    states = wiring.store.count_states(SensorQuery(), wiring.freshness)
-    alerts = wiring.store.alert_counts()
+    product = context.product
+    states = product.store.count_states(SensorQuery(), product.freshness)
+    alerts = product.store.alert_counts()
     return Overview(
         sensors=SensorCounts(total=sum(states.values()), states=states),
         alerts=AlertNumbers(
             states=dict(alerts.conditions), severities={each: alerts.severities.get(each, 0) for each in SEVERITIES}
         ),
         ingest=_ingest(context),
-        runs=RunNumbers(active=wiring.store.active_runs()),
+        runs=RunNumbers(active=product.store.active_runs()),
     )
 
 
 def _ingest(context: Context) -> IngestNumbers:
-    partitions = context.wiring.store.ingest_status()
+    partitions = context.product.store.ingest_status()
     counts = [status.counts for status in partitions]
     received = sum(each.received for each in counts)
     return IngestNumbers(
@@ -89,6 +89,6 @@ def _ingest(context: Context) -> IngestNumbers:
         late=sum(each.late for each in counts),
         duplicate=sum(each.duplicate for each in counts),
         invalid=sum(each.invalid for each in counts),
-        readings_per_second=context.rates.rate(context.wiring.clock(), received),
+        readings_per_second=context.rates.rate(context.product.clock(), received),
         watermark=min((status.mark.enqueued_time for status in partitions), default=None),
     )

@@ -12,9 +12,9 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from sensorwatch.api.access import Principal
 from sensorwatch.api.rates import RateMeter
-from sensorwatch.records import SensorKey
-from sensorwatch.steps.model_versions import ModelVersions
-from sensorwatch.wiring import Wiring
+from sensorwatch.app import Product
+from sensorwatch.models.versions import ModelVersions
+from sensorwatch.sensors.records import SensorKey
 
 __all__ = [
     "After",
@@ -44,25 +44,25 @@ _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 class Context:
     """Access of the handlers to the use cases; one for the whole app."""
 
-    get_wiring: Callable[[], Wiring]
+    get_product: Callable[[], Product]
     rates: RateMeter = field(default_factory=RateMeter)
     _versions: ModelVersions | None = None
 
     @property
-    def wiring(self) -> Wiring:
+    def product(self) -> Product:
         """Adapters and use cases."""
-        return self.get_wiring()
+        return self.get_product()
 
     @property
     def model_versions(self) -> ModelVersions:
         """Reader of the contents of model versions."""
         if self._versions is None:
-            self._versions = ModelVersions(self.wiring.models)
+            self._versions = ModelVersions(self.product.models)
         return self._versions
 
     def names(self, sensor_ids: set[int]) -> dict[int, SensorKey]:
         """Return the names of the sensors that are in the catalogue, by id."""
-        return self.wiring.store.sensor_keys(sensor_ids)
+        return self.product.store.sensor_keys(sensor_ids)
 
 
 def _context(request: Request) -> Context:

@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field
 from sensorwatch.api.cursors import Cursors, Key
 from sensorwatch.api.requests import After, Context, DeviceFilter, Limit, Page, ReadContext, SensorId, TagFilter
 from sensorwatch.errors import NotFoundError
-from sensorwatch.records import SensorState, SensorStatus
-from sensorwatch.sensor_states import SensorQuery, shown
+from sensorwatch.sensors.records import SensorState, SensorStatus
+from sensorwatch.sensors.states import SensorQuery, shown
 
 __all__ = ["router"]
 
@@ -56,23 +56,23 @@ def sensors(
     after: After = None,
 ) -> SensorPage:
     """List sensors, ordered by id."""
-    wiring = context.wiring
+    product = context.product
     cursors = Cursors("sensors", {"state": state, "device": device, "tag": tag, "search": search})
     place = cursors.read(after, tuple[Key])
     query = SensorQuery(state, device, tag, None if place is None else place[0], search)
-    found = wiring.store.find_sensors(query, wiring.freshness, limit=limit + 1)
+    found = product.store.find_sensors(query, product.freshness, limit=limit + 1)
     page = found[:limit]
     return SensorPage(
         items=_items(context, page),
         next=cursors.write([page[-1].sensor_id]) if len(found) > limit else None,
-        states=wiring.store.count_states(replace(query, state=None, after_id=None), wiring.freshness),
+        states=product.store.count_states(replace(query, state=None, after_id=None), product.freshness),
     )
 
 
 @router.get("/api/sensors/{sensor_id}")
 def sensor(context: ReadContext, sensor_id: SensorId) -> Sensor:
     """Show one sensor."""
-    return _items(context, [shown(sensor_of(context, sensor_id), context.wiring.freshness)])[0]
+    return _items(context, [shown(sensor_of(context, sensor_id), context.product.freshness)])[0]
 
 
 def sensor_of(context: Context, sensor_id: int) -> SensorStatus:
@@ -83,14 +83,14 @@ def sensor_of(context: Context, sensor_id: int) -> SensorStatus:
     NotFoundError
         There is no sensor with this id.
     """
-    found = context.wiring.store.sensors_by_id([sensor_id]).get(sensor_id)
+    found = context.product.store.sensors_by_id([sensor_id]).get(sensor_id)
     if found is None:
         raise NotFoundError(f"no sensor {sensor_id}; /api/sensors lists them")
     return found
 
 
 def _items(context: Context, found: list[SensorStatus]) -> list[Sensor]:
-    alerts = context.wiring.store.open_alerts([each.sensor_id for each in found])
+    alerts = context.product.store.open_alerts([each.sensor_id for each in found])
     return [
         Sensor(
             sensor_id=each.sensor_id,

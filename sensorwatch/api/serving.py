@@ -8,8 +8,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from sensorwatch.api.requests import ReadContext
-from sensorwatch.records import ModelUse, SensorKey, ServedWindow
-from sensorwatch.serving.figures import model_figures, models_disagree
+from sensorwatch.realtime.figures import model_figures, models_disagree
+from sensorwatch.realtime.records import ModelUse, ServedWindow
+from sensorwatch.sensors.records import SensorKey
 
 __all__ = ["router"]
 
@@ -99,7 +100,7 @@ class Serving(BaseModel):
 @router.get("/api/serving")
 def serving(context: ReadContext) -> Serving:
     """Show the status of real-time scoring; all lists are empty if it is off."""
-    store = context.wiring.store
+    store = context.product.store
     windows = store.served_windows(limit=_NEWEST)
     names = context.names({window.sensor_id for window in windows})
     return Serving(

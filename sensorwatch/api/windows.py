@@ -12,13 +12,13 @@ from pydantic import BaseModel, Field
 from sensorwatch.api.requests import Context, From, ReadContext, SensorId, To, seconds, time
 from sensorwatch.api.sensors import sensor_of
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.page_records import MOST_WINDOWS, WindowRange
+from sensorwatch.store.pages.queries import MOST_WINDOWS, WindowRange
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from sensorwatch.records import WindowColumns
+    from sensorwatch.sensors.windows import WindowColumns
 
 __all__ = ["router"]
 
@@ -74,7 +74,7 @@ def windows(
 
     Without `from`, the range is the whole history up to `to`, or the time span of the last four million windows of it.
     """
-    store, window_seconds = context.wiring.store, context.wiring.settings.window_seconds
+    store, window_seconds = context.product.store, context.product.settings.window_seconds
     sensor = sensor_of(context, sensor_id)
     whole = store.history_range(sensor_id)
     bounds = whole or WindowRange(0, 0)
@@ -106,7 +106,7 @@ def _kept(found: WindowColumns, points: int, method: Method) -> npt.NDArray[np.i
     """Return the positions of the windows in the response."""
     import numpy as np
 
-    from sensorwatch.downsampling import lttb, min_max
+    from sensorwatch.api.downsampling import lttb, min_max
 
     value = np.where(np.isfinite(found.value), found.value, 0.0)
     return min_max(value, points) if method == "minmax" else lttb(found.end.astype(np.float64), value, points)
@@ -123,11 +123,11 @@ def _expected(
     context: Context, shard: int, found: WindowColumns, before: WindowRange, keep: npt.NDArray[np.int64]
 ) -> _Expected:
     """Return the values that the sensor's model in use expects for the windows in the response."""
-    from sensorwatch.steps.expected_windows import expected_windows, expects
+    from sensorwatch.models.scoring.expected import expected_windows, expects
 
-    wiring, count = context.wiring, len(keep)
+    product, count = context.product, len(keep)
     nothing = _Expected([None] * count, [None] * count, [None] * count)
-    current = wiring.models.current(shard)
+    current = product.models.current(shard)
     if current is None or not count:
         return nothing
     sensor_id = int(found.sensor_id[0])
@@ -137,7 +137,7 @@ def _expected(
     low, high = _number(row["expected_low"]), _number(row["expected_high"])
     if low is not None or high is not None:
         return _Expected(nothing.value, [low] * count, [high] * count)
-    policy = wiring.configuration.estimators
+    policy = product.configuration.estimators
     try:
         if not expects(row["detector"], policy):
             return nothing
@@ -150,7 +150,7 @@ def _expected(
     if model is None:
         return nothing
     earlier = WindowRange(max(before.start, before.end - _LEAD_SECONDS), before.end)
-    known = wiring.store.sensor_windows(sensor_id, earlier, wiring.settings.window_seconds)
+    known = product.store.sensor_windows(sensor_id, earlier, product.settings.window_seconds)
     expected = expected_windows(model, _joined(known, found), policy)
     keep = keep + len(known.end)
     return _Expected(_numbers(expected.value[keep]), _numbers(expected.low[keep]), _numbers(expected.high[keep]))
@@ -159,7 +159,7 @@ def _expected(
 def _joined(before: WindowColumns, after: WindowColumns) -> WindowColumns:
     import numpy as np
 
-    from sensorwatch.records import WindowColumns
+    from sensorwatch.sensors.windows import WindowColumns
 
     return WindowColumns(
         sensor_id=np.concatenate((before.sensor_id, after.sensor_id)),

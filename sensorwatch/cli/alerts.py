@@ -13,25 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from sensorwatch.alert_records import AlertAction, AlertCondition, AlertFilter, Silence, Verdict
-from sensorwatch.cli.context import (
-    TIME_FORMATS,
-    CommandContext,
-    JsonOption,
-    print_json,
-    print_table,
-    utc_text,
-)
+from sensorwatch.alerts.records import AlertAction, AlertCondition, AlertFilter, AlertKind, Silence, Verdict
+from sensorwatch.cli.context import TIME_FORMATS, CommandContext, JsonOption, print_json, print_table, utc_text
 from sensorwatch.cli.labels import labels_app
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.records import AlertKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sensorwatch.alert_records import ActionName, HandledAlert, Label
-    from sensorwatch.records import Alert, Incident, SensorKey
-    from sensorwatch.wiring import Wiring
+    from sensorwatch.alerts.records import ActionName, Alert, HandledAlert, Incident, Label
+    from sensorwatch.app import Product
+    from sensorwatch.sensors.records import SensorKey
 
 __all__ = ["register"]
 
@@ -72,7 +64,7 @@ def list_alerts(
     """List, show and handle alerts; without a subcommand, list them."""
     if context.invoked_subcommand is not None:
         return
-    wiring = _wiring(context)
+    product = _product(context)
     wanted = AlertFilter(
         condition=state,
         sensor_id=sensor_id,
@@ -82,9 +74,9 @@ def list_alerts(
         feedback=feedback,
         unresolved=open_only,
     )
-    found = wiring.store.handled_alerts(wanted, limit)
-    names = _names(wiring, (handled.alert for handled in found))
-    rows = [_row(handled, names[handled.alert.sensor_id], wiring.clock()) for handled in found]
+    found = product.store.handled_alerts(wanted, limit)
+    names = _names(product, (handled.alert for handled in found))
+    rows = [_row(handled, names[handled.alert.sensor_id], product.clock()) for handled in found]
     if as_json:
         print_json(rows)
     else:
@@ -94,15 +86,15 @@ def list_alerts(
 @_alerts.command()
 def show(context: typer.Context, alert_id: _Id, as_json: JsonOption = False) -> None:
     """Show an alert with its expected range, model and history."""
-    wiring = _wiring(context)
-    _show(wiring, wiring.store.alert(alert_id), as_json=as_json)
+    product = _product(context)
+    _show(product, product.store.alert(alert_id), as_json=as_json)
 
 
-def _show(wiring: Wiring, handled: HandledAlert, *, as_json: bool) -> None:
+def _show(product: Product, handled: HandledAlert, *, as_json: bool) -> None:
     alert, handling = handled.alert, handled.handling
-    names = _names(wiring, [alert])
+    names = _names(product, [alert])
     about: dict[str, Any] = {
-        **_row(handled, names[alert.sensor_id], wiring.clock()),
+        **_row(handled, names[alert.sensor_id], product.clock()),
         "peak_value": alert.peak_value,
         "expected_low": alert.expected_low,
         "expected_high": alert.expected_high,
@@ -120,7 +112,7 @@ def _show(wiring: Wiring, handled: HandledAlert, *, as_json: bool) -> None:
     }
     history = [
         {"at": entry.at, "actor": entry.actor, "action": entry.action, "detail": entry.detail}
-        for entry in wiring.store.alert_history(alert.alert_id)
+        for entry in product.store.alert_history(alert.alert_id)
     ]
     if as_json:
         print_json({**about, "history": history})
@@ -136,9 +128,9 @@ def incidents(
     as_json: JsonOption = False,
 ) -> None:
     """List incidents: alerts of one device or site that opened at about the same time."""
-    wiring = _wiring(context)
-    found = wiring.store.incidents(open_only=open_only, limit=limit)
-    names = _names(wiring, (alert for incident in found for alert in incident.top))
+    product = _product(context)
+    found = product.store.incidents(open_only=open_only, limit=limit)
+    names = _names(product, (alert for incident in found for alert in incident.top))
     rows = [_incident_row(incident) for incident in found]
     if not as_json:
         print_table("Incidents", rows, empty="No open incidents." if open_only else "No incidents.")
@@ -199,9 +191,9 @@ def feedback(
     as_json: JsonOption = False,
 ) -> None:
     """Record a verdict on an alert. If it was no fault, similar windows raise no alert from the next scoring on."""
-    wiring = _wiring(context)
+    product = _product(context)
     action = AlertAction("feedback", _actor(by), note, verdict=verdict)
-    _show(wiring, wiring.store.act(alert_id, action), as_json=as_json)
+    _show(product, product.store.act(alert_id, action), as_json=as_json)
 
 
 @_alerts.command()
@@ -219,8 +211,8 @@ def silence(
     as_json: JsonOption = False,
 ) -> None:
     """Mute an alert and its sensor, or all matching sensors: no notifications are sent until a given time."""
-    wiring = _wiring(context)
-    now = wiring.clock()
+    product = _product(context)
+    now = product.clock()
     if (until is None) == (hours is None):
         raise InvalidInputError("silence: expected either --until or --hours, got both or none")
     end = until.replace(tzinfo=UTC) if until else now + timedelta(hours=hours or 0)
@@ -228,12 +220,12 @@ def silence(
         raise InvalidInputError("silence: expected either an alert id, or --device or --tag, got both or none")
     if alert_id is not None:
         action = AlertAction("silence", _actor(by), why, until=end)
-        _show(wiring, wiring.store.act(alert_id, action), as_json=as_json)
+        _show(product, product.store.act(alert_id, action), as_json=as_json)
         return
     if end <= now:
         raise InvalidInputError(f"silence: expected a time after now ({now.isoformat()}), got `{end.isoformat()}`")
     made = _silence(device or "*", tag or "*", end, _actor(by), now, why)
-    wiring.store.add_silence(made)
+    product.store.add_silence(made)
     _print_silences([made], as_json=as_json)
 
 
@@ -247,10 +239,10 @@ def unsilence(
     as_json: JsonOption = False,
 ) -> None:
     """Unmute an alert or sensors before the end of muting."""
-    wiring = _wiring(context)
-    if which in {each.silence_id for each in wiring.store.silences(active_only=False)}:
-        wiring.store.end_silence(which, _actor(by))
-        _print_silences(wiring.store.silences(), as_json=as_json)
+    product = _product(context)
+    if which in {each.silence_id for each in product.store.silences(active_only=False)}:
+        product.store.end_silence(which, _actor(by))
+        _print_silences(product.store.silences(), as_json=as_json)
     else:
         _act(context, which, "unsilence", by, "", as_json=as_json)
 
@@ -262,7 +254,7 @@ def silences(
     as_json: JsonOption = False,
 ) -> None:
     """List what is muted."""
-    _print_silences(_wiring(context).store.silences(active_only=not ended), as_json=as_json)
+    _print_silences(_product(context).store.silences(active_only=not ended), as_json=as_json)
 
 
 # ---- labels ----------------------------------------------------------------------------------------------------------
@@ -278,7 +270,7 @@ def export_labels(
     """Export all alerts with a verdict, to train supervised models."""
     if file is not None and file.suffix not in {".csv", ".ndjson"}:
         raise InvalidInputError(f"{file}: expected a file name that ends in .csv or .ndjson")
-    rows = [_label_row(label) for label in _wiring(context).store.labels()]
+    rows = [_label_row(label) for label in _product(context).store.labels()]
     if file is None or file.suffix == ".ndjson":
         lines = "".join(f"{json.dumps(row)}\n" for row in rows)
         if file is None:
@@ -317,13 +309,13 @@ def _label_row(label: Label) -> dict[str, Any]:
 # ---- shared parts ----------------------------------------------------------------------------------------------------
 
 
-def _wiring(context: typer.Context) -> Wiring:
-    return context.ensure_object(CommandContext).wiring
+def _product(context: typer.Context) -> Product:
+    return context.ensure_object(CommandContext).product
 
 
 def _act(context: typer.Context, alert_id: str, name: ActionName, by: str | None, text: str, *, as_json: bool) -> None:
-    wiring = _wiring(context)
-    _show(wiring, wiring.store.act(alert_id, AlertAction(name, _actor(by), text)), as_json=as_json)
+    product = _product(context)
+    _show(product, product.store.act(alert_id, AlertAction(name, _actor(by), text)), as_json=as_json)
 
 
 def _actor(by: str | None) -> str:
@@ -361,8 +353,8 @@ def _print_silences(found: Iterable[Silence], *, as_json: bool) -> None:
         print_table("Muted sensors", rows, empty="Nothing is muted.")
 
 
-def _names(wiring: Wiring, found: Iterable[Alert]) -> dict[int, SensorKey]:
-    sensors = wiring.store.sensors_by_id({alert.sensor_id for alert in found})
+def _names(product: Product, found: Iterable[Alert]) -> dict[int, SensorKey]:
+    sensors = product.store.sensors_by_id({alert.sensor_id for alert in found})
     return {sensor_id: status.key for sensor_id, status in sensors.items()}
 
 

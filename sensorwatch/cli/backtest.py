@@ -15,11 +15,12 @@ from sensorwatch.errors import InvalidInputError, SensorwatchError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from sensorwatch.records import TaskSpec
-    from sensorwatch.steps.backtest import LiveComparison, SensorBacktest
-    from sensorwatch.steps.memory import MemoryAlerts, MemoryModels, MemoryPredictions, PastStore
-    from sensorwatch.steps.publish import PublishingStore
-    from sensorwatch.wiring import Wiring
+    from sensorwatch.alerts.publish import PublishingStore
+    from sensorwatch.app import Product
+    from sensorwatch.backtest.backtest import LiveComparison, SensorBacktest
+    from sensorwatch.backtest.in_memory import MemoryAlerts, MemoryModels, MemoryPredictions
+    from sensorwatch.models.read_only_store import PastStore
+    from sensorwatch.tasks.records import TaskSpec
 
 __all__ = ["BoundSteps", "register"]
 
@@ -30,11 +31,11 @@ def register(app: typer.Typer) -> None:
 
 
 class BoundSteps:
-    """Training, scoring and publishing with the settings (:class:`sensorwatch.steps.backtest.Steps`).
+    """Training, scoring and publishing with the settings (:class:`sensorwatch.backtest.backtest.Steps`).
 
     Parameters
     ----------
-    wiring
+    product
         Adapters and use cases.
     detector
         Detector of all sensors; None for the configured ones.
@@ -42,14 +43,14 @@ class BoundSteps:
         Length of the training data in seconds; None for the setting.
     """
 
-    def __init__(self, wiring: Wiring, *, detector: str | None = None, training_seconds: int | None = None) -> None:
-        self._wiring = wiring
+    def __init__(self, product: Product, *, detector: str | None = None, training_seconds: int | None = None) -> None:
+        self._product = product
         self._detector = detector
         self._training_seconds = training_seconds
 
     def train(self, task: TaskSpec, store: PastStore, models: MemoryModels) -> object:
         """Train the models of a shard; arguments are those of the protocol."""
-        return self._wiring.train(
+        return self._product.train(
             task,
             store=store,
             registry=models,
@@ -59,18 +60,18 @@ class BoundSteps:
 
     def score(self, task: TaskSpec, store: PastStore, models: MemoryModels, predictions: MemoryPredictions) -> object:
         """Score the windows of a shard; arguments are those of the protocol."""
-        return self._wiring.score(task, store=store, registry=models, predictions=predictions)
+        return self._product.score(task, store=store, registry=models, predictions=predictions)
 
     def publish(self, name: str, predictions: pa.Table, alerts: MemoryAlerts) -> object:
         """Publish predictions as alerts; arguments are those of the protocol."""
-        from sensorwatch.steps.publish import publish
+        from sensorwatch.alerts.publish import publish
 
         # In-memory alerts have all methods of a store that publishing uses.
         return publish(
             name,
             predictions,
             store=cast("PublishingStore", alerts),
-            policy=self._wiring.alert_policy,
+            policy=self._product.alert_policy,
         )
 
 
@@ -103,10 +104,10 @@ def backtest(
     as_json: JsonOption = False,
 ) -> None:
     """Train on the windows before a past time range, score the windows in it, and report. Nothing is stored."""
+    from sensorwatch.backtest import backtest as step
     from sensorwatch.simulation.ground_truth import read_ground_truth
-    from sensorwatch.steps import backtest as step
 
-    wiring = context.ensure_object(CommandContext).wiring
+    product = context.ensure_object(CommandContext).product
     begin, until = start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)
     if against_live:
         if train_seconds or detector or labels:
@@ -117,11 +118,11 @@ def backtest(
             step.compare_with_live(
                 begin,
                 until,
-                store=wiring.store,
-                runs=wiring.store,
-                registry=wiring.models,
-                predictions=wiring.prediction_files,
-                steps=BoundSteps(wiring),
+                store=product.store,
+                runs=product.store,
+                registry=product.models,
+                predictions=product.prediction_files,
+                steps=BoundSteps(product),
             ),
             as_json=as_json,
         )
@@ -129,9 +130,9 @@ def backtest(
     report = step.backtest(
         begin,
         until,
-        store=wiring.store,
-        steps=BoundSteps(wiring, detector=detector, training_seconds=train_seconds),
-        window_seconds=wiring.settings.window_seconds,
+        store=product.store,
+        steps=BoundSteps(product, detector=detector, training_seconds=train_seconds),
+        window_seconds=product.settings.window_seconds,
         labels=read_ground_truth(labels) if labels else None,
     )
     if as_json:

@@ -22,12 +22,12 @@ def check(
     file: Annotated[Path | None, typer.Argument(help="File to check; default: the setting CONFIGURATION_FILE.")] = None,
 ) -> None:
     """Check the file including its estimators; exit code 1 with one line for each mistake."""
-    from sensorwatch.configuration import parse_configuration
-    from sensorwatch.detectors.check import check_detectors
+    from sensorwatch.config.file import parse_configuration
+    from sensorwatch.detectors.external.check import check_detectors
 
     if file is None:
-        wiring = context.ensure_object(CommandContext).wiring
-        place, configuration = wiring.settings.configuration_file, wiring.configuration
+        product = context.ensure_object(CommandContext).product
+        place, configuration = product.settings.configuration_file, product.configuration
     elif file.is_file():
         place, configuration = str(file), parse_configuration(file.read_bytes(), str(file))
     else:
@@ -43,11 +43,11 @@ def check(
 @app.command()
 def diff(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the sensors whose detector or parameters would change with the next training."""
-    from sensorwatch.steps.configuration_changes import configuration_changes
+    from sensorwatch.models.config_diff import configuration_changes
 
-    wiring = context.ensure_object(CommandContext).wiring
+    product = context.ensure_object(CommandContext).product
     changes = configuration_changes(
-        wiring.configuration, wiring.settings.detector, store=wiring.store, registry=wiring.models
+        product.configuration, product.settings.detector, store=product.store, registry=product.models
     )
     rows = [
         {"sensor_id": change.sensor_id, **change.key._asdict(), "now": change.now, "then": change.then}

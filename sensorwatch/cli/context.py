@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from sensorwatch.app import Product
 from sensorwatch.settings import read_settings_file
-from sensorwatch.wiring import Wiring
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,7 +61,7 @@ class CommandContext:
         return {**from_file, **{key: value for key, value in self.environment.items() if value}}
 
     @cached_property
-    def wiring(self) -> Wiring:
+    def product(self) -> Product:
         """Adapters and use cases for these settings.
 
         Raises
@@ -71,9 +71,9 @@ class CommandContext:
         """
         from sensorwatch.telemetry.exporting import set_up
 
-        wired = Wiring.from_environment(self.values)
-        set_up(wired.settings, "sensorwatch-cli")
-        return wired
+        product = Product.from_environment(self.values)
+        set_up(product.settings, "sensorwatch-cli")
+        return product
 
 
 def print_json(value: object) -> None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table
-from sensorwatch.readings import element_at
-from sensorwatch.steps.replay import Selection
+from sensorwatch.ingestion.decode import element_at
+from sensorwatch.ingestion.replay import Selection
 
 if TYPE_CHECKING:
-    from sensorwatch.records import DeadLetter
+    from sensorwatch.ingestion.records import DeadLetter
 
 __all__ = ["register"]
 
@@ -46,10 +46,10 @@ def list_letters(
     as_json: JsonOption = False,
 ) -> None:
     """Show the numbers of dead letters and of replayed ones, by day, partition and reason."""
-    wiring = context.ensure_object(CommandContext).wiring
+    product = context.ensure_object(CommandContext).product
     letters: Counter[tuple[str, str, str]] = Counter()
     replayed: Counter[tuple[str, str, str]] = Counter()
-    for letter, state in wiring.dead_letters_with_state(Selection(day, reason, partition)):
+    for letter, state in product.dead_letters_with_state(Selection(day, reason, partition)):
         key = (_day(letter), letter.partition.partition_id, letter.reason)
         letters[key] += 1
         replayed[key] += state == "replayed"
@@ -73,8 +73,8 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show dead letters with their errors; with --json, the whole body of the event is included."""
-    wiring = context.ensure_object(CommandContext).wiring
-    found = islice(wiring.dead_letters_with_state(Selection(day, reason, partition)), limit)
+    product = context.ensure_object(CommandContext).product
+    found = islice(product.dead_letters_with_state(Selection(day, reason, partition)), limit)
     rows = [
         {
             "enqueued_time": letter.enqueued_time,
@@ -108,8 +108,8 @@ def replay(
     as_json: JsonOption = False,
 ) -> None:
     """Ingest dead letters again with the current settings. Repeating the command ingests nothing twice."""
-    wiring = context.ensure_object(CommandContext).wiring
-    outcome = wiring.replay_dead_letters(
+    product = context.ensure_object(CommandContext).product
+    outcome = product.replay_dead_letters(
         Selection(day, reason, partition), accept_late=accept_late, again=again, dry_run=dry_run
     )
     counts = outcome.counts

@@ -15,7 +15,7 @@ from sensorwatch.errors import SensorwatchError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sensorwatch.wiring import Wiring
+    from sensorwatch.app import Product
 
 __all__ = ["register"]
 
@@ -45,13 +45,13 @@ def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
     command = context.ensure_object(CommandContext)
     checks = [_python(), *(_package(name) for name in _PACKAGES)]
     try:
-        wiring = command.wiring
+        product = command.product
     except SensorwatchError as exc:
         where = command.settings_file or "local.settings.json or the environment"
         checks.append(Check("settings", False, str(exc), f"correct them in {where}"))
     else:
         checks.append(Check("settings", True, "valid"))
-        checks.extend(_connections(wiring))
+        checks.extend(_connections(product))
     if as_json:
         print_json([asdict(check) for check in checks])
     else:
@@ -77,17 +77,17 @@ def _package(name: str) -> Check:
         return Check(name, False, "not installed", "pip install -r requirements.txt")
 
 
-def _connections(wiring: Wiring) -> list[Check]:
+def _connections(product: Product) -> list[Check]:
     local = "run `make up` to start the local stack; on Azure check"
     return [
-        _try("database", wiring.store.check, f"run `sensorwatch init` to create the tables; {local} DATABASE_URL"),
+        _try("database", product.store.check, f"run `sensorwatch init` to create the tables; {local} DATABASE_URL"),
         _try(
             "storage",
-            lambda: _containers(wiring),
+            lambda: _containers(product),
             f"run `sensorwatch init` to create the containers; {local} AzureWebJobsStorage",
         ),
-        _try("event hub", lambda: _event_hub(wiring), f"{local} EventHub and EVENT_HUB_NAME"),
-        _try("batch pool", lambda: _pool(wiring), f"{local} BATCH_ACCOUNT_URL and BATCH_POOL_ID"),
+        _try("event hub", lambda: _event_hub(product), f"{local} EventHub and EVENT_HUB_NAME"),
+        _try("batch pool", lambda: _pool(product), f"{local} BATCH_ACCOUNT_URL and BATCH_POOL_ID"),
     ]
 
 
@@ -98,25 +98,25 @@ def _try(name: str, check: Callable[[], str], advice: str) -> Check:
         return Check(name, False, str(exc), advice)
 
 
-def _containers(wiring: Wiring) -> str:
-    from sensorwatch.blobs import translate_blob_errors
+def _containers(product: Product) -> str:
+    from sensorwatch.azure.blobs import translate_blob_errors
     from sensorwatch.errors import NotFoundError
 
     with translate_blob_errors():
-        present = {container.name for container in wiring.blobs.list_containers()}
-    missing = sorted(set(wiring.containers) - present)
+        present = {container.name for container in product.blobs.list_containers()}
+    missing = sorted(set(product.containers) - present)
     if missing:
         raise NotFoundError(f"missing containers: {', '.join(missing)}")
-    return f"{len(wiring.containers)} containers"
+    return f"{len(product.containers)} containers"
 
 
-def _pool(wiring: Wiring) -> str:
-    problems = wiring.pool.problems()
+def _pool(product: Product) -> str:
+    problems = product.pool.problems()
     if problems:
         raise SensorwatchError("; ".join(problems))
-    return f"pool {wiring.settings.batch_pool_id} is ready"
+    return f"pool {product.settings.batch_pool_id} is ready"
 
 
-def _event_hub(wiring: Wiring) -> str:
-    with wiring.sender() as sender:
+def _event_hub(product: Product) -> str:
+    with product.sender() as sender:
         return f"{len(sender.partition_ids())} partitions"

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sensorwatch.alerts.explanation_text import explanation_text
 from sensorwatch.cli.context import TIME_FORMATS, CommandContext
 from sensorwatch.errors import InvalidInputError, NotFoundError
-from sensorwatch.explanations import explanation_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import pandas as pd
 
-    from sensorwatch.records import SensorStatus
-    from sensorwatch.wiring import Wiring
+    from sensorwatch.app import Product
+    from sensorwatch.sensors.records import SensorStatus
 
 __all__ = ["register", "sensor_frame"]
 
@@ -46,12 +46,12 @@ def export(
     """Export the windows of one sensor with their anomalies to a file."""
     if file.suffix not in {".csv", ".parquet"}:
         raise InvalidInputError(f"{file}: expected a file name that ends in .csv or .parquet")
-    wiring = context.ensure_object(CommandContext).wiring
-    found = [sensor for sensor in wiring.store.sensors() if sensor.key == (device, tag)]
+    product = context.ensure_object(CommandContext).product
+    found = [sensor for sensor in product.store.sensors() if sensor.key == (device, tag)]
     if not found:
         raise NotFoundError(f"no sensor with device {device} and tag {tag}; `sensorwatch sensors` lists all sensors")
-    start, end = after and after.replace(tzinfo=UTC), until.replace(tzinfo=UTC) if until else wiring.clock()
-    frame = sensor_frame(wiring, found[0], start, end)
+    start, end = after and after.replace(tzinfo=UTC), until.replace(tzinfo=UTC) if until else product.clock()
+    frame = sensor_frame(product, found[0], start, end)
     if file.suffix == ".csv":
         frame.to_csv(file, index=False, date_format="%Y-%m-%dT%H:%M:%SZ")
     else:
@@ -59,12 +59,12 @@ def export(
     typer.echo(f"wrote {len(frame)} windows to {file}")
 
 
-def sensor_frame(wiring: Wiring, sensor: SensorStatus, after: datetime | None, until: datetime) -> pd.DataFrame:
+def sensor_frame(product: Product, sensor: SensorStatus, after: datetime | None, until: datetime) -> pd.DataFrame:
     """Return the windows of a sensor with their anomalies, oldest first.
 
     Parameters
     ----------
-    wiring
+    product
         Adapters and use cases.
     sensor
         The sensor.
@@ -84,7 +84,7 @@ def sensor_frame(wiring: Wiring, sensor: SensorStatus, after: datetime | None, u
     """
     import pandas as pd
 
-    columns = wiring.store.read_windows(sensor.shard, after, until)
+    columns = product.store.read_windows(sensor.shard, after, until)
     own = columns.sensor_id == sensor.sensor_id
     windows = pd.DataFrame(
         {
@@ -95,7 +95,7 @@ def sensor_frame(wiring: Wiring, sensor: SensorStatus, after: datetime | None, u
             "Readings": columns.count[own],
         }
     )
-    anomalies = wiring.store.anomalies(sensor.sensor_id, limit=_ALL)
+    anomalies = product.store.anomalies(sensor.sensor_id, limit=_ALL)
 
     def times(seconds: Iterable[int | None]) -> pd.Series:
         return pd.to_datetime(pd.Series(list(seconds), dtype="Int64"), unit="s", utc=True)

@@ -9,13 +9,13 @@ import typer
 
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table, utc_text
 from sensorwatch.errors import NotFoundError
-from sensorwatch.records import SensorKey
+from sensorwatch.sensors.records import SensorKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sensorwatch.label_records import LabelSpan
-    from sensorwatch.records import SensorStatus
+    from sensorwatch.sensors.labels import LabelSpan
+    from sensorwatch.sensors.records import SensorStatus
     from sensorwatch.simulation.anomalies import InjectedAnomaly
 
 __all__ = ["labelled_spans", "labels_app"]
@@ -32,9 +32,9 @@ def import_labels(
     ],
 ) -> None:
     """Import known anomalies; between its first and last label, all other windows of a sensor are labelled normal."""
-    wiring = context.ensure_object(CommandContext).wiring
-    spans = labelled_spans(file, wiring.store.sensors(), wiring.settings.window_seconds)
-    new = wiring.store.add_labels(spans)
+    product = context.ensure_object(CommandContext).product
+    spans = labelled_spans(file, product.store.sensors(), product.settings.window_seconds)
+    new = product.store.add_labels(spans)
     anomalous = sum(span.anomalous for span in spans)
     sensors = len({span.sensor_id for span in spans})
     typer.echo(f"{file}: {anomalous} labels of {sensors} sensors; {new} of their {len(spans)} spans are new")
@@ -43,7 +43,7 @@ def import_labels(
 @labels_app.command("list")
 def list_labels(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the sensors with labels, imported or from verdicts on alerts."""
-    store = context.ensure_object(CommandContext).wiring.store
+    store = context.ensure_object(CommandContext).product.store
     keys = {sensor.sensor_id: sensor.key for sensor in store.sensors()}
     by_sensor: dict[int, list[LabelSpan]] = {}
     for span in store.label_spans():
@@ -62,7 +62,7 @@ def remove(
     tag: Annotated[str, typer.Argument(help="Tag of the sensor.")],
 ) -> None:
     """Remove the imported labels of a sensor; labels from verdicts on alerts are kept."""
-    store = context.ensure_object(CommandContext).wiring.store
+    store = context.ensure_object(CommandContext).product.store
     found = [sensor.sensor_id for sensor in store.sensors() if sensor.key == (device, tag)]
     if not found:
         raise NotFoundError(f"no sensor with device {device} and tag {tag}; `sensorwatch sensors` lists all sensors")
@@ -88,8 +88,8 @@ def labelled_spans(file: Path, sensors: Sequence[SensorStatus], window_seconds: 
     NotFoundError
         The file names a sensor that is not in the catalogue.
     """
-    from sensorwatch.label_records import KnownAnomaly
-    from sensorwatch.labelling import spans_of
+    from sensorwatch.sensors.labelling import spans_of
+    from sensorwatch.sensors.labels import KnownAnomaly
     from sensorwatch.simulation.ground_truth import read_ground_truth
 
     ids = {sensor.key: sensor.sensor_id for sensor in sensors}

@@ -13,11 +13,11 @@ from sensorwatch.cli.context import TIME_FORMATS, CommandContext, JsonOption, pr
 from sensorwatch.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from sensorwatch.maintenance.confirmed import ConfirmedOutcome
-    from sensorwatch.records.machines import MachineRisk
-    from sensorwatch.steps.machine_score import MachineScoring
-    from sensorwatch.steps.machine_train import MachineTraining
-    from sensorwatch.wiring.machines import MachineSteps
+    from sensorwatch.app.machines import MachineProduct
+    from sensorwatch.machines.confirmed import ConfirmedOutcome
+    from sensorwatch.machines.records import MachineRisk
+    from sensorwatch.machines.score import MachineScoring
+    from sensorwatch.machines.train import MachineTraining
 
 __all__ = ["app"]
 
@@ -53,8 +53,8 @@ _OUTCOMES: dict[ConfirmedOutcome | None, str] = {
 }
 
 
-def _steps(context: typer.Context) -> MachineSteps:
-    return context.ensure_object(CommandContext).wiring.machines
+def _steps(context: typer.Context) -> MachineProduct:
+    return context.ensure_object(CommandContext).product.machines
 
 
 def _utc(moment: datetime | None) -> datetime | None:
@@ -75,8 +75,8 @@ def generate(
     ] = "parquet",
 ) -> None:
     """Write the data sets of a simulated fleet, which docs/concepts/predictive-maintenance.md describes."""
-    from sensorwatch.maintenance.generator import generate_fleet
-    from sensorwatch.maintenance.writing import write_data_sets
+    from sensorwatch.machines.generator import generate_fleet
+    from sensorwatch.machines.writing import write_data_sets
 
     begin = start.replace(tzinfo=UTC, minute=0, second=0)
     fleet = generate_fleet(machines, days, int(begin.timestamp()), seed)
@@ -96,9 +96,9 @@ def ingest(
     as_json: JsonOption = False,
 ) -> None:
     """Import the data sets in a folder. Rows that cannot be used are listed and left out."""
-    wiring = context.ensure_object(CommandContext).wiring
-    wiring.prepare(pool=False)
-    done = wiring.machines.ingest(folder)
+    product = context.ensure_object(CommandContext).product
+    product.prepare(pool=False)
+    done = product.machines.ingest(folder)
     if as_json:
         print_json([asdict(each) for each in done])
         return
@@ -128,7 +128,7 @@ def features(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from sensorwatch.maintenance.fleet import HALF_DAY_SECONDS
+    from sensorwatch.machines.fleet import HALF_DAY_SECONDS
 
     since, until = start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)
     fleet, table = _steps(context).features(feature_set, since, until)
@@ -226,7 +226,7 @@ def machines(
     as_json: JsonOption = False,
 ) -> None:
     """List machines by risk, or the risks of one machine over time."""
-    store = context.ensure_object(CommandContext).wiring.store
+    store = context.ensure_object(CommandContext).product.store
     if machine_id is not None:
         risks = store.risks(machine_id)
         if not risks:

@@ -9,11 +9,12 @@ import typer
 
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table, utc_text
 from sensorwatch.errors import InvalidInputError, NotFoundError
-from sensorwatch.records import ModelRef, SensorKey
+from sensorwatch.models.records import ModelRef
+from sensorwatch.sensors.records import SensorKey
 
 if TYPE_CHECKING:
-    from sensorwatch.records import SensorStatus
-    from sensorwatch.wiring import Wiring
+    from sensorwatch.app import Product
+    from sensorwatch.sensors.records import SensorStatus
 
 __all__ = ["app"]
 
@@ -46,11 +47,11 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show the model of one sensor, or all models of a shard."""
-    wiring = context.ensure_object(CommandContext).wiring
+    product = context.ensure_object(CommandContext).product
     if device is not None and tag is not None and shard is None:
-        _print_sensor(wiring, _sensor(wiring, device, tag), version, as_json=as_json)
+        _print_sensor(product, _sensor(product, device, tag), version, as_json=as_json)
     elif device is None and shard is not None:
-        _print_shard(wiring, _ref(wiring, shard, version), as_json=as_json)
+        _print_shard(product, _ref(product, shard, version), as_json=as_json)
     else:
         raise InvalidInputError("expected either DEVICE and TAG of a sensor, or --shard N")
 
@@ -64,12 +65,12 @@ def diff(
     as_json: JsonOption = False,
 ) -> None:
     """Show the differences between two model versions of a shard."""
-    from sensorwatch.steps.model_changes import model_changes
+    from sensorwatch.models.diff import model_changes
 
-    wiring = context.ensure_object(CommandContext).wiring
-    newer = _ref(wiring, shard, new)
-    older = ModelRef(shard, old) if old is not None else _before(wiring, newer)
-    names = {sensor.sensor_id: sensor.key for sensor in wiring.store.sensors(shard)}
+    product = context.ensure_object(CommandContext).product
+    newer = _ref(product, shard, new)
+    older = ModelRef(shard, old) if old is not None else _before(product, newer)
+    names = {sensor.sensor_id: sensor.key for sensor in product.store.sensors(shard)}
     rows = [
         {
             **_name(names.get(change.sensor_id), change.sensor_id),
@@ -78,7 +79,7 @@ def diff(
             "trained_until": None if change.training_end is None else utc_text(change.training_end),
             "distance": change.distance,
         }
-        for change in model_changes(wiring.models.load(older), wiring.models.load(newer))
+        for change in model_changes(product.models.load(older), product.models.load(newer))
     ]
     title = f"Shard {shard}: {older.version} → {newer.version}"
     _print(title, rows, as_json=as_json, empty=f"{title}: no differences.")
@@ -93,10 +94,10 @@ def rollback(
     ] = None,
 ) -> None:
     """Roll back the models of a shard to an older version."""
-    from sensorwatch.steps.rollback import roll_back
+    from sensorwatch.models.rollback import roll_back
 
-    wiring = context.ensure_object(CommandContext).wiring
-    typer.echo(roll_back(shard, to, store=wiring.store, registry=wiring.models))
+    product = context.ensure_object(CommandContext).product
+    typer.echo(roll_back(shard, to, store=product.store, registry=product.models))
 
 
 @app.command("export")
@@ -108,14 +109,14 @@ def export_one(
     version: Annotated[str | None, typer.Option(help="Version; default: the current one.")] = None,
 ) -> None:
     """Export the model of one sensor to a file that gives the same scores in other tools."""
-    from sensorwatch.steps.export_model import export_model, model_row
+    from sensorwatch.models.export_model import export_model, model_row
 
     if file.suffix not in _SUFFIXES:
         raise InvalidInputError(f"{file}: expected a file name that ends in .skops or .onnx")
-    wiring = context.ensure_object(CommandContext).wiring
-    sensor = _sensor(wiring, device, tag)
-    ref = _ref(wiring, sensor.shard, version)
-    content = export_model(model_row(wiring.models.load(ref), sensor.sensor_id), file.suffix)
+    product = context.ensure_object(CommandContext).product
+    sensor = _sensor(product, device, tag)
+    ref = _ref(product, sensor.shard, version)
+    content = export_model(model_row(product.models.load(ref), sensor.sensor_id), file.suffix)
     file.write_bytes(content)
     typer.echo(f"wrote {len(content)} bytes to {file}")
 
@@ -132,33 +133,33 @@ def import_files(
     tag: Annotated[str | None, typer.Option(help="Tag of the model, if one file is given.")] = None,
 ) -> None:
     """Import models that were trained elsewhere, and put them in use."""
-    wiring = context.ensure_object(CommandContext).wiring
+    product = context.ensure_object(CommandContext).product
     files = _model_files(paths)
     given = SensorKey(device, tag) if device is not None and tag is not None else None
     if (device is None) != (tag is None) or (given is not None and len(files) != 1):
         raise InvalidInputError(f"expected --device and --tag together, with one file; got {len(files)} files")
-    typer.echo(wiring.import_models(files, given))
+    typer.echo(product.import_models(files, given))
 
 
 def _print_versions(context: typer.Context, shard: int | None, *, as_json: bool) -> None:
-    wiring = context.ensure_object(CommandContext).wiring
-    versions = wiring.models.versions(shard)
-    current = {wiring.models.current(number) for number in {ref.shard for ref in versions}}
+    product = context.ensure_object(CommandContext).product
+    versions = product.models.versions(shard)
+    current = {product.models.current(number) for number in {ref.shard for ref in versions}}
     rows = [{"shard": ref.shard, "version": ref.version, "current": ref in current} for ref in versions]
     _print("Models", rows, as_json=as_json, empty="No models yet; run `sensorwatch train` to train them.")
 
 
-def _print_sensor(wiring: Wiring, sensor: SensorStatus, version: str | None, *, as_json: bool) -> None:
-    from sensorwatch.steps.export_model import model_row
-    from sensorwatch.steps.model_changes import describe_model
+def _print_sensor(product: Product, sensor: SensorStatus, version: str | None, *, as_json: bool) -> None:
+    from sensorwatch.models.diff import describe_model
+    from sensorwatch.models.export_model import model_row
 
-    ref = _ref(wiring, sensor.shard, version)
+    ref = _ref(product, sensor.shard, version)
     described = {
         **sensor.key._asdict(),
         "sensor_id": sensor.sensor_id,
         "shard": sensor.shard,
         "shard_version": ref.version,
-        **describe_model(model_row(wiring.models.load(ref), sensor.sensor_id)),
+        **describe_model(model_row(product.models.load(ref), sensor.sensor_id)),
     }
     if as_json:
         print_json(described)
@@ -167,18 +168,18 @@ def _print_sensor(wiring: Wiring, sensor: SensorStatus, version: str | None, *, 
         print_table(f"{sensor.key.device} {sensor.key.tag}", rows, empty="")
 
 
-def _print_shard(wiring: Wiring, ref: ModelRef, *, as_json: bool) -> None:
-    from sensorwatch.steps.export_model import model_row
-    from sensorwatch.steps.model_changes import describe_model
+def _print_shard(product: Product, ref: ModelRef, *, as_json: bool) -> None:
+    from sensorwatch.models.diff import describe_model
+    from sensorwatch.models.export_model import model_row
 
-    table = wiring.models.load(ref)
-    names = {sensor.sensor_id: sensor.key for sensor in wiring.store.sensors(ref.shard)}
+    table = product.models.load(ref)
+    names = {sensor.sensor_id: sensor.key for sensor in product.store.sensors(ref.shard)}
     sensors = []
     for sensor_id in table["sensor_id"].to_pylist():
         described = describe_model(model_row(table, sensor_id))
         shown = ("detector", "state", "reason", "windows", "trained_until", "expected_low", "expected_high", "version")
         sensors.append({**_name(names.get(sensor_id), sensor_id), **{name: described[name] for name in shown}})
-    manifest = wiring.models.manifest(ref)
+    manifest = product.models.manifest(ref)
     if as_json:
         print_json({"shard": ref.shard, "version": ref.version, "manifest": manifest, "sensors": sensors})
         return
@@ -198,22 +199,22 @@ def _name(key: SensorKey | None, sensor_id: int) -> dict[str, Any]:
     return {"sensor_id": sensor_id, "device": key and key.device, "tag": key and key.tag}
 
 
-def _sensor(wiring: Wiring, device: str, tag: str) -> SensorStatus:
-    found = [sensor for sensor in wiring.store.sensors() if sensor.key == (device, tag)]
+def _sensor(product: Product, device: str, tag: str) -> SensorStatus:
+    found = [sensor for sensor in product.store.sensors() if sensor.key == (device, tag)]
     if not found:
         raise NotFoundError(f"no sensor with device {device} and tag {tag}; `sensorwatch sensors` lists all sensors")
     return found[0]
 
 
-def _ref(wiring: Wiring, shard: int, version: str | None) -> ModelRef:
-    current = ModelRef(shard, version) if version is not None else wiring.models.current(shard)
+def _ref(product: Product, shard: int, version: str | None) -> ModelRef:
+    current = ModelRef(shard, version) if version is not None else product.models.current(shard)
     if current is None:
         raise NotFoundError(f"shard {shard} has no models yet; `sensorwatch models list` lists shards with models")
     return current
 
 
-def _before(wiring: Wiring, ref: ModelRef) -> ModelRef:
-    older = [each for each in wiring.models.versions(ref.shard) if each.version < ref.version]
+def _before(product: Product, ref: ModelRef) -> ModelRef:
+    older = [each for each in product.models.versions(ref.shard) if each.version < ref.version]
     if not older:
         raise NotFoundError(f"shard {ref.shard} has no version before {ref.version} to compare with")
     return older[0]

@@ -13,8 +13,8 @@ from sensorwatch.cli.context import CommandContext, JsonOption, print_json
 from sensorwatch.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from sensorwatch.records import Reading
-    from sensorwatch.wiring import Wiring
+    from sensorwatch.app import Product
+    from sensorwatch.ingestion.records import Reading
 
 __all__ = ["register"]
 
@@ -43,7 +43,7 @@ def import_(
     as_json: JsonOption = False,
 ) -> None:
     """Migrate sensors, settings and history from one of the Batch AI samples. Safe to repeat."""
-    from sensorwatch.original_system import parse_configuration_files
+    from sensorwatch.config.original_system import parse_configuration_files
 
     if not (configurations or data or database):
         raise InvalidInputError("nothing to import: give configuration files, --data or --database")
@@ -52,10 +52,10 @@ def import_(
         *([(f"file {data.name}", *_recording(data))] if data else []),
         *([(f"table {table}", *_table(database, table))] if database else []),
     ]
-    wiring = context.ensure_object(CommandContext).wiring
+    product = context.ensure_object(CommandContext).product
     if system.sensors:
-        wiring.store.sensor_ids(system.sensors)
-    imported = [_import(wiring, *source) for source in sources]
+        product.store.sensor_ids(system.sensors)
+    imported = [_import(product, *source) for source in sources]
     if as_json:
         print_json({**asdict(system), "imported": imported})
         return
@@ -103,8 +103,8 @@ def _table(variable: str, table: str) -> tuple[list[Reading], int]:
     return read_original_table(url, table)
 
 
-def _import(wiring: Wiring, source: str, readings: list[Reading], unusable_rows: int) -> dict[str, Any]:
-    outcome = wiring.import_readings(source, readings)
+def _import(product: Product, source: str, readings: list[Reading], unusable_rows: int) -> dict[str, Any]:
+    outcome = product.import_readings(source, readings)
     return {
         "source": source,
         "already_there": outcome.already_there,

@@ -26,10 +26,10 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show which runs are due, with their estimated duration and cost. Nothing is submitted."""
-    wiring = context.ensure_object(CommandContext).wiring
+    product = context.ensure_object(CommandContext).product
     rows = []
     for each in (kind,) if kind else _KINDS:
-        due, estimate = wiring.plan(each)
+        due, estimate = product.plan(each)
         rows.append(
             {
                 "run_id": due.run.run_id if due.run else None,

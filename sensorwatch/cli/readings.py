@@ -16,9 +16,9 @@ from sensorwatch.errors import InvalidInputError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sensorwatch.records import Reading
+    from sensorwatch.app import Product
+    from sensorwatch.ingestion.records import Reading
     from sensorwatch.simulation.self_labelled import SelfLabelledFleet
-    from sensorwatch.wiring import Wiring
 
 __all__ = ["register"]
 
@@ -84,8 +84,8 @@ def simulate(
     from sensorwatch.simulation.ground_truth import write_ground_truth
     from sensorwatch.simulation.signal_files import read_signals
 
-    wiring = context.ensure_object(CommandContext).wiring
-    until = end.replace(tzinfo=UTC) if end else wiring.clock() - timedelta(minutes=ago)
+    product = context.ensure_object(CommandContext).product
+    until = end.replace(tzinfo=UTC) if end else product.clock() - timedelta(minutes=ago)
     start = until - timedelta(minutes=minutes)
     labelled: SelfLabelledFleet | None = None
     if signal_file is not None:
@@ -98,7 +98,7 @@ def simulate(
         labelled = ComposedFleet(device_names(devices), read_signals(signal_file, start), interval, seed)
     elif signal == "processors":
         # With one reading in each window, labels of readings are labels of windows.
-        interval = interval_seconds or wiring.settings.window_seconds
+        interval = interval_seconds or product.settings.window_seconds
         labelled = CpuFleet(devices, interval, seed)
     if labelled is not None:
         if anomalies:
@@ -116,7 +116,7 @@ def simulate(
     if injected:
         write_ground_truth(truth, injected)
     total = int(len(sensors) * minutes * 60 / interval)
-    sent = _send(wiring, readings, total, speed, readings_per_event)
+    sent = _send(product, readings, total, speed, readings_per_event)
     if as_json:
         print_json({"sent": sent, "sensors": len(sensors), "start": start, "end": until, "anomalies": len(injected)})
     else:
@@ -142,11 +142,11 @@ def replay(
     """Send the readings of a CSV file, ordered by time."""
     from sensorwatch.simulation.recorded import read_recording
 
-    wiring = context.ensure_object(CommandContext).wiring
+    product = context.ensure_object(CommandContext).product
     recording = read_recording(file).between(after and after.replace(tzinfo=UTC), until and until.replace(tzinfo=UTC))
     if shift_to_now:
-        recording = recording.shifted_to(wiring.clock())
-    sent = _send(wiring, recording.readings, len(recording.readings), speed, readings_per_event)
+        recording = recording.shifted_to(product.clock())
+    sent = _send(product, recording.readings, len(recording.readings), speed, readings_per_event)
     if as_json:
         print_json({"sent": sent, "skipped": [row._asdict() for row in recording.skipped]})
         return
@@ -155,9 +155,11 @@ def replay(
         typer.echo(f"skipped line {row.line}: {row.reason}: {row.detail}", err=True)
 
 
-def _send(wiring: Wiring, readings: Iterable[Reading], total: int, speed: float | None, readings_per_event: int) -> int:
+def _send(
+    product: Product, readings: Iterable[Reading], total: int, speed: float | None, readings_per_event: int
+) -> int:
     columns = (TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress, wiring.sender() as sender:
+    with Progress(*columns, console=Console(stderr=True)) as progress, product.sender() as sender:
         bar = progress.add_task("sending", total=total)
         return sender.send(
             readings,

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table, utc_text
-from sensorwatch.configuration import Configuration, parse_configuration
-from sensorwatch.configurations import read_configuration
+from sensorwatch.config.file import Configuration, parse_configuration
+from sensorwatch.config.stored import read_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sensorwatch.alerting.preview import SensorPreview
-    from sensorwatch.wiring import Wiring
+    from sensorwatch.alerts.preview import SensorPreview
+    from sensorwatch.app import Product
 
 __all__ = ["register"]
 
@@ -38,11 +38,11 @@ def register(app: typer.Typer) -> None:
 
 def check(context: typer.Context, file: _FileArgument = None, as_json: JsonOption = False) -> None:
     """Check alert rules, and count the sensors that each applies to; exit code 1 if there are mistakes."""
-    wiring = context.ensure_object(CommandContext).wiring
-    policy = wiring.policy_of(_configuration(wiring, file))
-    now = int(wiring.clock().timestamp())
+    product = context.ensure_object(CommandContext).product
+    policy = product.policy_of(_configuration(product, file))
+    now = int(product.clock().timestamp())
     policy.maintenance.periods(now, now + 1)
-    keys = [sensor.key for sensor in wiring.store.sensors()]
+    keys = [sensor.key for sensor in product.store.sensors()]
     decided = Counter(policy.rule_position(key) for key in keys)
     rows = [
         {
@@ -75,14 +75,14 @@ def preview(
     as_json: JsonOption = False,
 ) -> None:
     """Compare the alerts of the rules in a file with those of the current rules, for past days. Nothing is stored."""
-    from sensorwatch.steps.preview_rules import preview_rules
+    from sensorwatch.alerts.preview import preview_rules
 
-    wiring = context.ensure_object(CommandContext).wiring
-    end = wiring.clock()
+    product = context.ensure_object(CommandContext).product
+    end = product.clock()
     found = preview_rules(
-        store=wiring.store,
-        in_force=wiring.alert_policy,
-        proposed=wiring.policy_of(_configuration(wiring, file)),
+        store=product.store,
+        in_force=product.alert_policy,
+        proposed=product.policy_of(_configuration(product, file)),
         start=end - timedelta(days=days),
         end=end,
     )
@@ -105,9 +105,9 @@ def calendar(
     as_json: JsonOption = False,
 ) -> None:
     """List current and planned downtime."""
-    wiring = context.ensure_object(CommandContext).wiring
-    now = int(wiring.clock().timestamp())
-    plan = wiring.maintenance
+    product = context.ensure_object(CommandContext).product
+    now = int(product.clock().timestamp())
+    plan = product.maintenance
     rows = [
         {
             "from": utc_text(period.start),
@@ -124,11 +124,11 @@ def calendar(
         print_table("Downtime", rows, empty=f"No downtime in the next {days:g} days.")
 
 
-def _configuration(wiring: Wiring, file: Path | None) -> Configuration:
+def _configuration(product: Product, file: Path | None) -> Configuration:
     if file is None:
-        return wiring.configuration
-    container = wiring.settings.models_container
-    content = read_configuration(str(file), lambda: wiring.blobs.get_container_client(container), required=True)
+        return product.configuration
+    container = product.settings.models_container
+    content = read_configuration(str(file), lambda: product.blobs.get_container_client(container), required=True)
     return parse_configuration(content, str(file))
 
 

@@ -14,8 +14,8 @@ from sensorwatch.cli.context import CommandContext, JsonOption, print_json, prin
 from sensorwatch.errors import NotFoundError, SensorwatchError
 
 if TYPE_CHECKING:
-    from sensorwatch.records import Kind, TaskSummary
-    from sensorwatch.wiring import Wiring
+    from sensorwatch.app import Product
+    from sensorwatch.tasks.records import Kind, TaskSummary
 
 __all__ = ["register"]
 
@@ -43,20 +43,20 @@ def init(
     ] = None,
 ) -> None:
     """Create or migrate the database tables, and create missing containers. Safe to repeat."""
-    from sensorwatch.store.sign_in import parse_user
+    from sensorwatch.store.connection.sign_in import parse_user
 
     users = [parse_user(text) for text in user or []]
-    wiring = context.ensure_object(CommandContext).wiring
-    wiring.prepare(pool=pool)
+    product = context.ensure_object(CommandContext).product
+    product.prepare(pool=pool)
     for each in users:
-        wiring.store.add_user(each)
+        product.store.add_user(each)
         typer.echo(f"{each.name} can now read and write the database.")
-    typer.echo(f"Ready: {wiring.store.check()}")
+    typer.echo(f"Ready: {product.store.check()}")
 
 
 def train(context: typer.Context, wait: _WaitOption = False, as_json: JsonOption = False) -> None:
     """Submit the training that is due, as the timer does."""
-    _submit(context.ensure_object(CommandContext).wiring, "train", wait=wait, as_json=as_json)
+    _submit(context.ensure_object(CommandContext).product, "train", wait=wait, as_json=as_json)
 
 
 def score(
@@ -69,11 +69,11 @@ def score(
     as_json: JsonOption = False,
 ) -> None:
     """Submit the scoring that is due, as the timer does."""
-    wiring = context.ensure_object(CommandContext).wiring
+    product = context.ensure_object(CommandContext).product
     if data is None:
-        _submit(wiring, "score", wait=wait, as_json=as_json)
+        _submit(product, "score", wait=wait, as_json=as_json)
         return
-    scored = wiring.score_data(data)
+    scored = product.score_data(data)
     if as_json:
         print_json({"run_id": scored.run_id, "data": scored.data, "shards": [asdict(each) for each in scored.shards]})
     else:
@@ -87,9 +87,9 @@ def jobs(
     as_json: JsonOption = False,
 ) -> None:
     """List runs, or the tasks of one run."""
-    wiring = context.ensure_object(CommandContext).wiring
+    product = context.ensure_object(CommandContext).product
     if run_id is not None:
-        rows = [_task_row(task) for task in wiring.store.tasks(run_id)]
+        rows = [_task_row(task) for task in product.store.tasks(run_id)]
         if not rows:
             raise NotFoundError(f"no run {run_id}; `sensorwatch jobs` lists all runs")
     else:
@@ -100,7 +100,7 @@ def jobs(
                 "ended_at": run.ended_at,
                 **{state: run.tasks.get(state, 0) for state in ("planned", "running", "succeeded", "failed")},
             }
-            for run in wiring.store.runs(limit=limit)
+            for run in product.store.runs(limit=limit)
         ]
     if as_json:
         print_json(rows)
@@ -119,9 +119,9 @@ def _task_row(task: TaskSummary) -> dict[str, object]:
     }
 
 
-def _submit(wiring: Wiring, kind: Kind, *, wait: bool, as_json: bool) -> None:
-    submission = wiring.submit_due(kind)
-    tasks = _wait(wiring, submission.run_id) if wait and submission.run_id is not None else []
+def _submit(product: Product, kind: Kind, *, wait: bool, as_json: bool) -> None:
+    submission = product.submit_due(kind)
+    tasks = _wait(product, submission.run_id) if wait and submission.run_id is not None else []
     if as_json:
         print_json({"run_id": submission.run_id, "tasks": submission.tasks, "ended": [_task_row(t) for t in tasks]})
     else:
@@ -133,17 +133,17 @@ def _submit(wiring: Wiring, kind: Kind, *, wait: bool, as_json: bool) -> None:
         )
 
 
-def _wait(wiring: Wiring, run_id: str) -> list[TaskSummary]:
+def _wait(product: Product, run_id: str) -> list[TaskSummary]:
     """Sweep until the run has ended, with a progress bar on standard error."""
     columns = (TextColumn(run_id), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task(run_id, total=None)
         while True:
-            wiring.sweep()
-            tasks = wiring.store.tasks(run_id)
+            product.sweep()
+            tasks = product.store.tasks(run_id)
             progress.update(
                 bar, total=len(tasks), completed=sum(task.state in {"succeeded", "failed"} for task in tasks)
             )
-            if run_id not in {run.run_id for run in wiring.store.open_runs()}:
+            if run_id not in {run.run_id for run in product.store.open_runs()}:
                 return tasks
             time.sleep(_POLL_SECONDS)

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table
-from sensorwatch.records import SensorState  # noqa: TC001 - Typer evaluates annotations at run time
-from sensorwatch.sensor_states import SensorQuery
+from sensorwatch.sensors.records import SensorState
+from sensorwatch.sensors.states import SensorQuery
 
 __all__ = ["register"]
 
@@ -29,10 +29,10 @@ def sensors(
     as_json: JsonOption = False,
 ) -> None:
     """List sensors with their states."""
-    wiring = context.ensure_object(CommandContext).wiring
+    product = context.ensure_object(CommandContext).product
     query = SensorQuery(state, device, tag, after)
     if counts:
-        found = wiring.store.count_states(query, wiring.freshness)
+        found = product.store.count_states(query, product.freshness)
         if as_json:
             print_json(found)
         else:
@@ -50,7 +50,7 @@ def sensors(
             "trained_until": sensor.trained_until,
             "model_version": sensor.model_version,
         }
-        for sensor in wiring.store.find_sensors(query, wiring.freshness, limit=limit)
+        for sensor in product.store.find_sensors(query, product.freshness, limit=limit)
     ]
     if as_json:
         print_json(rows)

@@ -44,19 +44,19 @@ def export(
     """Export labelled windows with their lagged values, one row for each window."""
     import pyarrow.parquet
 
-    from sensorwatch.sensor_patterns import SensorPattern
-    from sensorwatch.steps.labelled_windows import labelled_windows
+    from sensorwatch.models.training_data import labelled_windows
+    from sensorwatch.sensors.patterns import SensorPattern
 
     if file.suffix not in {".csv", ".parquet"}:
         raise InvalidInputError(f"{file}: expected a file name that ends in .csv or .parquet")
-    wiring = context.ensure_object(CommandContext).wiring
-    spans = None if labels is None else labelled_spans(labels, wiring.store.sensors(), wiring.settings.window_seconds)
+    product = context.ensure_object(CommandContext).product
+    spans = None if labels is None else labelled_spans(labels, product.store.sensors(), product.settings.window_seconds)
     table = labelled_windows(
-        wiring.store,
+        product.store,
         wanted=SensorPattern(device=device, tag=tag).matches,
         width=width,
         start=after and after.replace(tzinfo=UTC),
-        end=until.replace(tzinfo=UTC) if until else wiring.clock(),
+        end=until.replace(tzinfo=UTC) if until else product.clock(),
         spans=spans,
     )
     if file.suffix == ".csv":

@@ -11,7 +11,7 @@ from sensorwatch.cli.context import CommandContext, JsonOption, print_json, prin
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sensorwatch.records import ModelAnswer, ServedWindow
+    from sensorwatch.realtime.records import ModelAnswer, ServedWindow
 
 __all__ = ["register"]
 
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 @_serving.command()
 def status(context: typer.Context, as_json: JsonOption = False) -> None:
     """Show the number of readings of each partition by outcome, and refused model versions."""
-    store = context.ensure_object(CommandContext).wiring.store
+    store = context.ensure_object(CommandContext).product.store
     partitions = [
         {**each.partition._asdict(), **each.counts._asdict(), "updated": each.updated}
         for each in store.serving_status()
@@ -55,9 +55,9 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
 @_serving.command()
 def models(context: typer.Context, as_json: JsonOption = False) -> None:
     """List models with their latencies, timeouts and disagreement rates."""
-    from sensorwatch.serving.figures import model_figures
+    from sensorwatch.realtime.figures import model_figures
 
-    rows = [model_figures(use) for use in context.ensure_object(CommandContext).wiring.store.model_uses()]
+    rows = [model_figures(use) for use in context.ensure_object(CommandContext).product.store.model_uses()]
     if as_json:
         print_json(rows)
     else:
@@ -71,9 +71,9 @@ def windows(
     as_json: JsonOption = False,
 ) -> None:
     """List the newest windows that at least one model found anomalous, with the results of all models."""
-    wiring = context.ensure_object(CommandContext).wiring
-    found = wiring.store.served_windows(limit=limit)
-    names = wiring.store.sensors_by_id({each.sensor_id for each in found})
+    product = context.ensure_object(CommandContext).product
+    found = product.store.served_windows(limit=limit)
+    names = product.store.sensors_by_id({each.sensor_id for each in found})
     rows = [
         {"window_end": utc_text(each.end), **names[each.sensor_id].key._asdict(), **_window(each)} for each in found
     ]
@@ -85,7 +85,7 @@ def windows(
 
 
 def _window(window: ServedWindow) -> dict[str, Any]:
-    from sensorwatch.serving.figures import models_disagree
+    from sensorwatch.realtime.figures import models_disagree
 
     return {
         "readings": window.readings,

@@ -10,7 +10,7 @@ from sensorwatch.cli.context import CommandContext, JsonOption, print_json, prin
 from sensorwatch.errors import NotFoundError, SensorwatchError
 
 if TYPE_CHECKING:
-    from sensorwatch.records import SinkStatus
+    from sensorwatch.alerts.records import SinkStatus
 
 __all__ = ["register"]
 
@@ -25,9 +25,9 @@ def register(app: typer.Typer) -> None:
 @_sinks.command("list")
 def list_sinks(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the sinks that are on, and those with waiting notifications."""
-    wiring = context.ensure_object(CommandContext).wiring
-    known = {status.name: status for status in wiring.store.sink_status()}
-    on = [sink.name for sink in wiring.sinks]
+    product = context.ensure_object(CommandContext).product
+    known = {status.name: status for status in product.store.sink_status()}
+    on = [sink.name for sink in product.sinks]
     off = [name for name, status in known.items() if name not in on and status.waiting]
     rows = [{"sink": name, "on": name in on, **_row(known.get(name))} for name in [*on, *off]]
     if as_json:
@@ -57,17 +57,17 @@ def send_test(
     names: Annotated[list[str] | None, typer.Argument(help="Names of sinks; default: all that are on.")] = None,
 ) -> None:
     """Send a message that is marked as a test, bypassing the outbox."""
-    from sensorwatch.alerting.payload import trial_message
+    from sensorwatch.alerts.message import trial_message
 
-    wiring = context.ensure_object(CommandContext).wiring
-    on = {sink.name: sink for sink in wiring.sinks}
+    product = context.ensure_object(CommandContext).product
+    on = {sink.name: sink for sink in product.sinks}
     unknown = sorted(set(names or ()) - set(on))
     if unknown:
         raise NotFoundError(f"no sink named {', '.join(unknown)} is on; sinks that are on: {', '.join(on)}")
     failed = 0
     for name in names or on:
         try:
-            on[name].send(trial_message(name, wiring.clock(), wiring.settings.dashboard_url))
+            on[name].send(trial_message(name, product.clock(), product.settings.dashboard_url))
         except SensorwatchError as exc:
             failed += 1
             typer.echo(f"{name}: {exc}")

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sensorwatch.alert_records import AlertFilter
+from sensorwatch.alerts.records import AlertFilter
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table, utc_text
 from sensorwatch.errors import InvalidInputError, NotFoundError, SettingsError
-from sensorwatch.readings import TICKS_PER_SECOND, parse_time
-from sensorwatch.sensor_states import SensorQuery
+from sensorwatch.ingestion.decode import TICKS_PER_SECOND, parse_time
+from sensorwatch.ingestion.windows import window_end
+from sensorwatch.sensors.states import SensorQuery
 from sensorwatch.telemetry.recorded import ReadingToFollow, Recording, Step
-from sensorwatch.windows import window_end
 
 if TYPE_CHECKING:
-    from sensorwatch.records import SensorStatus
-    from sensorwatch.wiring import Wiring
+    from sensorwatch.app import Product
+    from sensorwatch.sensors.records import SensorStatus
 
 __all__ = ["follow", "register", "row"]
 
@@ -60,27 +60,27 @@ def trace(
     """Show the path of one reading through all processes. Requires TELEMETRY_EXPORTER=file."""
     if (device is None) != (tag is None) or (at is not None and device is None):
         raise InvalidInputError("expected DEVICE and TAG, optionally with --at, or no arguments for the newest alert")
-    wiring = context.ensure_object(CommandContext).wiring
-    if wiring.settings.telemetry_exporter != "file":
+    product = context.ensure_object(CommandContext).product
+    if product.settings.telemetry_exporter != "file":
         raise SettingsError(
-            f"TELEMETRY_EXPORTER: expected `file`, got `{wiring.settings.telemetry_exporter}`; "
+            f"TELEMETRY_EXPORTER: expected `file`, got `{product.settings.telemetry_exporter}`; "
             f"for other exporters see docs/operations/observability.md"
         )
-    sensor = _newest_alerts_sensor(wiring) if device is None or tag is None else _sensor(wiring, device, tag)
-    reading, steps = follow(wiring, sensor, at)
+    sensor = _newest_alerts_sensor(product) if device is None or tag is None else _sensor(product, device, tag)
+    reading, steps = follow(product, sensor, at)
     if as_json:
         print_json({"reading": asdict(reading), "steps": [asdict(step) for step in steps]})
         return
     title = f"{sensor.key.device} / {sensor.key.tag}, window that ends {utc_text(reading.end)}"
-    print_table(title, [row(step) for step in steps], empty=f"{title}: no spans in {wiring.settings.telemetry_file}")
+    print_table(title, [row(step) for step in steps], empty=f"{title}: no spans in {product.settings.telemetry_file}")
 
 
-def follow(wiring: Wiring, sensor: SensorStatus, at: str | None = None) -> tuple[ReadingToFollow, list[Step]]:
+def follow(product: Product, sensor: SensorStatus, at: str | None = None) -> tuple[ReadingToFollow, list[Step]]:
     """Return a reading of a sensor with the spans on its path.
 
     Parameters
     ----------
-    wiring
+    product
         Adapters and use cases.
     sensor
         The sensor.
@@ -95,9 +95,9 @@ def follow(wiring: Wiring, sensor: SensorStatus, at: str | None = None) -> tuple
     NotFoundError
         The sensor has no windows, or there is no telemetry file.
     """
-    seconds = wiring.settings.window_seconds
+    seconds = product.settings.window_seconds
     if at is None:
-        end = _end_of_interest(wiring, sensor)
+        end = _end_of_interest(product, sensor)
         first, last = (end - seconds) * TICKS_PER_SECOND + 1, end * TICKS_PER_SECOND
     else:
         try:
@@ -106,26 +106,26 @@ def follow(wiring: Wiring, sensor: SensorStatus, at: str | None = None) -> tuple
             raise InvalidInputError(f"--at: expected a time like 2026-11-20T10:15:00Z, got `{at}`: {exc}") from None
         end = window_end(first, seconds)
     reading = ReadingToFollow(sensor.key.device, sensor.sensor_id, sensor.shard, first, last, end)
-    return reading, Recording.read(Path(wiring.settings.telemetry_file)).follow(reading)
+    return reading, Recording.read(Path(product.settings.telemetry_file)).follow(reading)
 
 
-def _sensor(wiring: Wiring, device: str, tag: str) -> SensorStatus:
-    found = wiring.store.find_sensors(SensorQuery(None, device, tag), wiring.freshness, limit=_MOST_SENSORS)
+def _sensor(product: Product, device: str, tag: str) -> SensorStatus:
+    found = product.store.find_sensors(SensorQuery(None, device, tag), product.freshness, limit=_MOST_SENSORS)
     for sensor in found:
         if sensor.key == (device, tag):
             return sensor
     raise NotFoundError(f"no sensor {device} / {tag}; `sensorwatch sensors` lists all sensors")
 
 
-def _newest_alerts_sensor(wiring: Wiring) -> SensorStatus:
-    newest = wiring.store.alerts(limit=1)
+def _newest_alerts_sensor(product: Product) -> SensorStatus:
+    newest = product.store.alerts(limit=1)
     if not newest:
         raise NotFoundError("there are no alerts yet; give DEVICE and TAG")
-    return wiring.store.sensors_by_id({newest[0].sensor_id})[newest[0].sensor_id]
+    return product.store.sensors_by_id({newest[0].sensor_id})[newest[0].sensor_id]
 
 
-def _end_of_interest(wiring: Wiring, sensor: SensorStatus) -> int:
-    for handled in wiring.store.handled_alerts(AlertFilter(sensor_id=sensor.sensor_id), limit=1):
+def _end_of_interest(product: Product, sensor: SensorStatus) -> int:
+    for handled in product.store.handled_alerts(AlertFilter(sensor_id=sensor.sensor_id), limit=1):
         return handled.alert.opened_end
     if sensor.last_window is None:
         raise NotFoundError(f"{sensor.key.device} / {sensor.key.tag} has no windows yet")

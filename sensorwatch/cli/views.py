@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sensorwatch.alerts.explanation_text import explanation_text
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table, utc_text
-from sensorwatch.explanations import explanation_text
 
 if TYPE_CHECKING:
-    from sensorwatch.records import SensorKey
+    from sensorwatch.sensors.records import SensorKey
 
 __all__ = ["register"]
 
@@ -39,8 +39,8 @@ def anomalies(
     as_json: JsonOption = False,
 ) -> None:
     """List the newest anomalous windows."""
-    wiring = context.ensure_object(CommandContext).wiring
-    found = wiring.store.anomalies(limit=limit, suppressed=suppressed)
+    product = context.ensure_object(CommandContext).product
+    found = product.store.anomalies(limit=limit, suppressed=suppressed)
     names = _names(context, {anomaly.sensor_id for anomaly in found})
     rows = [
         {
@@ -65,7 +65,7 @@ def anomalies(
 
 def ingest_status(context: typer.Context, as_json: JsonOption = False) -> None:
     """Show the number of readings of each partition by outcome."""
-    wiring = context.ensure_object(CommandContext).wiring
+    product = context.ensure_object(CommandContext).product
     rows = [
         {
             **status.partition._asdict(),
@@ -73,11 +73,11 @@ def ingest_status(context: typer.Context, as_json: JsonOption = False) -> None:
             "enqueued_time": status.mark.enqueued_time,
             **status.counts._asdict(),
         }
-        for status in wiring.store.ingest_status()
+        for status in product.store.ingest_status()
     ]
     _show("Ingestion (readings)", rows, as_json=as_json, empty="Nothing was received yet.")
 
 
 def _names(context: typer.Context, sensor_ids: set[int]) -> dict[int, SensorKey]:
-    found = context.ensure_object(CommandContext).wiring.store.sensors_by_id(sensor_ids)
+    found = context.ensure_object(CommandContext).product.store.sensors_by_id(sensor_ids)
     return {sensor_id: status.key for sensor_id, status in found.items()}

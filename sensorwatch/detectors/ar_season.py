@@ -1,9 +1,9 @@
 """What the season and the last 16 windows do not explain.
 
-The season (:mod:`~sensorwatch.detectors.seasons`) is taken off where there is one; the rest, scaled, is predicted from
-its last 16 values by a linear function, fitted by least squares with a ridge of 1. Values are cut at 8 scales for that,
-so that one wild value neither bends the fit nor makes sixteen more windows look wrong. The raw score is the distance of
-the value from its prediction.
+The season (:mod:`~sensorwatch.detectors.windowing.seasons`) is taken off where there is one; the rest, scaled, is
+predicted from its last 16 values by a linear function, fitted by least squares with a ridge of 1. Values are cut at 8
+scales for that, so that one wild value neither bends the fit nor makes sixteen more windows look wrong. The raw score
+is the distance of the value from its prediction.
 
 Source: A. E. Hoerl and R. W. Kennard, Ridge regression, Technometrics 12 (1970), on an autoregression; the prediction
 error as score as in D. J. Hill and B. S. Minsker, Anomaly detection in streaming environmental sensor data, 2010.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from sensorwatch.detectors.base import Expected, Followed
-    from sensorwatch.detectors.series import Series
+    from sensorwatch.detectors.windowing.series import Series
 
     Floats = npt.NDArray[np.float64]
 

@@ -1,6 +1,7 @@
 """What a detector is: a model of one sensor's values, fitted and applied for many sensors at once.
 
-A detector gives raw scores only; :mod:`sensorwatch.calibration` turns them into 0-100, a severity and a decision.
+A detector gives raw scores only; :mod:`sensorwatch.detectors.calibration` turns them into 0-100, a severity and a
+decision.
 
 **Memory.** Some detectors judge a window by those before it. What they need of these is a part of a sensor's
 parameters, the field ``memory``, and says how far it goes (``as_of``). Windows after that continue from it; a series
@@ -19,14 +20,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sensorwatch.calibration import Calibration, calibrate
+from sensorwatch.detectors.calibration import Calibration, calibrate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
 
-    from sensorwatch.detectors.series import Series
+    from sensorwatch.detectors.windowing.series import Series
 
 __all__ = [
     "MEMORY",
@@ -289,7 +290,7 @@ class Composed(Protocol):
 
 @runtime_checkable
 class Calibrated(Protocol):
-    """A detector whose raw scores are rarities (:mod:`sensorwatch.calibration`) already."""
+    """A detector whose raw scores are rarities (:mod:`sensorwatch.detectors.calibration`) already."""
 
     rarities: bool
 
@@ -329,7 +330,7 @@ def calibration_of(detector: Detector, raw: npt.NDArray[np.float64], offsets: np
     detector
         Whose they are.
     raw, offsets
-        Raw scores of training windows, as :func:`sensorwatch.calibration.calibrate` takes them.
+        Raw scores of training windows, as :func:`sensorwatch.detectors.calibration.calibrate` takes them.
     """
     if isinstance(detector, Calibrated):
         return Calibration.of_rarities(len(offsets) - 1)

@@ -19,13 +19,13 @@ import numpy as np
 import pyarrow as pa
 
 from sensorwatch.detectors.base import MEMORY, Expected, Fitted, Followed, memory_times
-from sensorwatch.detectors.kernel_decision import CONSTANT
-from sensorwatch.detectors.summary import Summary
+from sensorwatch.detectors.svm.kernel_decision import CONSTANT
+from sensorwatch.detectors.windowing.summary import Summary
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from sensorwatch.detectors.series import Series
+    from sensorwatch.detectors.windowing.series import Series
 
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]

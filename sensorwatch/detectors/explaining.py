@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensorwatch.calibration import scores_of_rarity
 from sensorwatch.detectors.base import Comparing, Composed
-from sensorwatch.records import Explanation, MemberScore, NearestPattern
+from sensorwatch.detectors.calibration import scores_of_rarity
+from sensorwatch.detectors.explanation import Explanation, MemberScore, NearestPattern
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
     from sensorwatch.detectors.base import Detector
-    from sensorwatch.detectors.series import Series
+    from sensorwatch.detectors.windowing.series import Series
 
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]

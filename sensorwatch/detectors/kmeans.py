@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from sensorwatch.detectors.series import Series
+    from sensorwatch.detectors.windowing.series import Series
 
     Floats = npt.NDArray[np.float64]
 

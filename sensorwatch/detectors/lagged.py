@@ -1,8 +1,8 @@
 """What the detectors share that judge the pattern of a window and those just before it.
 
 Values are centred and scaled by the sensor's training median and quartiles; patterns are made by
-:mod:`~sensorwatch.detectors.lags`. The memory is the windows that the next pattern begins with, as they were, and the
-one before them.
+:mod:`~sensorwatch.detectors.windowing.lags`. The memory is the windows that the next pattern begins with, as they were,
+and the one before them.
 
 One wild value would be in all patterns of the next windows, and make each of them look odd. Detectors for which the
 value alone counts once it is over pass over **isolated** values: those that lie five usual steps, and more, above or
@@ -18,10 +18,10 @@ import numpy as np
 import pyarrow as pa
 
 from sensorwatch.detectors.base import MEMORY, Expected, Fitted, Followed
-from sensorwatch.detectors.lags import median_step, patterns, without_isolated
-from sensorwatch.detectors.robust import center_and_scale
-from sensorwatch.detectors.rows import ParameterRows
-from sensorwatch.detectors.summary import Summary
+from sensorwatch.detectors.windowing.lags import median_step, patterns, without_isolated
+from sensorwatch.detectors.windowing.robust import center_and_scale
+from sensorwatch.detectors.windowing.rows import ParameterRows
+from sensorwatch.detectors.windowing.summary import Summary
 from sensorwatch.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from sensorwatch.detectors.series import Series
+    from sensorwatch.detectors.windowing.series import Series
 
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]

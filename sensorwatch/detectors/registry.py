@@ -6,18 +6,18 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sensorwatch.configuration import NO_PARAMETERS, EstimatorPolicy
-from sensorwatch.detector_parameters import EnsembleParameters
+from sensorwatch.config.detectors import NO_PARAMETERS, EstimatorPolicy
+from sensorwatch.config.parameters import EnsembleParameters
 from sensorwatch.detectors.ar_season import ArSeason
-from sensorwatch.detectors.ensemble import Ensemble
-from sensorwatch.detectors.estimator import Estimator
+from sensorwatch.detectors.ensembles.ensemble import Ensemble
 from sensorwatch.detectors.ewma import Ewma
+from sensorwatch.detectors.external.onnx_model import OnnxModel
+from sensorwatch.detectors.external.sklearn_estimator import Estimator
 from sensorwatch.detectors.kmeans import KMeans
-from sensorwatch.detectors.mlp import Mlp
-from sensorwatch.detectors.one_class_svm import OneClassSvm
-from sensorwatch.detectors.onnx_model import OnnxModel
+from sensorwatch.detectors.neural.mlp import Mlp
 from sensorwatch.detectors.pca_mahalanobis import PcaMahalanobis
 from sensorwatch.detectors.shift import Shift
+from sensorwatch.detectors.svm.one_class_svm import OneClassSvm
 from sensorwatch.detectors.value_range import ValueRange
 from sensorwatch.detectors.variation import Variation
 from sensorwatch.errors import InvalidInputError
@@ -57,7 +57,7 @@ def detector(name: str, specification: str = NO_PARAMETERS, policy: EstimatorPol
     name
         As settings and model shards have it.
     specification
-        Its parameters as JSON (:class:`~sensorwatch.configuration.DetectorChoice`); they matter to training only.
+        Its parameters as JSON (:class:`~sensorwatch.config.detectors.DetectorChoice`); they matter to training only.
     policy
         Which estimators may be made and loaded; None: the configuration's defaults.
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from sensorwatch.configuration import NO_PARAMETERS
-from sensorwatch.detector_parameters import SeasonParameters
+from sensorwatch.config.detectors import NO_PARAMETERS
+from sensorwatch.config.parameters import SeasonParameters
 from sensorwatch.detectors.lagged import Lagged, Past
-from sensorwatch.detectors.lags import median_step
-from sensorwatch.detectors.robust import center_and_scale
-from sensorwatch.detectors.seasons import Season, find_season
+from sensorwatch.detectors.windowing.lags import median_step
+from sensorwatch.detectors.windowing.robust import center_and_scale
+from sensorwatch.detectors.windowing.seasons import Season, find_season
 from sensorwatch.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Seasonal(Lagged):
     Parameters
     ----------
     specification
-        :class:`~sensorwatch.detector_parameters.SeasonParameters` as JSON, for new models; a model keeps its own.
+        :class:`~sensorwatch.config.parameters.SeasonParameters` as JSON, for new models; a model keeps its own.
 
     Raises
     ------

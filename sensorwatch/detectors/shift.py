@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors.robust import spread
 from sensorwatch.detectors.seasonal import SEASON_FIELDS, Seasonal
+from sensorwatch.detectors.windowing.robust import spread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

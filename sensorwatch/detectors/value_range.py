@@ -2,7 +2,7 @@
 
 The raw score is ``((x - mid)² - half²) / sd²`` with the middle and half the width of the training range and its
 standard deviation: 0 at both ends, negative between them. It orders values as the original system's one-class SVM does
-wherever that has its closed form (:mod:`~sensorwatch.detectors.one_class_svm`), and does not level off far outside.
+wherever that has its closed form (:mod:`~sensorwatch.detectors.svm.one_class_svm`), and does not level off far outside.
 
 Source: the closed form of B. Schölkopf et al., Estimating the support of a high-dimensional distribution, Neural
 Computation 13 (2001), for a wide kernel.
@@ -16,13 +16,13 @@ import numpy as np
 import pyarrow as pa
 
 from sensorwatch.detectors.base import Expected, Fitted
-from sensorwatch.detectors.kernel_decision import CONSTANT, TIE
-from sensorwatch.detectors.summary import Summary
+from sensorwatch.detectors.svm.kernel_decision import CONSTANT, TIE
+from sensorwatch.detectors.windowing.summary import Summary
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from sensorwatch.detectors.series import Series
+    from sensorwatch.detectors.windowing.series import Series
 
     Floats = npt.NDArray[np.float64]
 

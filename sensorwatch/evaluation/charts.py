@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sensorwatch.alarms import alarm_scores, alarm_spans
+from sensorwatch.evaluation.episodes import alarm_scores, alarm_spans
 from sensorwatch.evaluation.spans import spans
 from sensorwatch.evaluation.svg import Scale, drawing, element, path_data
 

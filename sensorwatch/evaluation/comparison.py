@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensorwatch.alarms import alarm_spans, onset_scores
 from sensorwatch.evaluation.alarms import AlarmFigures, alarm_figures
+from sensorwatch.evaluation.episodes import alarm_spans, onset_scores
 from sensorwatch.evaluation.nab import NAB_HOLD, nab_score
 from sensorwatch.evaluation.range_based import range_based
 from sensorwatch.evaluation.ranking import LARGEST_BUFFER, auc_pr, vus_pr
@@ -61,7 +61,8 @@ class DetectorFigures:
     nab_score
         NAB's, standard profile, over all series, with the scores of 0-100.
     nab_alarm_score
-        The same with the scores at which alarms begin or get worse (:func:`sensorwatch.alarms.onset_scores`).
+        The same with the scores at which alarms begin or get worse
+        (:func:`sensorwatch.evaluation.episodes.onset_scores`).
     cpu_seconds
         What training and scoring took.
     """

@@ -2,7 +2,7 @@
 
 A detector's folder has a folder for each of NAB's categories, and in it a file for each series, with the columns
 ``timestamp``, ``value``, ``anomaly_score`` (0-1) and ``label``. The scores are those at which alarms begin or get worse
-(:func:`sensorwatch.alarms.onset_scores`), divided by 100; windows that were trained on have 0.
+(:func:`sensorwatch.evaluation.episodes.onset_scores`), divided by 100; windows that were trained on have 0.
 
 Source: the wiki of the project numenta/NAB, NAB Entry Points, option 2.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from sensorwatch.alarms import onset_scores
+from sensorwatch.evaluation.episodes import onset_scores
 from sensorwatch.evaluation.nab import NAB_HOLD
 
 if TYPE_CHECKING:

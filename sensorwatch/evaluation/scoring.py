@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensorwatch.detectors import Expected, Expecting, Series, calibration_of, training_scores
+from sensorwatch.alerts.explanation_text import explanation_text
+from sensorwatch.alerts.records import Anomaly
+from sensorwatch.detectors.base import Expected, Expecting, calibration_of, training_scores
 from sensorwatch.detectors.explaining import explain
+from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.explanations import explanation_text
-from sensorwatch.records import Anomaly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
-    from sensorwatch.detectors import Detector, Fitted
+    from sensorwatch.detectors.base import Detector, Fitted
     from sensorwatch.evaluation.labelled import LabelledSeries
 
     Floats = npt.NDArray[np.float64]

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from sensorwatch.settings.group import DAY_SECONDS, SettingsGroup
-from sensorwatch.sink_settings import SmtpSecurity, Webhook, is_loopback, parse_recipients, parse_webhooks
+from sensorwatch.settings.sinks import SmtpSecurity, Webhook, is_loopback, parse_recipients, parse_webhooks
 
 __all__ = ["NotificationSettings"]
 

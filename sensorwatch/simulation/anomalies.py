@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from sensorwatch.records import SensorKey
+    from sensorwatch.sensors.records import SensorKey
     from sensorwatch.simulation.signals import Signal
 
 __all__ = ["ANOMALY_KINDS", "LABEL_KINDS", "AnomalyKind", "InjectedAnomaly", "LabelKind", "disturb", "plan_anomalies"]

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.records import SensorKey
+from sensorwatch.sensors.records import SensorKey
 from sensorwatch.simulation.self_labelled import SelfLabelledFleet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sensorwatch.simulation.anomalies import LabelKind
-    from sensorwatch.simulation.markov import LabelledValues
-    from sensorwatch.simulation.shapes import ReadingSpan, Shape
+    from sensorwatch.simulation.labelled import LabelledValues, ReadingSpan
+    from sensorwatch.simulation.shapes import Shape
 
 __all__ = ["ComposedFleet"]
 

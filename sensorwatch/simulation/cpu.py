@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.records import SensorKey
+from sensorwatch.sensors.records import SensorKey
 from sensorwatch.simulation.markov import MarkovSignal
 from sensorwatch.simulation.self_labelled import SelfLabelledFleet
 
 if TYPE_CHECKING:
     from sensorwatch.simulation.anomalies import LabelKind
-    from sensorwatch.simulation.markov import LabelledValues
-    from sensorwatch.simulation.shapes import ReadingSpan
+    from sensorwatch.simulation.labelled import LabelledValues, ReadingSpan
 
 __all__ = ["CpuFleet"]
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.readings import TICKS_PER_SECOND, ticks_of
-from sensorwatch.records import Reading, SensorKey
+from sensorwatch.ingestion.decode import TICKS_PER_SECOND, ticks_of
+from sensorwatch.ingestion.records import Reading
+from sensorwatch.sensors.records import SensorKey
 from sensorwatch.simulation.anomalies import disturb
 from sensorwatch.simulation.signals import clean_values, generator, signal_of
 

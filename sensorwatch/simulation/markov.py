@@ -24,18 +24,19 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 
 from sensorwatch.errors import InvalidInputError
+from sensorwatch.simulation.labelled import LabelledValues
 from sensorwatch.simulation.signals import drawn
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     from pydantic import ConfigDict
 
-    from sensorwatch.simulation.shapes import ReadingSpan
+    from sensorwatch.simulation.labelled import ReadingSpan
 
     Floats = npt.NDArray[np.float64]
     Names = tuple[int, *tuple[str | int, ...]]
 
-__all__ = ["Emission", "LabelledValues", "MarkovSignal"]
+__all__ = ["Emission", "MarkovSignal"]
 
 _FARTHER_BACK = 4096
 
@@ -49,13 +50,6 @@ class Emission(NamedTuple):
 
 _NORMAL = Emission(0.3, 0.15)
 _ANOMALOUS = Emission(0.6, 0.1)
-
-
-class LabelledValues(NamedTuple):
-    """Values, and of each whether the chain was in its anomalous state; both of shape ``(n_values,)``."""
-
-    values: Floats
-    anomalous: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from sensorwatch.readings import TICKS_PER_SECOND, parse_time
+from sensorwatch.ingestion.decode import TICKS_PER_SECOND, parse_time
 
 if TYPE_CHECKING:
     from pydantic import ValidationInfo

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.readings import ReadingRules, decode, ticks_of, time_of
-from sensorwatch.records import Reading, Rejected
+from sensorwatch.ingestion.decode import ReadingRules, decode, ticks_of, time_of
+from sensorwatch.ingestion.records import Reading, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

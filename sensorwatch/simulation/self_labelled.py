@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.readings import TICKS_PER_SECOND, ticks_of
-from sensorwatch.records import Reading, SensorKey
+from sensorwatch.ingestion.decode import TICKS_PER_SECOND, ticks_of
+from sensorwatch.ingestion.records import Reading
 from sensorwatch.simulation.anomalies import InjectedAnomaly
-from sensorwatch.simulation.shapes import ReadingSpan
+from sensorwatch.simulation.labelled import ReadingSpan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy.typing as npt
 
+    from sensorwatch.sensors.records import SensorKey
     from sensorwatch.simulation.anomalies import LabelKind
-    from sensorwatch.simulation.markov import LabelledValues
+    from sensorwatch.simulation.labelled import LabelledValues
 
 __all__ = ["SelfLabelledFleet"]
 

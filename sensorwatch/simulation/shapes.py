@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Annotated, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from sensorwatch.simulation.markov import LabelledValues
+from sensorwatch.simulation.labelled import LabelledValues, ReadingSpan
 from sensorwatch.simulation.moments import moment
 from sensorwatch.simulation.signals import drawn, generator
 
@@ -38,7 +38,6 @@ __all__ = [
     "Pulse",
     "Ramp",
     "RandomPulses",
-    "ReadingSpan",
     "Shape",
     "Sinusoid",
     "Step",
@@ -53,28 +52,6 @@ _MOST_AT_ONCE = 10
 
 _Seconds = Annotated[float, Field(ge=_SHORTEST_SECONDS)]
 _Moment = Annotated[float, BeforeValidator(moment)]
-
-
-class ReadingSpan(NamedTuple):
-    """Successive readings of a sensor.
-
-    Attributes
-    ----------
-    first
-        Number of the first one.
-    seconds
-        When they are taken, ascending, shape ``(n_readings,)``.
-    names
-        The seed, then what else random numbers belong to: the sensor, and the piece's place in the signal.
-    """
-
-    first: int
-    seconds: Floats
-    names: tuple[int, *tuple[str | int, ...]]
-
-    def inside(self, part: int) -> ReadingSpan:
-        """Return the same readings as a part of a piece sees them."""
-        return self._replace(names=(*self.names, part))
 
 
 class Shape(Protocol):

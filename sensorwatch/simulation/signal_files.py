@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from sensorwatch.configuration import parse_document
-from sensorwatch.detector_parameters import describe
+from sensorwatch.config.file import parse_document
+from sensorwatch.config.parameters import describe
 from sensorwatch.errors import InvalidInputError, SettingsError
 from sensorwatch.simulation.markov import MarkovSignal
 from sensorwatch.simulation.moments import START

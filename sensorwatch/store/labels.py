@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from sensorwatch.label_records import LabelSpan, ShardLabels
-from sensorwatch.store.database import StorePart
+from sensorwatch.sensors.labels import LabelSpan, ShardLabels
+from sensorwatch.store.connection.database import StorePart
+from sensorwatch.store.connection.types import seconds_of
 from sensorwatch.store.tables import alerts, anomalies, label_spans
-from sensorwatch.store.types import seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -22,7 +22,7 @@ _CONFIRMED = "confirmed"
 
 
 class LabelPart(StorePart):
-    """Implements :class:`~sensorwatch.ports.LabelStore`."""
+    """Implements :class:`~sensorwatch.sensors.ports.LabelStore`."""
 
     def add_labels(self, spans: Iterable[LabelSpan]) -> int:
         """Store labels; return how many of these spans were not labelled before."""

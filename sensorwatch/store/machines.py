@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import sqlalchemy as sa
 
-from sensorwatch.records.machines import MachineInfo, MachineRisk, RiskReason
-from sensorwatch.store.database import StorePart
+from sensorwatch.machines.records import MachineInfo, MachineRisk, RiskReason
+from sensorwatch.store.connection.database import StorePart
 from sensorwatch.store.tables import machine_risks, machines
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _ROWS_AT_ONCE = 5_000
 
 
 class MachinePart(StorePart):
-    """Implements :class:`~sensorwatch.ports.MachineStore`."""
+    """Implements :class:`~sensorwatch.machines.ports.MachineStore`."""
 
     def put_machines(self, machines_given: Sequence[MachineInfo]) -> None:
         """Store machines, in place of what was known of them."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from sensorwatch.errors import SettingsError, TransientError
-from sensorwatch.store.engine import SQLITE_BEGIN
-from sensorwatch.store.retry import Retry
+from sensorwatch.store.connection.engine import SQLITE_BEGIN
+from sensorwatch.store.connection.retry import Retry
 from sensorwatch.store.tables import REVISION
 
 if TYPE_CHECKING:

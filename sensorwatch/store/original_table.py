@@ -9,10 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.readings import ticks_of
-from sensorwatch.records import Reading
-from sensorwatch.store.engine import open_engine
-from sensorwatch.store.retry import Retry
+from sensorwatch.ingestion.decode import ticks_of
+from sensorwatch.ingestion.records import Reading
+from sensorwatch.store.connection.engine import open_engine
+from sensorwatch.store.connection.retry import Retry
 
 __all__ = ["read_original_table"]
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from sensorwatch.store.database import StorePart
+from sensorwatch.store.connection.database import StorePart
+from sensorwatch.store.connection.types import seconds_of
 from sensorwatch.store.tables import rescore_windows, sensor_windows, served_windows
-from sensorwatch.store.types import seconds_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,7 +23,7 @@ _SERVED_ROWS = 2000
 
 
 class RetentionPart(StorePart):
-    """Implements :class:`~sensorwatch.ports.RetentionStore`."""
+    """Implements :class:`~sensorwatch.ingestion.ports.RetentionStore`."""
 
     def delete_windows(self, until: datetime) -> int:
         """Delete every window that ends at or before ``until`` (UTC); return how many there were.

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, get_args
 
 import sqlalchemy as sa
 
-from sensorwatch.records import Run, RunSummary, ShardActivity, TaskSpec, TaskState, TaskSummary
-from sensorwatch.store.database import StorePart
+from sensorwatch.store.connection.database import StorePart
+from sensorwatch.store.connection.types import time_of
 from sensorwatch.store.scoring import drop_marks_without_model, move_planned, move_scored
 from sensorwatch.store.tables import rescore_windows, runs, sensors, shard_scoring, tasks
-from sensorwatch.store.types import time_of
+from sensorwatch.tasks.records import Run, RunSummary, ShardActivity, TaskSpec, TaskState, TaskSummary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
     from typing import Any
 
-    from sensorwatch.records import Kind, TaskResult, WindowColumns
+    from sensorwatch.sensors.windows import WindowColumns
+    from sensorwatch.tasks.records import Kind, TaskResult
 
 __all__ = ["RunPart", "task_summary"]
 
@@ -27,7 +28,7 @@ _WITH_MODEL = ("ready", "stale")
 
 
 class RunPart(StorePart):
-    """Implements :class:`~sensorwatch.ports.RunStore`."""
+    """Implements :class:`~sensorwatch.scheduling.ports.RunStore`."""
 
     def shard_activity(self) -> list[ShardActivity]:
         """Return one row per shard that has sensors, ordered by shard.

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from sensorwatch.store.connection.types import seconds_of
 from sensorwatch.store.tables import rescore_windows, sensor_windows, sensors, shard_scoring
-from sensorwatch.store.types import seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sensorwatch.records import TaskSpec, WindowColumns
+    from sensorwatch.sensors.windows import WindowColumns
     from sensorwatch.store.dialects import Dialect
+    from sensorwatch.tasks.records import TaskSpec
 
 __all__ = ["drop_marks_without_model", "lock_untrained", "mark_after_first_training", "move_planned", "move_scored"]
 

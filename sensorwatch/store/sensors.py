@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, get_args
 
 import sqlalchemy as sa
 
-from sensorwatch.records import SensorKey, SensorState, SensorStatus
-from sensorwatch.sensor_states import shown
-from sensorwatch.store.database import StorePart
+from sensorwatch.sensors.records import SensorKey, SensorState, SensorStatus
+from sensorwatch.sensors.states import shown
+from sensorwatch.store.connection.database import StorePart
+from sensorwatch.store.connection.types import seconds_of, time_of
 from sensorwatch.store.scoring import lock_untrained, mark_after_first_training
 from sensorwatch.store.tables import sensors
-from sensorwatch.store.types import seconds_of, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from typing import Any
 
-    from sensorwatch.records import TrainingOutcome
-    from sensorwatch.sensor_states import Freshness, SensorQuery
+    from sensorwatch.sensors.records import TrainingOutcome
+    from sensorwatch.sensors.states import Freshness, SensorQuery
 
 __all__ = ["SensorPart", "sensor_names", "sensor_status"]
 
@@ -31,7 +31,7 @@ _LAST_IN_BOTH_ORDERS = 0xD7FF
 
 
 class SensorPart(StorePart):
-    """Implements :class:`~sensorwatch.ports.SensorStore`."""
+    """Implements :class:`~sensorwatch.sensors.ports.SensorStore`."""
 
     def sensors(self, shard: int | None = None) -> list[SensorStatus]:
         """Return the sensors (of one shard) ordered by id."""
@@ -227,7 +227,7 @@ def _is_stale(freshness: Freshness) -> sa.ColumnElement[bool]:
 
 
 def _shown_state(freshness: Freshness) -> sa.ColumnElement[str]:
-    """Return :func:`sensorwatch.sensor_states.shown` in SQL."""
+    """Return :func:`sensorwatch.sensors.states.shown` in SQL."""
     column = sensors.c
     return sa.case(
         ((column.State == "no-data") & column.LastWindow.is_not(None), "warming"),

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import sqlalchemy as sa
 
-from sensorwatch.records import ModelAnswer, PublishOutcome, ServedWindow
-from sensorwatch.store.alert_rows import anomaly_of
-from sensorwatch.store.alerts import AlertPart
-from sensorwatch.store.database import take_lock
+from sensorwatch.alerts.metrics import count_published
+from sensorwatch.alerts.records import PublishOutcome
+from sensorwatch.realtime.records import ModelAnswer, ServedWindow
+from sensorwatch.store.alerts.alerts import AlertPart
+from sensorwatch.store.alerts.rows import anomaly_of
+from sensorwatch.store.connection.database import take_lock
 from sensorwatch.store.tables import alert_states, anomalies, served_windows, shard_scoring
-from sensorwatch.telemetry import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from sensorwatch.records import AlertChanges, AlertState, Anomaly
+    from sensorwatch.alerts.records import AlertChanges, AlertState, Anomaly
 
 __all__ = ["ServingPart"]
 
@@ -26,7 +27,7 @@ _BEFORE_ALL = -(2**63)
 
 
 class ServingPart(AlertPart):
-    """Implements the part of :class:`~sensorwatch.ports.ServingStore` that is about windows."""
+    """Implements the part of :class:`~sensorwatch.realtime.ports.ServingStore` that is about windows."""
 
     def publish_served(
         self,
@@ -56,7 +57,7 @@ class ServingPart(AlertPart):
             return PublishOutcome(added, removed, opened, cleared)
 
         outcome = self._database.write(work)
-        metrics.count_published(outcome)
+        count_published(outcome)
         return outcome
 
     def _planned(self, connection: sa.Connection, sensor_ids: Collection[int]) -> dict[int, int]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import sqlalchemy as sa
 
-from sensorwatch.records import ModelUse, Partition, RefusedVersion, ServingCounts, ServingStatus
-from sensorwatch.store.database import StorePart, take_lock
+from sensorwatch.ingestion.records import Partition
+from sensorwatch.realtime.records import ModelUse, RefusedVersion, ServingCounts, ServingStatus
+from sensorwatch.store.connection.database import StorePart, take_lock
 from sensorwatch.store.tables import model_uses, refused_versions, serving_partitions
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _REASON_LENGTH = 1000
 
 
 class ServingStatusPart(StorePart):
-    """Implements the part of :class:`~sensorwatch.ports.ServingStore` that is about how it is doing."""
+    """Implements the part of :class:`~sensorwatch.realtime.ports.ServingStore` that is about how it is doing."""
 
     def add_serving(self, counts: Mapping[Partition, ServingCounts], uses: Sequence[ModelUse], now: datetime) -> None:
         """Add counts and uses to those stored; ``since`` stays, versions are replaced.

@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from sensorwatch.alert_records import IncidentRules
+from sensorwatch.alerts.records import IncidentRules
+from sensorwatch.clock import utc_now
 from sensorwatch.errors import SettingsError
-from sensorwatch.store.alert_pages import AlertPagesPart
-from sensorwatch.store.database import Database
-from sensorwatch.store.deliveries import OutboxPart
+from sensorwatch.store.alerts.outbox import OutboxPart
+from sensorwatch.store.alerts.watching import WatchPart
+from sensorwatch.store.connection.database import Database
+from sensorwatch.store.connection.engine import open_engine
+from sensorwatch.store.connection.retry import Retry
+from sensorwatch.store.connection.sign_in import add_user
 from sensorwatch.store.dialects import dialect_named
-from sensorwatch.store.engine import open_engine
-from sensorwatch.store.fleet_pages import FleetPagesPart
-from sensorwatch.store.ingest import IngestPart
+from sensorwatch.store.ingestion import IngestPart
 from sensorwatch.store.labels import LabelPart
-from sensorwatch.store.machine_pages import MachinePagesPart
 from sensorwatch.store.migrate import current_revision, upgrade
+from sensorwatch.store.pages.alerts import AlertPagesPart
+from sensorwatch.store.pages.fleet import FleetPagesPart
+from sensorwatch.store.pages.machines import MachinePagesPart
+from sensorwatch.store.pages.runs import RunPagesPart
+from sensorwatch.store.pages.sensor_history import SensorHistoryPart
 from sensorwatch.store.retention import RetentionPart
-from sensorwatch.store.retry import Retry
-from sensorwatch.store.run_pages import RunPagesPart
-from sensorwatch.store.sensor_history import SensorHistoryPart
 from sensorwatch.store.serving import ServingPart
 from sensorwatch.store.serving_status import ServingStatusPart
-from sensorwatch.store.sign_in import add_user
 from sensorwatch.store.tables import store_settings
-from sensorwatch.store.watching import WatchPart
 
 if TYPE_CHECKING:
-    from sensorwatch.ports import Clock
-    from sensorwatch.store.sign_in import DatabaseUser
+    from sensorwatch.clock import Clock
+    from sensorwatch.store.connection.sign_in import DatabaseUser
 
 __all__ = ["SqlStore", "open_store"]
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class SqlStore(
@@ -54,7 +50,7 @@ class SqlStore(
     RetentionPart,
     MachinePagesPart,
 ):
-    """Implements :class:`~sensorwatch.ports.Store`; safe to share between threads.
+    """The store of every domain's port; safe to share between threads.
 
     Make one with :func:`open_store`, and :meth:`dispose` of it when done.
     """
@@ -96,7 +92,7 @@ def open_store(
     url: str,
     *,
     shard_size: int,
-    clock: Clock = _utc_now,
+    clock: Clock = utc_now,
     retry: Retry | None = None,
     busy_seconds: float = 20.0,
     incident_rules: IncidentRules | None = None,

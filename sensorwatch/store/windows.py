@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from sensorwatch.records import WindowColumns
-from sensorwatch.store.database import StorePart
+from sensorwatch.sensors.windows import WindowColumns
+from sensorwatch.store.connection.database import StorePart
+from sensorwatch.store.connection.types import seconds_of
 from sensorwatch.store.tables import rescore_windows, sensor_windows
-from sensorwatch.store.types import seconds_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,7 +21,7 @@ _ROWS_A_FETCH = 50_000
 
 
 class WindowPart(StorePart):
-    """Implements :class:`~sensorwatch.ports.WindowStore`."""
+    """Implements :class:`~sensorwatch.sensors.windows.WindowStore`."""
 
     def read_windows(self, shard: int, start: datetime | None, end: datetime) -> WindowColumns:
         """Return the shard's windows with ``start < end_of_window <= end``, ordered by (sensor_id, end)."""

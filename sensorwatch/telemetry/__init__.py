@@ -5,6 +5,6 @@ and only if the settings name an exporter.
 """
 
 from sensorwatch.telemetry import metrics
-from sensorwatch.telemetry.tracing import current_traceparent, note_published, span, start_span
+from sensorwatch.telemetry.tracing import current_traceparent, span, start_span
 
-__all__ = ["current_traceparent", "metrics", "note_published", "span", "start_span"]
+__all__ = ["current_traceparent", "metrics", "span", "start_span"]

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import Meter
 
-    from sensorwatch.records import IngestCounts, PublishOutcome
+    from sensorwatch.alerts.records import PublishOutcome
+    from sensorwatch.ingestion.records import IngestCounts
 
 __all__ = ["METRICS", "Metric", "count_alerts", "count_published", "count_readings"]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
     from opentelemetry.util.types import AttributeValue
 
-    from sensorwatch.records import PublishOutcome
+    from sensorwatch.alerts.records import PublishOutcome
 
 __all__ = ["Kind", "attached", "current_traceparent", "note_published", "span", "start_span", "traceparent_of"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from machine_files import small_files
 
 from local.stack import Stack
-from sensorwatch.steps.machine_score import score_machines
+from sensorwatch.machines.score import score_machines
 
 __all__ = ["add_machines"]
 
@@ -16,7 +16,7 @@ _SCORED_SECONDS = 45 * 86_400
 
 def add_machines(stack: Stack, folder: Path) -> None:
     """Take in a fleet, train on it, and score its last days; alerts are left to the sensors."""
-    steps = stack.wiring.machines
+    steps = stack.product.machines
     steps.ingest(small_files(folder))
     steps.train(None, None, "tree")
     end = steps.data.newest()
@@ -25,8 +25,8 @@ def add_machines(stack: Stack, folder: Path) -> None:
         0,
         end - _SCORED_SECONDS,
         end,
-        shard_machines=stack.wiring.settings.machines_per_shard,
-        store=stack.wiring.store,
+        shard_machines=stack.product.settings.machines_per_shard,
+        store=stack.product.store,
         data=steps.data,
         registry=steps.models,
     )

@@ -13,8 +13,8 @@ from playwright.sync_api import Page, expect
 
 from local.npm import install
 from local.stack import Stack
-from sensorwatch.explanations import explanation_text
-from sensorwatch.records import Anomaly
+from sensorwatch.alerts.explanation_text import explanation_text
+from sensorwatch.alerts.records import Anomaly
 
 pytestmark = pytest.mark.browser
 pytest_plugins = ("browser_fixtures",)
@@ -24,8 +24,8 @@ AXE = ROOT / "tests" / "browser" / "node_modules" / "axe-core" / "axe.min.js"
 
 def explained(stack: Stack) -> list[Anomaly]:
     """Return the anomalies of a sensor with a fault, the newest first; they are explained."""
-    (sensor,) = [each for each in stack.wiring.store.sensors() if each.key == ("pump-2", "temperature")]
-    found: list[Anomaly] = stack.wiring.store.anomalies(sensor.sensor_id)
+    (sensor,) = [each for each in stack.product.store.sensors() if each.key == ("pump-2", "temperature")]
+    found: list[Anomaly] = stack.product.store.anomalies(sensor.sensor_id)
     assert all(each.explanation is not None for each in found)
     return found
 
@@ -117,7 +117,7 @@ def test_an_anomaly_is_explained_by_a_click_on_it_or_in_the_table(dashboard: Sta
 
 def test_the_alert_says_why(dashboard: Stack, open_page: OpenPage) -> None:
     anomaly = explained(dashboard)[0]
-    (alert,) = [each for each in dashboard.wiring.store.alerts() if each.sensor_id == anomaly.sensor_id]
+    (alert,) = [each for each in dashboard.product.store.alerts() if each.sensor_id == anomaly.sensor_id]
     page = open_page(f"#/alerts/{alert.alert_id}")
     assert alert.explanation
     expect(page.locator("[data-why]")).to_have_text(alert.explanation)

@@ -26,7 +26,7 @@ PAGES = (
 
 def address_of(page_name: str, stack: Stack) -> str:
     """Return a page's address, with something to show."""
-    store = stack.wiring.store
+    store = stack.product.store
     match page_name:
         case "overview":
             return "#/"

@@ -65,7 +65,7 @@ def test_an_alert_appears_and_is_handled_and_the_model_is_taken_back(dashboard: 
     expect(history).to_contain_text("see you tomorrow")
 
     alert_id = page.url.rpartition("/")[2]
-    handled = dashboard.wiring.store.alert(alert_id)
+    handled = dashboard.product.store.alert(alert_id)
     assert handled.handling.feedback == "confirmed"
     assert handled.handling.silenced_why == "a spare part is ordered"
 
@@ -74,18 +74,18 @@ def test_an_alert_appears_and_is_handled_and_the_model_is_taken_back(dashboard: 
 
 def roll_back(page: Page, stack: Stack) -> None:
     """Put the older version of the shard's models in use, then the newer one again."""
-    before = stack.wiring.models.current(0)
+    before = stack.product.models.current(0)
     page.get_by_role("link", name="Models", exact=True).click()
     page.get_by_role("link", name="Shard 0").click()
     page.get_by_role("button", name="Roll back to").last.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Cancel").click()
-    assert stack.wiring.models.current(0) == before
+    assert stack.product.models.current(0) == before
     page.get_by_role("button", name="Roll back to").last.click()
     dialog.get_by_role("button", name="Roll back").click()
     expect(page.get_by_role("status")).to_contain_text("again")
     expect(page.locator("tbody tr").last).to_contain_text("in use")
-    after = stack.wiring.models.current(0)
+    after = stack.product.models.current(0)
     assert before
     assert after
     assert after.version < before.version
@@ -136,7 +136,7 @@ def test_the_inbox_needs_no_mouse(dashboard: Stack, open_page: OpenPage) -> None
     press("Tab")
     press("Enter")
     expect(page.locator(".history")).to_contain_text("written without a mouse")
-    handled = dashboard.wiring.store.alert(alert_id).handling
+    handled = dashboard.product.store.alert(alert_id).handling
     assert (handled.silenced_why, handled.feedback) == ("keys only", "expected")
 
 
@@ -148,7 +148,7 @@ def test_several_alerts_are_acknowledged_at_once(dashboard: Stack, open_page: Op
     page.get_by_role("button", name="Acknowledge").click()
     for alert_id in ids:
         expect(page.locator(f"tr[data-alert='{alert_id}']")).to_have_count(0)
-        assert dashboard.wiring.store.alert(alert_id).handling.acknowledged_by
+        assert dashboard.product.store.alert(alert_id).handling.acknowledged_by
 
 
 def test_names_are_shown_and_never_run(open_page: OpenPage) -> None:

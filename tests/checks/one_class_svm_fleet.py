@@ -11,7 +11,8 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
-from sensorwatch.detectors import Series, detector
+from sensorwatch.detectors.registry import detector
+from sensorwatch.detectors.windowing.series import Series
 
 __all__ = ["KINDS", "REAL", "grid", "real_sensors", "reference", "score_of", "synthetic_sensor"]
 

@@ -7,20 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensorwatch.records import (
-    IngestCounts,
-    IngestMark,
-    Partition,
-    PublishOutcome,
-    Run,
-    SensorKey,
-    TaskSpec,
-    Window,
-    WindowColumns,
-)
+from sensorwatch.alerts.records import PublishOutcome
+from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.sensors.records import SensorKey
+from sensorwatch.sensors.windows import WindowColumns
+from sensorwatch.tasks.records import Run, TaskSpec
 
 if TYPE_CHECKING:
-    from sensorwatch.records import Kind
+    from sensorwatch.tasks.records import Kind
 
 NOW = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
 T0 = 1_795_169_700

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from store_cases import NOW, SHARD_SIZE
 
 from sensorwatch.store import open_store, upgrade
-from sensorwatch.store.engine import open_engine
+from sensorwatch.store.connection.engine import open_engine
 from sensorwatch.store.tables import metadata, store_locks
 
 if TYPE_CHECKING:

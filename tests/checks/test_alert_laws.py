@@ -12,16 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sensorwatch.alert_records import AlertAction, AlertFilter, Handling
-from sensorwatch.alerting.rules import AlertRules, ScoredWindow, advance
+from sensorwatch.alerts.records import AlertAction, AlertChanges, AlertFilter, Anomaly, Handling
+from sensorwatch.alerts.state_machine import AlertRules, ScoredWindow, advance
 from sensorwatch.errors import SensorwatchError
-from sensorwatch.records import AlertChanges, Anomaly, SensorKey
+from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sensorwatch.records import AlertState
+    from sensorwatch.alerts.records import AlertState
     from sensorwatch.store import SqlStore
 
 RULES = AlertRules(anomalous_windows=2, recent_windows=3, quiet_seconds=30)

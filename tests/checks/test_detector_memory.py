@@ -9,19 +9,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sensorwatch.detectors import (
+from sensorwatch.detectors.base import (
     Comparing,
     Composed,
     Detector,
     Expecting,
     Remembering,
-    Series,
-    detectors,
     follow,
     follow_expecting,
+    memory_times,
     training_scores,
 )
-from sensorwatch.detectors.base import memory_times
+from sensorwatch.detectors.registry import detectors
+from sensorwatch.detectors.windowing.series import Series
 
 WINDOW_SECONDS = 300
 TRAINED, IN_ALL = 600, 700

@@ -6,9 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from sensorwatch.calibration import calibrate
-from sensorwatch.detectors import Detector, Remembering, Series, anomalous, detectors
-from sensorwatch.label_records import ANOMALOUS, NORMAL
+from sensorwatch.detectors.base import Detector, Remembering, anomalous
+from sensorwatch.detectors.calibration import calibrate
+from sensorwatch.detectors.registry import detectors
+from sensorwatch.detectors.windowing.series import Series
+from sensorwatch.sensors.labels import ANOMALOUS, NORMAL
 
 WINDOW_SECONDS = 5
 LATER = 304 * WINDOW_SECONDS

@@ -111,7 +111,7 @@ def test_pages_name_settings_that_exist() -> None:
 
 
 def test_the_ingestion_page_explains_every_reason_for_a_rejection_and_no_other() -> None:
-    product = [*(ROOT / "sensorwatch").glob("*.py"), *(ROOT / "sensorwatch/steps").glob("*.py")]
+    product = (ROOT / "sensorwatch").rglob("*.py")
     sources = "\n".join(path.read_text(encoding="utf-8") for path in product)
     reasons = set(re.findall(r'Rejected(?:Error)?\(\s*"([a-z0-9-]+)"', sources))
     sections = text_of(ROOT / "docs/concepts/ingestion.md").split("\n## ")

@@ -9,10 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from sensorwatch.calibration import ANOMALOUS_RARITY
-from sensorwatch.detectors import Comparing, Composed, Detector, Expecting, Series, calibration_of, detector, detectors
+from sensorwatch.detectors.base import Comparing, Composed, Detector, Expecting, calibration_of
+from sensorwatch.detectors.calibration import ANOMALOUS_RARITY
 from sensorwatch.detectors.explaining import MOST_LEVELS, explain
-from sensorwatch.explanations import explanation_json, parse_explanation
+from sensorwatch.detectors.explanation import explanation_json, parse_explanation
+from sensorwatch.detectors.registry import detector, detectors
+from sensorwatch.detectors.windowing.series import Series
 
 STEP = 300
 TRAINED, NEW = 600, 130

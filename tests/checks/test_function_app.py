@@ -14,12 +14,14 @@ from urllib.parse import urlencode
 import pytest
 from functions_worker import Message, StatusResult, TypedData, Worker, assert_success, worker
 
+from sensorwatch.app import Product
 from sensorwatch.errors import SettingsError, TransientError
-from sensorwatch.prediction_columns import prediction_schema
-from sensorwatch.predictions import predictions_to_bytes
-from sensorwatch.records import DeadLetter, JobStatus, Run, SensorKey, TaskResult
+from sensorwatch.ingestion.records import DeadLetter
+from sensorwatch.sensors.records import SensorKey
 from sensorwatch.settings import load_settings
-from sensorwatch.wiring import Wiring
+from sensorwatch.tasks.prediction_files import predictions_to_bytes
+from sensorwatch.tasks.prediction_schema import prediction_schema
+from sensorwatch.tasks.records import JobStatus, Run, TaskResult
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE: dict[str, str] = json.loads((ROOT / "local.settings.json.template").read_text())["Values"]
@@ -88,18 +90,18 @@ def pool() -> InstantPool:
 
 
 @pytest.fixture
-def wired(
+def product(
     app: Worker, letters: KeptLetters, pool: InstantPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Wiring]:
-    """The product's wiring on an empty SQLite file; only what would need a network is replaced."""
-    wired = Wiring(load_settings(TEMPLATE | {"DATABASE_URL": f"sqlite:///{tmp_path}/sensorwatch.db"}), lambda: NOW)
-    wired.__dict__.update(dead_letters=letters, pool=pool)
+) -> Iterator[Product]:
+    """The product's product on an empty SQLite file; only what would need a network is replaced."""
+    product = Product(load_settings(TEMPLATE | {"DATABASE_URL": f"sqlite:///{tmp_path}/sensorwatch.db"}), lambda: NOW)
+    product.__dict__.update(dead_letters=letters, pool=pool)
     for name, module in list(sys.modules.items()):
-        if name.startswith("functions.") and hasattr(module, "wiring"):
-            monkeypatch.setattr(module, "wiring", lambda: wired)
-    yield wired
-    if "store" in wired.__dict__:
-        wired.store.dispose()
+        if name.startswith("functions.") and hasattr(module, "get_product"):
+            monkeypatch.setattr(module, "get_product", lambda: product)
+    yield product
+    if "store" in product.__dict__:
+        product.store.dispose()
 
 
 # ---- indexing --------------------------------------------------------------------------------------------------------
@@ -210,52 +212,52 @@ def deliver(
 
 
 def test_a_batch_becomes_windows_and_what_is_unusable_becomes_dead_letters(
-    app: Worker, wired: Wiring, letters: KeptLetters
+    app: Worker, product: Product, letters: KeptLetters
 ) -> None:
     assert_success(deliver(app, [reading(1.0), b"", b"\x00\xff\xfe garbage", reading(3.0)]))
-    (status,) = wired.store.ingest_status()
+    (status,) = product.store.ingest_status()
     assert status.counts._asdict() == {"received": 4, "accepted": 2, "late": 0, "duplicate": 0, "invalid": 2}
     assert [letter.body for letter in letters.letters] == [b"", b"\x00\xff\xfe garbage"]
-    (value,) = wired.store.read_windows(0, None, NOW).value
+    (value,) = product.store.read_windows(0, None, NOW).value
     assert value == 2.0
 
 
-def test_a_batch_of_nothing_but_garbage_does_not_fail(app: Worker, wired: Wiring) -> None:
+def test_a_batch_of_nothing_but_garbage_does_not_fail(app: Worker, product: Product) -> None:
     assert_success(deliver(app, [b"", b"\xff" * 10, b"[]", b"{"]))
-    (status,) = wired.store.ingest_status()
+    (status,) = product.store.ingest_status()
     assert status.counts.invalid == status.counts.received == 4
 
 
-def test_a_batch_delivered_twice_counts_once(app: Worker, wired: Wiring) -> None:
+def test_a_batch_delivered_twice_counts_once(app: Worker, product: Product) -> None:
     for _ in range(2):
         assert_success(deliver(app, [reading(1.0), reading(2.0)]))
-    (status,) = wired.store.ingest_status()
+    (status,) = product.store.ingest_status()
     assert (status.counts.accepted, status.counts.duplicate) == (2, 2)
 
 
 @pytest.mark.parametrize("context", [object_context, text_context], ids=["object", "text"])
 @pytest.mark.parametrize("enqueued", ["2026-11-20T10:00:00.25Z", "2026-11-20T10:00:00.25"], ids=["aware", "naive"])
 def test_partition_and_time_are_read_in_every_form(
-    app: Worker, wired: Wiring, context: Callable[[str], TypedData], enqueued: str
+    app: Worker, product: Product, context: Callable[[str], TypedData], enqueued: str
 ) -> None:
     assert_success(deliver(app, [reading(1.0)], context=context, enqueued=enqueued))
-    (status,) = wired.store.ingest_status()
+    (status,) = product.store.ingest_status()
     assert status.partition == ("readings", "$Default", "0")
     assert status.mark == (100, ARRIVAL + timedelta(milliseconds=250))
 
 
-def test_an_event_whose_duplicates_could_not_be_told_is_refused(app: Worker, wired: Wiring) -> None:
+def test_an_event_whose_duplicates_could_not_be_told_is_refused(app: Worker, product: Product) -> None:
     response = deliver(app, [reading(1.0)], enqueued=None)
     assert response.result.status == StatusResult.Failure
     assert "enqueued time" in response.result.exception.message
-    assert wired.store.ingest_status() == []
+    assert product.store.ingest_status() == []
 
 
-def test_a_fault_that_passes_is_left_to_the_retries(app: Worker, wired: Wiring) -> None:
+def test_a_fault_that_passes_is_left_to_the_retries(app: Worker, product: Product) -> None:
     def away(*_: object) -> None:
         raise TransientError("the database is away")
 
-    wired.__dict__["_ingest"] = away
+    product.__dict__["_ingest"] = away
     response = deliver(app, [reading(1.0)])
     assert response.result.status == StatusResult.Failure
     assert "the database is away" in response.result.exception.message
@@ -269,37 +271,41 @@ def fire(app: Worker, timer: str, *, past_due: bool = False) -> None:
     assert_success(app.invoke(timer, TypedData(json=json.dumps(request))))
 
 
-def test_a_training_timer_fired_twice_submits_one_job(app: Worker, wired: Wiring, pool: InstantPool) -> None:
+def test_a_training_timer_fired_twice_submits_one_job(app: Worker, product: Product, pool: InstantPool) -> None:
     assert_success(deliver(app, [reading(1.0)]))
     fire(app, "train")
     fire(app, "train", past_due=True)
-    (run,) = wired.store.runs()
+    (run,) = product.store.runs()
     assert list(pool.jobs) == [run.run_id]
     assert run.tasks["planned"] == 1
 
 
-def test_a_scoring_timer_submits_nothing_before_there_are_models(app: Worker, wired: Wiring, pool: InstantPool) -> None:
+def test_a_scoring_timer_submits_nothing_before_there_are_models(
+    app: Worker, product: Product, pool: InstantPool
+) -> None:
     assert_success(deliver(app, [reading(1.0)]))
     fire(app, "score")
-    assert wired.store.runs() == []
+    assert product.store.runs() == []
     assert pool.jobs == {}
 
 
-def test_the_sweep_closes_a_run_whose_job_is_done(app: Worker, wired: Wiring) -> None:
+def test_the_sweep_closes_a_run_whose_job_is_done(app: Worker, product: Product) -> None:
     assert_success(deliver(app, [reading(1.0)]))
     fire(app, "train")
     fire(app, "sweep")
-    (run,) = wired.store.runs()
+    (run,) = product.store.runs()
     assert (run.ended_at, run.tasks["succeeded"]) == (NOW, 1)
 
 
-def test_housekeeping_deletes_old_jobs_and_keeps_what_they_did(app: Worker, wired: Wiring, pool: InstantPool) -> None:
+def test_housekeeping_deletes_old_jobs_and_keeps_what_they_did(
+    app: Worker, product: Product, pool: InstantPool
+) -> None:
     assert_success(deliver(app, [reading(1.0)]))
     fire(app, "train")
     fire(app, "sweep")
     fire(app, "housekeeping")
     assert pool.jobs == {}
-    assert len(wired.store.runs()) == 1
+    assert len(product.store.runs()) == 1
 
 
 # ---- blobs -----------------------------------------------------------------------------------------------------------
@@ -341,23 +347,23 @@ def prediction_file() -> bytes:
     return predictions_to_bytes(pa.Table.from_pylist(rows, schema=prediction_schema()), "parquet")
 
 
-def test_a_prediction_file_delivered_twice_opens_one_alert(app: Worker, wired: Wiring) -> None:
+def test_a_prediction_file_delivered_twice_opens_one_alert(app: Worker, product: Product) -> None:
     assert_success(deliver(app, [reading(1.0)]))
-    assert [sensor.sensor_id for sensor in wired.store.sensors()] == [0]
+    assert [sensor.sensor_id for sensor in product.store.sensors()] == [0]
     for _ in range(2):
         assert_success(upload(app, "run=score-20261120T100500Z/shard=000000.parquet", prediction_file()))
-    assert len(wired.store.anomalies()) == 3
-    (alert,) = wired.store.alerts(open_only=True)
+    assert len(product.store.anomalies()) == 3
+    (alert,) = product.store.alerts(open_only=True)
     assert (alert.sensor_id, alert.anomalies, alert.severity) == (0, 3, "high")
-    assert wired.store.pending_notifications() == []
+    assert product.store.pending_notifications() == []
 
 
-def test_a_blob_that_is_no_prediction_file_fails_by_name(app: Worker, wired: Wiring) -> None:
+def test_a_blob_that_is_no_prediction_file_fails_by_name(app: Worker, product: Product) -> None:
     name = "run=score-20261120T100500Z/shard=000000.parquet"
     response = upload(app, name, b"not parquet")
     assert response.result.status == StatusResult.Failure
     assert name in response.result.exception.message
-    assert wired.store.unpublished([name]) == [name]
+    assert product.store.unpublished([name]) == [name]
 
 
 # ---- HTTP ------------------------------------------------------------------------------------------------------------
@@ -380,23 +386,25 @@ def get(app: Worker, path: str, **query: str) -> tuple[int, Any]:
     return int(answer.status_code), json.loads(answer.body.bytes)
 
 
-def test_health_is_well_when_the_database_is(app: Worker, wired: Wiring) -> None:
+def test_health_is_well_when_the_database_is(app: Worker, product: Product) -> None:
     status, body = get(app, "api/health")
     assert (status, body["status"]) == (200, "healthy")
 
 
-def test_health_gives_the_reason_when_the_database_is_not_one(app: Worker, wired: Wiring, tmp_path: Path) -> None:
+def test_health_gives_the_reason_when_the_database_is_not_one(app: Worker, product: Product, tmp_path: Path) -> None:
     (tmp_path / "sensorwatch.db").write_bytes(b"something else" * 100)
     status, body = get(app, "api/health")
     assert (status, body["status"]) == (503, 503)
     assert body["detail"].startswith("DATABASE_URL: ")
 
 
-def test_a_wrong_setting_is_answered_with_its_name(app: Worker, wired: Wiring, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> Wiring:
+def test_a_wrong_setting_is_answered_with_its_name(
+    app: Worker, product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> Product:
         raise SettingsError("WINDOW_SECONDS: must divide 86400")
 
-    monkeypatch.setattr(sys.modules["functions.api"], "wiring", refuse)
+    monkeypatch.setattr(sys.modules["functions.api"], "get_product", refuse)
     assert get(app, "api/sensors") == (
         503,
         {
@@ -408,15 +416,15 @@ def test_a_wrong_setting_is_answered_with_its_name(app: Worker, wired: Wiring, m
     )
 
 
-def test_what_was_ingested_is_seen(app: Worker, wired: Wiring) -> None:
+def test_what_was_ingested_is_seen(app: Worker, product: Product) -> None:
     assert get(app, "api/ingest-status") == (200, {"partitions": []})
     assert_success(deliver(app, [reading(1.0), b""], enqueued="2026-11-20T10:00:00Z"))
     _, body = get(app, "api/ingest-status")
     assert [(each["partition_id"], each["accepted"], each["invalid"]) for each in body["partitions"]] == [("0", 1, 1)]
 
 
-def test_parameters_arrive_as_they_were_sent(app: Worker, wired: Wiring) -> None:
-    wired.store.sensor_ids([SensorKey("pump 1+2 & ü", "t"), SensorKey("other", "t")])
+def test_parameters_arrive_as_they_were_sent(app: Worker, product: Product) -> None:
+    product.store.sensor_ids([SensorKey("pump 1+2 & ü", "t"), SensorKey("other", "t")])
     status, body = get(app, "api/sensors", device="pump 1+2 & ü")
     assert (status, [sensor["device"] for sensor in body["items"]]) == (200, ["pump 1+2 & ü"])
     assert get(app, "api/sensors", limit="0")[0] == 400

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pycep import BicepParser
 
-from sensorwatch.batch import autoscale_formula
+from sensorwatch.scheduling.batch_client import autoscale_formula
 from sensorwatch.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from sensorwatch.records import Kind
+from sensorwatch.tasks.records import Kind
 from sensorwatch.telemetry.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
@@ -41,8 +41,7 @@ def test_the_alert_rules_and_the_workbook_ask_for_metrics_that_there_are() -> No
 
 
 def test_the_page_names_every_span() -> None:
-    sources = ("wiring/observed.py", "steps/notify.py", "sender.py")
-    text = "\n".join((ROOT / "sensorwatch" / name).read_text(encoding="utf-8") for name in sources)
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "sensorwatch").rglob("*.py"))
     kinds = {step for kind in get_args(Kind) for step in (kind, f"submit {kind}")}
     names = set(re.findall(r'span\(\s*"([a-z ]+)"', text)) | kinds
     page = (ROOT / "docs/reference/metrics.md").read_text(encoding="utf-8")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from one_class_svm_fleet import KINDS, REAL, grid, real_sensors, reference, score_of, synthetic_sensor
 
-from sensorwatch.detectors import active_set, detector
+from sensorwatch.detectors.registry import detector
+from sensorwatch.detectors.svm import active_set
 
 
 def assert_exact(values: np.ndarray) -> None:

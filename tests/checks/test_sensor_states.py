@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 from store_cases import HUB, NOW, at, counts, keys, mark, window
 
-from sensorwatch.records import SensorKey, SensorState, SensorStatus, TrainingOutcome
-from sensorwatch.sensor_states import Freshness, SensorQuery, shown
+from sensorwatch.sensors.records import SensorKey, SensorState, SensorStatus, TrainingOutcome
+from sensorwatch.sensors.states import Freshness, SensorQuery, shown
 
 if TYPE_CHECKING:
     from sensorwatch.store import SqlStore

@@ -15,11 +15,12 @@ import pytest
 from local_stack import pick_port, wait_until
 from sink_receivers import EventHubReceiver, MailServer, WebhookServer, captured_log, running_broker
 
-from sensorwatch.alerting.payload import AlertMessage, alert_message, trial_message
-from sensorwatch.alerting.sinks import FACTORIES, sinks
+from sensorwatch.alerts.message import AlertMessage, alert_message, trial_message
+from sensorwatch.alerts.ports import AlertSink
+from sensorwatch.alerts.records import Alert, Incident, Notification
+from sensorwatch.alerts.sinks import FACTORIES, sinks
 from sensorwatch.errors import SensorwatchError
-from sensorwatch.ports import AlertSink
-from sensorwatch.records import Alert, Incident, Notification, SensorKey, SensorStatus
+from sensorwatch.sensors.records import SensorKey, SensorStatus
 from sensorwatch.settings import load_settings
 
 NOW = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from store_cases import T0, at, keys
 
-from sensorwatch.alert_records import AlertAction
-from sensorwatch.label_records import LabelSpan
-from sensorwatch.records import Alert, AlertChanges, AlertState, Anomaly
+from sensorwatch.alerts.records import Alert, AlertAction, AlertChanges, AlertState, Anomaly
+from sensorwatch.sensors.labels import LabelSpan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 from store_cases import NOW, SHARD_SIZE
 
-from sensorwatch.alert_records import AlertAction, AlertFilter, IncidentRules, Silence
-from sensorwatch.alerting.rules import AlertRules, ScoredWindow, advance
+from sensorwatch.alerts.records import AlertAction, AlertFilter, Anomaly, IncidentRules, Silence
+from sensorwatch.alerts.state_machine import AlertRules, ScoredWindow, advance
 from sensorwatch.errors import ConflictError, NotFoundError
-from sensorwatch.records import Anomaly, SensorKey, TrainingOutcome
+from sensorwatch.sensors.records import SensorKey, TrainingOutcome
 from sensorwatch.store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
-    from sensorwatch.records import AlertChanges, AlertState
+    from sensorwatch.alerts.records import AlertChanges, AlertState
     from sensorwatch.store import SqlStore
 
 pytest_plugins = ["store_databases"]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from store_cases import NOW, T0, at, keys
 
-from sensorwatch.records import Alert, AlertChanges, Notification
+from sensorwatch.alerts.records import Alert, AlertChanges, Notification
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sensorwatch.records import ClaimedNotification
+    from sensorwatch.alerts.records import ClaimedNotification
     from sensorwatch.store import SqlStore
 
 pytest_plugins = ["store_databases"]

@@ -9,22 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 from store_cases import HUB, NOTHING, NOW, T0, as_rows, at, columns, counts, keys, mark, run_of, spec, window
 
-from sensorwatch.records import (
-    Alert,
-    AlertChanges,
-    AlertState,
-    Anomaly,
-    Notification,
-    PublishOutcome,
-    TaskResult,
-    TrainingOutcome,
-)
+from sensorwatch.alerts.records import Alert, AlertChanges, AlertState, Anomaly, Notification, PublishOutcome
+from sensorwatch.sensors.records import TrainingOutcome
+from sensorwatch.tasks.records import TaskResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from sensorwatch.records import Kind
     from sensorwatch.store import SqlStore
+    from sensorwatch.tasks.records import Kind
 
 pytest_plugins = ["store_databases"]
 

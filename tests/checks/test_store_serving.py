@@ -7,14 +7,11 @@ from collections.abc import Callable, Mapping
 import pytest
 from store_cases import HUB, NOTHING, NOW, T0, at, keys, run_of, spec
 
-from sensorwatch.records import (
-    AlertChanges,
-    AlertState,
-    Anomaly,
+from sensorwatch.alerts.records import AlertChanges, AlertState, Anomaly, PublishOutcome
+from sensorwatch.ingestion.records import Partition
+from sensorwatch.realtime.records import (
     ModelAnswer,
     ModelUse,
-    Partition,
-    PublishOutcome,
     RefusedVersion,
     ServedWindow,
     ServingCounts,

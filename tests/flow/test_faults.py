@@ -30,7 +30,7 @@ from ingest_reference import Expected, Row, assert_windows, reference
 from local_stack import wait_until
 
 from local.stack import Stack
-from sensorwatch.records import RawEvent
+from sensorwatch.ingestion.records import RawEvent
 from sensorwatch.store.tables import sensor_windows, sensors
 
 pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(420)]
@@ -190,7 +190,7 @@ def test_nothing_is_lost_or_doubled_while_host_and_broker_are_killed(make_stack:
     assert_windows(_windows(stack), expected)
     letters = {
         (x.partition.partition_id, x.sequence_number, x.enqueued_time, x.index): x.reason == "late"
-        for x in stack.wiring.dead_letters.read()
+        for x in stack.product.dead_letters.read()
     }
     assert letters == {place: reason == "late" for place, reason in expected.rejected.items()}
     late = sum(letters.values())
@@ -208,7 +208,7 @@ def test_nothing_is_lost_or_doubled_while_host_and_broker_are_killed(make_stack:
 
 def _assert_late_letters_are_replayed_once(stack: Stack, late: int) -> None:
     """Take the late readings in after all, over the command line, killed half-way."""
-    before = stack.wiring.store.window_count(), _accepted(stack)
+    before = stack.product.store.window_count(), _accepted(stack)
     command = [sys.executable, "-c", "from sensorwatch.cli import main; main()"]
     command += ["deadletters", "replay", "--reason", "late", "--accept-late"]
     environment = {**os.environ, **stack.settings.values}
@@ -259,7 +259,7 @@ def _ends(stack: Stack) -> dict[str, int]:
 
 
 def _is_at_the_end(stack: Stack) -> bool:
-    marks = {s.partition.partition_id: s.mark.sequence_number for s in stack.wiring.store.ingest_status()}
+    marks = {s.partition.partition_id: s.mark.sequence_number for s in stack.product.store.ingest_status()}
     return marks == _ends(stack)
 
 
@@ -295,7 +295,7 @@ def _has_come_to(received: list[RawEvent], last: int) -> bool:
 def _assert_counts(stack: Stack, expected: Expected) -> int:
     """Assert each partition's counters; return how many duplicates were seen."""
     duplicates = 0
-    statuses = stack.wiring.store.ingest_status()
+    statuses = stack.product.store.ingest_status()
     assert {status.partition.partition_id for status in statuses} == expected.counts.keys()
     for status in statuses:
         found, wanted = status.counts, expected.counts[status.partition.partition_id]

@@ -11,11 +11,11 @@ from conftest import StackFactory
 from local_stack import wait_until
 
 from local.stack import Stack
-from sensorwatch.alert_records import AlertFilter
-from sensorwatch.maintenance.fleet import HALF_DAY_SECONDS
-from sensorwatch.maintenance.generator import generate_fleet
-from sensorwatch.maintenance.writing import write_data_sets
-from sensorwatch.records import Kind, RunSummary
+from sensorwatch.alerts.records import AlertFilter
+from sensorwatch.machines.fleet import HALF_DAY_SECONDS
+from sensorwatch.machines.generator import generate_fleet
+from sensorwatch.machines.writing import write_data_sets
+from sensorwatch.tasks.records import Kind, RunSummary
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
 
@@ -25,7 +25,7 @@ MACHINES = 12
 
 def fired(stack: Stack, kind: Kind) -> RunSummary:
     """Fire the timer twice, and return the one run of this kind when it has ended."""
-    store = stack.wiring.store
+    store = stack.product.store
     for _ in range(2):
         stack.fire("maintenance")
     wait_until(lambda: store.runs(kind), f"the timer to submit {kind}")
@@ -48,8 +48,8 @@ def test_the_timer_trains_and_scores_machines_and_firing_again_changes_nothing(
         MAINTENANCE_TIME_ZONE="Europe/Berlin",
         MAINTENANCE_TIMES="01:00 02:00 13:00 14:00",
     )
-    store = stack.wiring.store
-    stack.wiring.machines.ingest(tmp_path / "data")
+    store = stack.product.store
+    stack.product.machines.ingest(tmp_path / "data")
 
     trained = fired(stack, "machines-train")
     assert (trained.tasks["succeeded"], trained.window_end.timestamp()) == (1, end)
@@ -70,7 +70,7 @@ def test_the_timer_trains_and_scores_machines_and_firing_again_changes_nothing(
     assert sure <= {tuple(sensor.key) for sensor in named.values()}
 
     before = store.alerts()
-    said = [str(each) for each in stack.wiring.machines.submit_due()]
+    said = [str(each) for each in stack.product.machines.submit_due()]
     assert said[0] == "nothing is due"
     # A due time that has passed meanwhile is the only thing that may be new.
     if said[1].endswith("was already submitted"):

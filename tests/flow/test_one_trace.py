@@ -18,8 +18,8 @@ from flow_steps import END, counts, fire_and_wait, wait_until_ingested
 from local_stack import wait_until
 from sink_receivers import WebhookServer
 
-from sensorwatch.readings import time_of
-from sensorwatch.records import Reading
+from sensorwatch.ingestion.decode import time_of
+from sensorwatch.ingestion.records import Reading
 from sensorwatch.simulation.anomalies import InjectedAnomaly
 from sensorwatch.simulation.fleet import Fleet, device_names, tag_names
 from sensorwatch.telemetry.recorded import Recording
@@ -58,7 +58,7 @@ def send(folder: Path, readings: Iterable[Reading]) -> int:
 def test_one_reading_is_followed_from_its_event_to_whoever_is_told(make_stack: StackFactory, tmp_path: Path) -> None:
     with WebhookServer() as receiver:
         stack = make_stack(TELEMETRY_EXPORTER="file", TELEMETRY_FILE="telemetry.jsonl", WEBHOOKS=f"ops={receiver.url}")
-        folder, store = tmp_path / "stack", stack.wiring.store
+        folder, store = tmp_path / "stack", stack.product.store
         sent = send(folder, FLEET.readings(END - FRESH - HISTORY, END - FRESH))
         wait_until_ingested(stack, sent)
         train = fire_and_wait(stack, "train")
@@ -97,7 +97,7 @@ def test_one_reading_is_followed_from_its_event_to_whoever_is_told(make_stack: S
     assert traceparent.split("-")[1:3] == [submitted["trace_id"], by_sink["ops"]["span_id"]]
     assert post.headers["traceparent"] == traceparent
 
-    wait_until(lambda: adds_up(stack.wiring.settings.telemetry_file, sent), "the metrics of the readings")
+    wait_until(lambda: adds_up(stack.product.settings.telemetry_file, sent), "the metrics of the readings")
     recording = Recording.read(folder / "telemetry.jsonl")
     assert counts(stack) == (sent, sent, 0, 0, 0)
     assert recording.total("sensorwatch.readings.accepted") == sent

@@ -14,8 +14,9 @@ from flow_steps import counts, fire_and_wait, send, wait_until_ingested
 from local_stack import ROOT, settings_file, wait_until
 
 from local.stack import Stack
-from sensorwatch.readings import ticks_of
-from sensorwatch.records import Reading, ServingCounts
+from sensorwatch.ingestion.decode import ticks_of
+from sensorwatch.ingestion.records import Reading
+from sensorwatch.realtime.records import ServingCounts
 from sensorwatch.store import SqlStore
 
 pytestmark = pytest.mark.flow
@@ -72,7 +73,7 @@ class Trickle:
         self._thread.join()
 
     def _send(self) -> None:
-        with self._stack.wiring.sender() as sender:
+        with self._stack.product.sender() as sender:
             while not self._stop.wait(0.25):
                 # Further off each time: what the newer models are trained on they take for normal.
                 self.sent += sender.send(now(dict.fromkeys(DEVICES, LEVEL) | {"press-2": FAR + 10 * self.sent}))
@@ -85,16 +86,16 @@ def versions_in(store: SqlStore) -> set[str]:
 
 def served(stack: Stack) -> ServingCounts:
     """Return what became of the readings in real time, all partitions together."""
-    parts = [status.counts for status in stack.wiring.store.serving_status()]
+    parts = [status.counts for status in stack.product.store.serving_status()]
     return ServingCounts(*(sum(column) for column in zip(*parts, strict=True))) if parts else ServingCounts()
 
 
 def test_anomalies_are_there_at_once_and_new_models_are_taken_up_while_readings_come(stack: Stack) -> None:
-    store = stack.wiring.store
+    store = stack.product.store
     sent = send(stack, history(datetime.now(UTC) - timedelta(seconds=120), 60))
     wait_until_ingested(stack, sent)
     fire_and_wait(stack, "train")
-    version = stack.wiring.models.current(0)
+    version = stack.product.models.current(0)
     assert version is not None
     # The readings before were scored without a model: it is wanted since, and looked for.
     wait_until(lambda: served(stack).received == sent, "the readings before to be passed on")
@@ -105,7 +106,7 @@ def test_anomalies_are_there_at_once_and_new_models_are_taken_up_while_readings_
         # A whole window that no model has seen makes another version.
         wait_until(lambda: len(store.anomalies()) >= 3, "windows to be over")
         fire_and_wait(stack, "train")
-        newer = stack.wiring.models.current(0)
+        newer = stack.product.models.current(0)
         assert newer is not None
         assert newer != version
         wait_until(lambda: newer.version in versions_in(store), "an anomaly found by the newer version")

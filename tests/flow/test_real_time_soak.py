@@ -15,10 +15,11 @@ from flow_steps import fire_and_wait, send, wait_until_ingested
 from local_stack import ROOT, settings_file, wait_until
 
 from local.stack import Stack
-from sensorwatch.readings import TICKS_PER_SECOND, ticks_of
-from sensorwatch.records import Reading, ServingCounts
-from sensorwatch.sender import EventHubSender
-from sensorwatch.windows import window_end
+from sensorwatch.ingestion.decode import TICKS_PER_SECOND, ticks_of
+from sensorwatch.ingestion.records import Reading
+from sensorwatch.ingestion.sender import EventHubSender
+from sensorwatch.ingestion.windows import window_end
+from sensorwatch.realtime.records import ServingCounts
 
 pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -47,7 +48,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 
 def served(stack: Stack) -> ServingCounts:
-    parts = [status.counts for status in stack.wiring.store.serving_status()]
+    parts = [status.counts for status in stack.product.store.serving_status()]
     return ServingCounts(*(sum(column) for column in zip(*parts, strict=True))) if parts else ServingCounts()
 
 
@@ -83,7 +84,7 @@ class Watcher(threading.Thread):
     def __init__(self, stack: Stack) -> None:
         super().__init__(daemon=True)
         self.seen_at: dict[tuple[int, int], float] = {}
-        self._store = stack.wiring.store
+        self._store = stack.product.store
         self._stop_wanted = threading.Event()
 
     def run(self) -> None:
@@ -97,7 +98,7 @@ class Watcher(threading.Thread):
 
 
 def test_a_thousand_readings_a_second_are_scored_for_minutes(stack: Stack) -> None:
-    store = stack.wiring.store
+    store = stack.product.store
     end = datetime.now(UTC) - timedelta(seconds=60)
     values = random.Random(3)
     history = [
@@ -118,7 +119,7 @@ def test_a_thousand_readings_a_second_are_scored_for_minutes(stack: Stack) -> No
     watcher = Watcher(stack)
     watcher.start()
     memory: list[int] = []
-    with stack.wiring.sender() as sender:
+    with stack.product.sender() as sender:
         traffic = Traffic(sender)
         # Models are looked for with the first readings of their sensors.
         for _ in range(5):

@@ -28,10 +28,10 @@ def test_the_tasks_of_a_run_train_by_the_rules(make_stack: StackFactory, tmp_pat
     fleet = Fleet(device_names(1), tag_names(2), seed=3)
     wait_until_ingested(stack, send(stack, fleet.readings(END - timedelta(minutes=20), END), readings_per_event=20))
     assert fire_and_wait(stack, "train").tasks["succeeded"] == 1
-    wiring = stack.wiring
-    current = wiring.models.current(0)
+    product = stack.product
+    current = product.models.current(0)
     assert current is not None
-    rows = wiring.models.load(current).to_pylist()
-    detectors = {wiring.store.sensors()[row["sensor_id"]].key.tag: row["detector"] for row in rows}
+    rows = product.models.load(current).to_pylist()
+    detectors = {product.store.sensors()[row["sensor_id"]].key.tag: row["detector"] for row in rows}
     assert set(detectors.values()) == {"sklearn", "ocsvm"}
     assert {tag for tag, name in detectors.items() if name == "sklearn"} == {"temperature"}

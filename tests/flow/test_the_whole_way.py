@@ -16,7 +16,7 @@ from flow_steps import END, counts, fire_and_wait, send, wait_until_ingested, wi
 from local_stack import ROOT, wait_until
 
 from local.stack import Stack
-from sensorwatch.batch import batch_client
+from sensorwatch.scheduling.batch_client import batch_client
 from sensorwatch.simulation.anomalies import InjectedAnomaly
 from sensorwatch.simulation.fleet import Fleet, device_names, tag_names
 from sensorwatch.simulation.matching import Detection, match
@@ -36,7 +36,7 @@ FAULT = InjectedAnomaly(
 def test_readings_become_one_alert_however_often_each_step_is_done(make_stack: StackFactory) -> None:
     # A run window of a second: whether a timer that fires again finds something due must not depend on the minute.
     stack = make_stack(RUN_WINDOW_SECONDS="1")
-    store, wiring = stack.wiring.store, stack.wiring
+    store, product = stack.product.store, stack.product
     sent = send(stack, FLEET.readings(END - FRESH - HISTORY, END - FRESH), readings_per_event=20)
     wait_until_ingested(stack, sent)
 
@@ -63,12 +63,12 @@ def test_readings_become_one_alert_however_often_each_step_is_done(make_stack: S
     for kind in ("train", "score", "sweep"):
         for _ in range(2):
             stack.fire(kind)
-    (name,) = wiring.prediction_files.names(score.run_id)
+    (name,) = product.prediction_files.names(score.run_id)
     publications = _succeeded(stack.host_url, "publish")
     stack.fire("publish", f"predictions/{name}")
     # The version of the first delivery must be read before there is another one.
     wait_until(lambda: _succeeded(stack.host_url, "publish") >= publications + 1, "the delivery by hand")
-    blob = wiring.blobs.get_blob_client("predictions", name)
+    blob = product.blobs.get_blob_client("predictions", name)
     blob.upload_blob(blob.download_blob().readall(), overwrite=True)
     wait_until(lambda: _succeeded(stack.host_url, "publish") >= publications + 2, "the new blob to be published")
     wait_until(lambda: _succeeded(stack.host_url, "score") >= 3, "the score timer to have run three times")
@@ -136,7 +136,7 @@ def test_what_can_not_be_used_becomes_a_dead_letter_and_the_rest_counts(make_sta
     wait_until(lambda: counts(stack).received >= 15, "all bodies to be taken in")
 
     assert counts(stack) == (15, 3, 0, 0, 12)
-    letters = list(stack.wiring.dead_letters.read())
+    letters = list(stack.product.dead_letters.read())
     assert len(letters) == 12
     assert {letter.body for letter in letters} == {body for body in bodies if body != good}
     assert {letter.reason for letter in letters} >= {"not-json", "not-utf8", "empty", "far-future", "ancient"}
@@ -145,11 +145,11 @@ def test_what_can_not_be_used_becomes_a_dead_letter_and_the_rest_counts(make_sta
 
 def test_a_task_that_fails_is_reported_with_its_stderr_and_disturbs_no_other(make_stack: StackFactory) -> None:
     stack = make_stack(SHARD_SIZE="1", TASK_RETRIES="1")
-    store = stack.wiring.store
+    store = stack.product.store
     sent = send(stack, FLEET.readings(END - FRESH - HISTORY, END - FRESH), readings_per_event=20)
     wait_until_ingested(stack, sent)
     # The first shard's pointer is damaged: its task can't know what it would replace.
-    models = stack.wiring.blobs.get_container_client("models")
+    models = stack.product.blobs.get_container_client("models")
     models.upload_blob("shard=000000/current.json", b"?")
 
     run = fire_and_wait(stack, "train")
@@ -159,7 +159,7 @@ def test_a_task_that_fails_is_reported_with_its_stderr_and_disturbs_no_other(mak
     assert (failed.spec.shard, failed.exit_code, failed.retries) == (0, 1, 1)
     assert "current.json" in failed.detail
     assert [sensor.state for sensor in store.sensors()] == ["no-data", "ready", "ready", "ready"]
-    logs = stack.wiring.blobs.get_container_client("task-logs")
+    logs = stack.product.blobs.get_container_client("task-logs")
     assert f"{run.run_id}/train-000000/stderr.txt" in {blob.name for blob in logs.list_blobs()}
 
 
@@ -170,7 +170,7 @@ def test_a_task_that_fails_is_reported_with_its_stderr_and_disturbs_no_other(mak
 def test_the_recorded_readings_of_another_year_come_through_to_alerts(make_stack: StackFactory) -> None:
     # The recording is even noise without episodes: single windows out of range are all there is to alert on.
     stack = make_stack(ALERT_ANOMALOUS_WINDOWS="1")
-    store = stack.wiring.store
+    store = stack.product.store
     recording = read_recording(DATA / "sensor_data.csv")
     assert len(recording.readings) == 17_768
     middle = datetime(2018, 8, 29, 1, 30, tzinfo=UTC)

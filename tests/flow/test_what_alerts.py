@@ -10,8 +10,8 @@ from conftest import StackFactory
 from flow_steps import END, fire_and_wait, send, wait_until_ingested
 from local_stack import wait_until
 
-from sensorwatch.readings import TICKS_PER_SECOND
-from sensorwatch.records import Reading
+from sensorwatch.ingestion.decode import TICKS_PER_SECOND
+from sensorwatch.ingestion.records import Reading
 from sensorwatch.simulation.anomalies import InjectedAnomaly
 from sensorwatch.simulation.fleet import Fleet, device_names, tag_names
 
@@ -43,7 +43,7 @@ def test_maintenance_and_rules_hold_alerts_back_and_silence_raises_them(
     (tmp_path / "stack" / "sensorwatch.yaml").write_text(RULES)
     # A detector that looks back would still see the fault when maintenance is over.
     stack = make_stack(NO_DATA_FLOOR_SECONDS="60", DETECTOR="ocsvm")
-    store = stack.wiring.store
+    store = stack.product.store
     sent = send(stack, FLEET.readings(END - timedelta(minutes=30), END - FRESH), readings_per_event=20)
     wait_until_ingested(stack, sent)
     assert fire_and_wait(stack, "train").tasks["succeeded"] == 1

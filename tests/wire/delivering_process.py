@@ -10,10 +10,11 @@ import sys
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from sensorwatch.alerting.sinks import sinks
-from sensorwatch.records import Alert, AlertChanges, Notification, SensorKey
+from sensorwatch.alerts.deliver import DeliveryRules, Outbox
+from sensorwatch.alerts.records import Alert, AlertChanges, Notification
+from sensorwatch.alerts.sinks import sinks
+from sensorwatch.sensors.records import SensorKey
 from sensorwatch.settings import load_settings
-from sensorwatch.steps.notify import DeliveryRules, Outbox
 from sensorwatch.store import SqlStore, open_store
 
 END = 1_795_169_700

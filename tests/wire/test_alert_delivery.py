@@ -16,9 +16,9 @@ from delivering_process import END, store_alerts
 from local_stack import ROOT
 from sink_receivers import Post, WebhookServer
 
-from sensorwatch.alerting.sinks import sinks
+from sensorwatch.alerts.deliver import DeliveryRules, Outbox
+from sensorwatch.alerts.sinks import sinks
 from sensorwatch.settings import load_settings
-from sensorwatch.steps.notify import DeliveryRules, Outbox
 from sensorwatch.store import SqlStore, open_store
 
 pytestmark = pytest.mark.wire

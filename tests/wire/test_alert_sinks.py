@@ -20,12 +20,13 @@ from cryptography.x509.oid import NameOID
 from local_stack import wait_until
 from sink_receivers import EventHubReceiver, MailServer, WebhookServer, running_broker
 
-from sensorwatch.alerting.payload import AlertMessage, alert_message
-from sensorwatch.alerting.sinks import sinks
-from sensorwatch.alerting.sinks.webhook import SIGNATURE_HEADER
+from sensorwatch.alerts.message import AlertMessage, alert_message
+from sensorwatch.alerts.ports import AlertSink
+from sensorwatch.alerts.records import Alert, Notification
+from sensorwatch.alerts.sinks import sinks
+from sensorwatch.alerts.sinks.webhook import SIGNATURE_HEADER
 from sensorwatch.errors import SettingsError, TransientError
-from sensorwatch.ports import AlertSink
-from sensorwatch.records import Alert, Notification, SensorKey, SensorStatus
+from sensorwatch.sensors.records import SensorKey, SensorStatus
 from sensorwatch.settings import load_settings
 
 pytestmark = pytest.mark.wire

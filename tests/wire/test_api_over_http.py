@@ -13,8 +13,10 @@ import pytest
 from host_process import Process, wait_until
 from local_stack import ROOT, pick_port
 
-from sensorwatch.alerting.rules import AlertRules, ScoredWindow, advance
-from sensorwatch.records import Anomaly, IngestCounts, IngestMark, Partition, SensorKey, Window
+from sensorwatch.alerts.records import Anomaly
+from sensorwatch.alerts.state_machine import AlertRules, ScoredWindow, advance
+from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store import open_store
 
 if TYPE_CHECKING:

@@ -13,18 +13,18 @@ from azure.batch import BatchClient, models
 from azure.core.credentials import AzureNamedKeyCredential
 from batch_process import KEY, BatchProcess, pick_port, wait_for
 
-from sensorwatch.batch import batch_client, ensure_pool
-from sensorwatch.blobs import blob_service
+from sensorwatch.azure.blobs import blob_service
 from sensorwatch.errors import NotFoundError, SettingsError, TransientError
-from sensorwatch.pool import BatchPool
-from sensorwatch.records import Run, TaskSpec
+from sensorwatch.scheduling.batch_client import batch_client, ensure_pool
+from sensorwatch.scheduling.pool import BatchPool
+from sensorwatch.tasks.records import Run, TaskSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from azure.storage.blob import ContainerClient
 
-    from sensorwatch.records import JobStatus, Kind
+    from sensorwatch.tasks.records import JobStatus, Kind
 
 pytestmark = pytest.mark.wire
 

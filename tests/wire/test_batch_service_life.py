@@ -17,7 +17,7 @@ from azure.core.exceptions import (
 from batch_jobs import create_job, execution_info, file_text, is_zombie, task
 from batch_process import KEY, BatchProcess, pick_port, wait_for
 
-from sensorwatch.batch import autoscale_formula
+from sensorwatch.scheduling.batch_client import autoscale_formula
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sensorwatch.records import IngestCounts, IngestMark, Partition, SensorKey, Window
-from sensorwatch.wiring import Wiring
+from sensorwatch.app import Product
+from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.sensors.records import SensorKey
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,9 +42,9 @@ def environment(azurite: str, tmp_path: Path) -> dict[str, str]:
     }
 
 
-def ingest(wiring: Wiring, sequence_number: int, end: datetime, values: list[float]) -> None:
+def ingest(product: Product, sequence_number: int, end: datetime, values: list[float]) -> None:
     """Store one sensor's windows, the last of which ends at ``end``."""
-    store = wiring.store
+    store = product.store
     (sensor_id,) = store.sensor_ids([SensorKey("pump", "temperature")]).values()
     last = int(end.timestamp())
     windows = [
@@ -71,23 +72,23 @@ def run(kind: str, end: datetime, environment: dict[str, str]) -> tuple[str, set
 
 
 def test_a_sensor_is_trained_and_scored_by_the_tasks(environment: dict[str, str]) -> None:
-    wiring = Wiring.from_environment(environment)
-    wiring.prepare(pool=False)
+    product = Product.from_environment(environment)
+    product.prepare(pool=False)
     values = random.Random(1)
-    ingest(wiring, 1, NOON, [values.gauss(20, 1) for _ in range(300)])
+    ingest(product, 1, NOON, [values.gauss(20, 1) for _ in range(300)])
     said, trained_with = run("train", NOON, environment)
     assert "trained 1 sensors on 300 windows; 1 ready" in said
     assert "trained 0 sensors" in run("train", NOON, environment)[0]
-    (status,) = wiring.store.sensors()
+    (status,) = product.store.sensors()
     assert (status.state, status.trained_until) == ("ready", NOON)
 
-    ingest(wiring, 2, LATER, [20.0, 99.0])
+    ingest(product, 2, LATER, [20.0, 99.0])
     said, scored_with = run("score", LATER, environment)
     assert "scored 2 of 2 windows (0 again), 1 anomalous" in said
     assert "a former try has scored all windows" in run("score", LATER, environment)[0]
-    (name,) = wiring.prediction_files.names("score-1")
-    assert wiring.prediction_files.read(name)["prediction"].to_pylist() == [1, -1]
-    (activity,) = wiring.store.shard_activity()
+    (name,) = product.prediction_files.names("score-1")
+    assert product.prediction_files.read(name)["prediction"].to_pylist() == [1, -1]
+    (activity,) = product.store.shard_activity()
     assert activity.scored_until == LATER
     assert {"pyarrow", "sqlalchemy", "azure"} <= trained_with & scored_with
     assert sorted(UNNEEDED & (trained_with | scored_with)) == []

@@ -19,9 +19,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 from typer.testing import CliRunner
 
+from sensorwatch.app import Product
 from sensorwatch.cli.app import app
-from sensorwatch.detectors.stored import estimator_to_bytes
-from sensorwatch.wiring import Wiring
+from sensorwatch.detectors.external.stored import estimator_to_bytes
 
 pytestmark = pytest.mark.wire
 
@@ -93,8 +93,8 @@ def task(environment: Mapping[str, str], *words: str) -> str:
     return ended.stdout
 
 
-def predictions(wiring: Wiring) -> pd.DataFrame:
-    container = wiring.blobs.get_container_client(wiring.settings.predictions_container)
+def predictions(product: Product) -> pd.DataFrame:
+    container = product.blobs.get_container_client(product.settings.predictions_container)
     parts = [container.download_blob(name).readall() for name in container.list_blob_names()]
     assert {part.partition(b"\n")[0].decode() for part in parts} == {HEADER}
     return pd.concat([pd.read_csv(io.BytesIO(part), dtype={"Device": str, "Tag": str}) for part in parts])
@@ -117,54 +117,54 @@ def check_against(models: Mapping[tuple[str, str], Pipeline], frame: pd.DataFram
 def test_pre_trained_models_score_a_data_file_in_a_task(
     environment: dict[str, str], frame: pd.DataFrame, tmp_path: Path
 ) -> None:
-    wiring = Wiring.from_environment(environment)
-    wiring.prepare(pool=False)
+    product = Product.from_environment(environment)
+    product.prepare(pool=False)
     models = original_models(frame, tmp_path / "models")
     assert "imported 4 models" in sensorwatch(environment, "models", "import", str(tmp_path / "models"))
-    container = wiring.blobs.create_container(f"data-{uuid.uuid4().hex[:8]}")
+    container = product.blobs.create_container(f"data-{uuid.uuid4().hex[:8]}")
     name = f"{container.container_name}/2018/hour.csv"
     container.upload_blob("2018/hour.csv", frame.to_csv(index=False))
 
     for _ in range(2):
         assert "1600 windows of 4 sensors" in task(environment, "--data", name)
 
-    check_against(models, frame, predictions(wiring))
-    assert [sensor.state for sensor in wiring.store.sensors()] == ["ready"] * 4
+    check_against(models, frame, predictions(product))
+    assert [sensor.state for sensor in product.store.sensors()] == ["ready"] * 4
 
 
 def test_the_command_line_scores_parquet_as_well(
     environment: dict[str, str], frame: pd.DataFrame, tmp_path: Path
 ) -> None:
-    wiring = Wiring.from_environment(environment)
-    wiring.prepare(pool=False)
+    product = Product.from_environment(environment)
+    product.prepare(pool=False)
     models = original_models(frame, tmp_path / "models")
     sensorwatch(environment, "models", "import", *(str(path) for path in sorted((tmp_path / "models").iterdir())))
     frame.to_parquet(tmp_path / "hour.parquet")
     assert "1600 of 1600 windows" in sensorwatch(environment, "score", "--data", str(tmp_path / "hour.parquet"))
-    check_against(models, frame, predictions(wiring))
+    check_against(models, frame, predictions(product))
 
 
 def test_the_predictions_of_a_data_file_become_anomalies(
     environment: dict[str, str], frame: pd.DataFrame, tmp_path: Path
 ) -> None:
-    wiring = Wiring.from_environment(environment)
-    wiring.prepare(pool=False)
+    product = Product.from_environment(environment)
+    product.prepare(pool=False)
     original_models(frame, tmp_path / "models")
     sensorwatch(environment, "models", "import", str(tmp_path / "models"))
     frame.to_csv(tmp_path / "hour.csv", index=False)
-    (summary,) = wiring.score_data(str(tmp_path / "hour.csv")).shards
+    (summary,) = product.score_data(str(tmp_path / "hour.csv")).shards
     assert summary.file is not None
-    container = wiring.blobs.get_container_client(wiring.settings.predictions_container)
-    wiring.publish(summary.file, container.download_blob(summary.file).readall())
-    assert len(wiring.store.anomalies(limit=10_000)) == summary.anomalies > 0
+    container = product.blobs.get_container_client(product.settings.predictions_container)
+    product.publish(summary.file, container.download_blob(summary.file).readall())
+    assert len(product.store.anomalies(limit=10_000)) == summary.anomalies > 0
 
 
 @pytest.mark.skipif(not DATA.exists(), reason=f"no {DATA}; SENSORWATCH_TEST_DATA names its folder")
 def test_the_recorded_data_are_scored_as_they_stand(environment: dict[str, str], tmp_path: Path) -> None:
     recorded = pd.read_csv(DATA, parse_dates=["TS"])
-    wiring = Wiring.from_environment(environment)
-    wiring.prepare(pool=False)
+    product = Product.from_environment(environment)
+    product.prepare(pool=False)
     models = original_models(recorded, tmp_path / "models")
     assert "imported 15 models" in sensorwatch(environment, "models", "import", str(tmp_path / "models"))
     assert "17768 windows of 15 sensors" in task(environment, "--data", str(DATA))
-    check_against(models, recorded, predictions(wiring))
+    check_against(models, recorded, predictions(product))

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from sensorwatch.configuration import configuration_name
-from sensorwatch.configurations import read_configuration, store_configuration
+from sensorwatch.app import Product
+from sensorwatch.config.file import configuration_name
+from sensorwatch.config.stored import read_configuration, store_configuration
 from sensorwatch.errors import SettingsError
-from sensorwatch.records import IngestCounts, IngestMark, Partition, SensorKey, Window
-from sensorwatch.wiring import Wiring
+from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.sensors.records import SensorKey
 
 pytestmark = pytest.mark.wire
 
@@ -41,20 +42,20 @@ def environment(azurite: str, tmp_path: Path) -> dict[str, str]:
 
 
 def test_a_stored_configuration_comes_back_by_its_name(environment: dict[str, str]) -> None:
-    wiring = Wiring.from_environment(environment)
-    wiring.prepare(pool=False)
-    container = wiring.blobs.get_container_client(environment["MODELS_CONTAINER"])
+    product = Product.from_environment(environment)
+    product.prepare(pool=False)
+    container = product.blobs.get_container_client(environment["MODELS_CONTAINER"])
     for _ in range(2):
         name = store_configuration(container, RULES.encode())
     assert name == configuration_name(RULES.encode())
     assert read_configuration(name, lambda: container, required=True) == RULES.encode()
-    assert wiring.models.versions() == []
+    assert product.models.versions() == []
 
 
 def test_a_stored_configuration_that_is_gone_or_changed_is_named(environment: dict[str, str]) -> None:
-    wiring = Wiring.from_environment(environment)
-    wiring.prepare(pool=False)
-    container = wiring.blobs.get_container_client(environment["MODELS_CONTAINER"])
+    product = Product.from_environment(environment)
+    product.prepare(pool=False)
+    container = product.blobs.get_container_client(environment["MODELS_CONTAINER"])
     name = configuration_name(RULES.encode())
     with pytest.raises(SettingsError, match="submit the run again"):
         read_configuration(name, lambda: container, required=True)
@@ -66,7 +67,7 @@ def test_a_stored_configuration_that_is_gone_or_changed_is_named(environment: di
 def test_a_task_trains_by_the_stored_rules_without_a_file(environment: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "rules.yaml"
     file.write_text(RULES)
-    planner = Wiring.from_environment(environment | {"CONFIGURATION_FILE": str(file)})
+    planner = Product.from_environment(environment | {"CONFIGURATION_FILE": str(file)})
     planner.prepare(pool=False)
     values = random.Random(1)
     (sensor_id,) = planner.store.sensor_ids([SensorKey("pump", "temperature")]).values()
@@ -97,9 +98,9 @@ def test_a_missing_file_is_an_error_only_when_it_was_asked_for(
     environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert Wiring.from_environment(environment).configuration.detectors == ()
+    assert Product.from_environment(environment).configuration.detectors == ()
     with pytest.raises(SettingsError, match=r"`rules\.yaml`, which does not exist"):
-        _ = Wiring.from_environment(environment | {"CONFIGURATION_FILE": "rules.yaml"}).configuration
+        _ = Product.from_environment(environment | {"CONFIGURATION_FILE": "rules.yaml"}).configuration
 
 
 def test_a_run_is_not_submitted_with_a_configuration_that_has_mistakes(
@@ -107,6 +108,6 @@ def test_a_run_is_not_submitted_with_a_configuration_that_has_mistakes(
 ) -> None:
     file = tmp_path / "rules.yaml"
     file.write_text("detectors: [{detector: nonsense}]")
-    wiring = Wiring.from_environment(environment | {"CONFIGURATION_FILE": str(file)})
+    product = Product.from_environment(environment | {"CONFIGURATION_FILE": str(file)})
     with pytest.raises(SettingsError, match="unknown detector `nonsense`"):
-        wiring.submit_due("train")
+        product.submit_due("train")

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from azure.storage.blob import ContainerClient
 
-from sensorwatch.blobs import blob_service, ensure_containers
-from sensorwatch.dead_letters import BlobDeadLetters
+from sensorwatch.azure.blobs import blob_service, ensure_containers
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.records import DeadLetter, Partition
+from sensorwatch.ingestion.dead_letters import BlobDeadLetters
+from sensorwatch.ingestion.records import DeadLetter, Partition
 
 pytestmark = pytest.mark.wire
 

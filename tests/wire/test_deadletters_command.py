@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from sensorwatch.blobs import ensure_containers
+from sensorwatch.app import Product
+from sensorwatch.azure.blobs import ensure_containers
 from sensorwatch.cli.app import app
-from sensorwatch.dead_letters import BlobDeadLetters
 from sensorwatch.errors import ConflictError, InvalidInputError
-from sensorwatch.records import DeadLetter, IngestCounts, Partition, RawEvent
-from sensorwatch.wiring import Wiring
+from sensorwatch.ingestion.dead_letters import BlobDeadLetters
+from sensorwatch.ingestion.records import DeadLetter, IngestCounts, Partition, RawEvent
 
 pytestmark = pytest.mark.wire
 
@@ -45,19 +45,19 @@ def environment(azurite: str, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def wired(environment: dict[str, str]) -> Wiring:
-    wiring = Wiring.from_environment(environment)
-    ensure_containers(wiring.blobs, [wiring.settings.dead_letters_container])
-    return wiring
+def product(environment: dict[str, str]) -> Product:
+    product = Product.from_environment(environment)
+    ensure_containers(product.blobs, [product.settings.dead_letters_container])
+    return product
 
 
 @pytest.fixture
-def dead_letters(wired: Wiring) -> BlobDeadLetters:
-    return wired.dead_letters
+def dead_letters(product: Product) -> BlobDeadLetters:
+    return product.dead_letters
 
 
 @pytest.fixture
-def command(environment: dict[str, str], wired: Wiring, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+def command(environment: dict[str, str], product: Product, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
     """Runs ``sensorwatch deadletters`` and returns its JSON."""
     monkeypatch.chdir(tmp_path)
     for key, value in environment.items():
@@ -106,22 +106,22 @@ def test_days_are_those_of_letters_and_replays(dead_letters: BlobDeadLetters) ->
 
 
 @pytest.mark.parametrize("content", [b"", b"{}\n", b'{"accept_late": true}\n', b'{"accept_late": 1}\n?\n'])
-def test_what_is_no_replay_is_named(dead_letters: BlobDeadLetters, wired: Wiring, content: bytes) -> None:
-    container = wired.blobs.get_container_client(wired.settings.dead_letters_container)
+def test_what_is_no_replay_is_named(dead_letters: BlobDeadLetters, product: Product, content: bytes) -> None:
+    container = product.blobs.get_container_client(product.settings.dead_letters_container)
     container.upload_blob(f"replays/day={DAY}/000000.ndjson", content)
     with pytest.raises(InvalidInputError, match=f"replays/day={DAY}/000000.ndjson"):
         list(dead_letters.replays(DAY))
 
 
 def test_letters_are_listed_shown_and_taken_in_once(
-    command: Command, wired: Wiring, dead_letters: BlobDeadLetters
+    command: Command, product: Product, dead_letters: BlobDeadLetters
 ) -> None:
     events = [
         RawEvent(0, NOON, f"[{GOOD}, {FAST}, 7]".encode()),
         RawEvent(1, NOON, b"\xff"),
         RawEvent(2, NOON + timedelta(days=1), b""),
     ]
-    assert wired.ingest(PARTITION, events) == IngestCounts(5, 1, 0, 0, 4)
+    assert product.ingest(PARTITION, events) == IngestCounts(5, 1, 0, 0, 4)
     # The same letters once more, in blobs with other boundaries, as after a crash.
     letters = list(dead_letters.read())
     dead_letters.write(letters[1:])
@@ -160,8 +160,8 @@ def test_letters_are_listed_shown_and_taken_in_once(
         ("not-utf8", 1, 0),
         ("empty", 1, 0),
     ]
-    assert wired.store.window_count() == 2
-    for status in wired.store.ingest_status():
+    assert product.store.window_count() == 2
+    for status in product.store.ingest_status():
         counts = status.counts
         assert counts.received == counts.accepted + counts.late + counts.duplicate + counts.invalid
 

@@ -13,14 +13,14 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from sensorwatch.app import Product
 from sensorwatch.cli.app import app
 from sensorwatch.errors import SensorwatchError
-from sensorwatch.plans import task_id
-from sensorwatch.records import IngestCounts, IngestMark, Partition, TaskSpec, Window
+from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.ingestion.windows import window_end
 from sensorwatch.simulation.cpu import CpuFleet
 from sensorwatch.simulation.ground_truth import write_ground_truth
-from sensorwatch.windows import window_end
-from sensorwatch.wiring import Wiring
+from sensorwatch.tasks.records import TaskSpec, task_id
 
 pytestmark = pytest.mark.wire
 
@@ -44,9 +44,9 @@ class Scene:
             "AzureWebJobsStorage": azurite,
             "MODELS_CONTAINER": f"models-{suffix}",
         }
-        self.wiring = Wiring.from_environment(self.environment)
-        self.wiring.prepare(pool=False)
-        self.ids = self.wiring.store.sensor_ids(list(self.fleet.sensors))
+        self.product = Product.from_environment(self.environment)
+        self.product.prepare(pool=False)
+        self.ids = self.product.store.sensor_ids(list(self.fleet.sensors))
         readings = list(self.fleet.readings(START, NOON))
         windows = [
             Window(
@@ -60,13 +60,13 @@ class Scene:
             )
             for reading in readings
         ]
-        store, mark = self.wiring.store, IngestMark(1, NOON)
+        store, mark = self.product.store, IngestMark(1, NOON)
         counts = IngestCounts(len(windows), len(windows), 0, 0, 0)
         store.commit_ingest(PARTITION, store.ingest_mark(PARTITION), mark, windows, counts)
         write_ground_truth(self.truth, self.fleet.labels(START, NOON))
 
     def train(self) -> None:
-        self.wiring.train(TaskSpec("train-1", task_id("train", 0), "train", 0, None, NOON))
+        self.product.train(TaskSpec("train-1", task_id("train", 0), "train", 0, None, NOON))
 
     def run(self, *arguments: str) -> str:
         result = CliRunner().invoke(app, arguments, env=self.environment, catch_exceptions=False)
@@ -81,7 +81,7 @@ def scene(azurite: str, tmp_path: Path) -> Scene:
 
 def test_labels_make_a_network_of_a_sensor_that_had_none(scene: Scene, tmp_path: Path) -> None:
     scene.train()
-    (first, _) = scene.wiring.store.sensors()
+    (first, _) = scene.product.store.sensors()
     assert (first.state, first.reason[:29]) == ("failed", "none of its 1440 windows has ")
     labels = scene.fleet.labels(START, NOON)
     assert f"{len(labels)} labels of 2 sensors" in scene.run("labels", "import", str(scene.truth))
@@ -91,7 +91,7 @@ def test_labels_make_a_network_of_a_sensor_that_had_none(scene: Scene, tmp_path:
     assert sum(row["anomalous"] for row in listed) == len(labels)
 
     scene.train()
-    assert [sensor.state for sensor in scene.wiring.store.sensors()] == ["ready", "ready"]
+    assert [sensor.state for sensor in scene.product.store.sensors()] == ["ready", "ready"]
     shown = scene.run("models", "show", "cpu-1", "load")
     for statistic in ("width 3", "mean 0.3", "holdout f1 0."):
         assert statistic in shown

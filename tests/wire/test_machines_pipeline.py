@@ -13,11 +13,11 @@ from machine_files import small_files
 from typer.testing import CliRunner
 
 from batch_tasks.maintenance import main as run_batch_task
-from sensorwatch.alert_records import AlertAction
+from sensorwatch.alerts.records import Alert, AlertAction, AlertChanges
+from sensorwatch.app import Product, get_product
 from sensorwatch.cli.app import app
-from sensorwatch.records import Alert, AlertChanges, SensorKey
+from sensorwatch.sensors.records import SensorKey
 from sensorwatch.settings import load_settings
-from sensorwatch.wiring import Wiring, wiring
 
 pytestmark = [pytest.mark.wire, pytest.mark.timeout(600)]
 
@@ -41,7 +41,7 @@ def environment(azurite: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for name, value in values.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    wiring.cache_clear()
+    get_product.cache_clear()
     return values
 
 
@@ -69,7 +69,7 @@ def test_files_become_risks_and_everything_may_be_done_twice(environment: dict[s
     window = ["--start", "2015-03-20T00:00:00+00:00", "--end", "2015-05-01T00:00:00+00:00"]
     for shard in ("0", "1", "2"):
         assert run_batch_task(["score", "--run", "r", "--shard", shard, *window]) == 0
-    store = Wiring.from_environment(environment).store
+    store = Product.from_environment(environment).store
     newest = store.newest_risks()
     assert {risk.machine_id for risk in newest} == set(range(1, 13))
     assert {risk.model_version for risk in newest} == {trained["version"]}
@@ -98,7 +98,7 @@ def alert_of(
     environment: dict[str, str], alert_id: str, sensor: SensorKey, moment: datetime, *, confirmed: bool
 ) -> None:
     """Store an alert whose newest window ends at a moment; a person may confirm it then."""
-    store = Wiring(load_settings(environment), lambda: moment).store
+    store = Product(load_settings(environment), lambda: moment).store
     end = int(moment.timestamp())
     alert = Alert(alert_id, store.sensor_ids([sensor])[sensor], end - 600, end, None, 3, 90.0, "high")
     store.settle_alerts({alert_id}, lambda _: AlertChanges((), [alert], ()))
@@ -144,7 +144,7 @@ def test_confirmed_alerts_train_in_place_of_failures_that_nobody_wrote_down(
 
 
 def test_what_is_missing_is_said(environment: dict[str, str], tmp_path: Path) -> None:
-    Wiring.from_environment(environment).prepare(pool=False)
+    Product.from_environment(environment).prepare(pool=False)
     for words in (["train"], ["score"], ["card"], ["machines", "1"], ["ingest", str(tmp_path / "nothing")]):
         result = CliRunner().invoke(app, ["maintenance", *words])
         assert result.exit_code == 1

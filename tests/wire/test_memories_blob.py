@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from sensorwatch.memories import BlobMemories
-from sensorwatch.registry import BlobModelRegistry
+from sensorwatch.models.checkpoint_files import BlobMemories
+from sensorwatch.models.registry import BlobModelRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

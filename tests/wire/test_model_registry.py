@@ -9,9 +9,9 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 
 from sensorwatch.errors import ConflictError, CorruptModelError, InvalidInputError, NotFoundError
-from sensorwatch.records import ModelRef
-from sensorwatch.registry import BlobModelRegistry
-from sensorwatch.shards import MODEL_SCHEMA, merge
+from sensorwatch.models.records import ModelRef
+from sensorwatch.models.registry import BlobModelRegistry
+from sensorwatch.models.table import MODEL_SCHEMA, merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,15 +13,17 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from sensorwatch.app import Product
 from sensorwatch.cli.app import app
-from sensorwatch.configuration import EstimatorPolicy, parse_configuration
-from sensorwatch.detectors.stored import estimator_from_bytes
+from sensorwatch.config.detectors import EstimatorPolicy
+from sensorwatch.config.file import parse_configuration
+from sensorwatch.detectors.external.stored import estimator_from_bytes
 from sensorwatch.errors import SensorwatchError
-from sensorwatch.plans import task_id
-from sensorwatch.records import IngestCounts, IngestMark, Partition, SensorKey, TaskSpec, Window
-from sensorwatch.steps.chosen_detectors import TrainingWindows
-from sensorwatch.steps.train import train
-from sensorwatch.wiring import Wiring
+from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.models.training.detector_choice import TrainingWindows
+from sensorwatch.models.training.train import train
+from sensorwatch.sensors.records import SensorKey
+from sensorwatch.tasks.records import TaskSpec, task_id
 
 pytestmark = pytest.mark.wire
 
@@ -47,11 +49,11 @@ class Scene:
             **{f"{name}_CONTAINER": f"{name.lower().replace('_', '-')}-{suffix}" for name in ("TASK_LOGS",)},
             "DEAD_LETTERS_CONTAINER": f"dead-letters-{suffix}",
         }
-        self.wiring = Wiring.from_environment(self.environment)
-        self.wiring.prepare(pool=False)
+        self.product = Product.from_environment(self.environment)
+        self.product.prepare(pool=False)
 
     def train(self, end: datetime, rules: str = "") -> str:
-        store = self.wiring.store
+        store = self.product.store
         values = random.Random(end.hour)
         ids = store.sensor_ids([SensorKey("press-1", "temperature"), SensorKey("press-1", "valve")])
         windows = [
@@ -64,7 +66,7 @@ class Scene:
         summary = train(
             TaskSpec("train-1", task_id("train", 0), "train", 0, None, end),
             store=store,
-            registry=self.wiring.models,
+            registry=self.product.models,
             detector_name="ocsvm",
             training_seconds=3600,
             needed=TrainingWindows(100),
@@ -112,7 +114,7 @@ def test_versions_are_listed_shown_compared_and_rolled_back(scene: Scene) -> Non
     for _ in range(2):
         assert first in scene.run("models", "rollback", "0", "--to", first)
     assert scene.json("models")[1] == {"shard": 0, "version": first, "current": True}
-    assert {sensor.model_version for sensor in scene.wiring.store.sensors()} == {first}
+    assert {sensor.model_version for sensor in scene.product.store.sensors()} == {first}
 
 
 @pytest.mark.parametrize("tag", ["temperature", "valve"])

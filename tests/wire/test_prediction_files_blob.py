@@ -9,9 +9,9 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 
 from sensorwatch.errors import InvalidInputError, NotFoundError
-from sensorwatch.prediction_columns import prediction_schema
-from sensorwatch.predictions import BlobPredictionFiles
-from sensorwatch.records import TaskSpec
+from sensorwatch.tasks.prediction_files import BlobPredictionFiles
+from sensorwatch.tasks.prediction_schema import prediction_schema
+from sensorwatch.tasks.records import TaskSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

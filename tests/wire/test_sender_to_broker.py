@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from sensorwatch.cli.app import app
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.readings import TICKS_PER_SECOND, ReadingRules, decode
-from sensorwatch.records import Reading
-from sensorwatch.sender import open_sender
+from sensorwatch.ingestion.decode import TICKS_PER_SECOND, ReadingRules, decode
+from sensorwatch.ingestion.records import Reading
+from sensorwatch.ingestion.sender import open_sender
 from sensorwatch.simulation.ground_truth import read_ground_truth
 
 pytestmark = pytest.mark.wire

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from sensorwatch.plans import task_id
-from sensorwatch.records import IngestCounts, IngestMark, Kind, Partition, Run, SensorKey, TaskSpec, Window
-from sensorwatch.wiring import Wiring
+from sensorwatch.app import Product
+from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.sensors.records import SensorKey
+from sensorwatch.tasks.records import Kind, Run, TaskSpec, task_id
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -45,11 +46,11 @@ def settings(azurite: str, database: Path) -> dict[str, str]:
 
 
 @contextmanager
-def wired(environment: dict[str, str]) -> Iterator[Wiring]:
-    wiring = Wiring.from_environment(environment)
-    wiring.prepare(pool=False)
-    yield wiring
-    wiring.store.dispose()
+def product(environment: dict[str, str]) -> Iterator[Product]:
+    product = Product.from_environment(environment)
+    product.prepare(pool=False)
+    yield product
+    product.store.dispose()
 
 
 def end_of(number: int) -> datetime:
@@ -65,9 +66,9 @@ def value_of(sensor: int, end: int) -> float:
     return random.Random(f"{sensor} {end}").gauss(20 + sensor, 1)
 
 
-def ingest(wiring: Wiring, number: int) -> None:
+def ingest(product: Product, number: int) -> None:
     """Store the windows of a round, with some late ones that change windows of the round before."""
-    store = wiring.store
+    store = product.store
     store.sensor_ids([SensorKey(f"device-{i}", "flow") for i in range(SENSORS + (number > 0))])
     last = int(end_of(number).timestamp())
     ends = range(last - (3595 if number == 0 else 595), last + 1, 5)
@@ -89,12 +90,12 @@ def window(sensor: int, end: int, value: float) -> Window:
     return Window(sensor, end, 1, value, value, value, min(value * value, 1e308))
 
 
-def begin(wiring: Wiring, kind: Kind, number: int, end: datetime) -> TaskSpec:
+def begin(product: Product, kind: Kind, number: int, end: datetime) -> TaskSpec:
     """Plan a task as the planner would."""
-    (activity,) = wiring.store.shard_activity()
+    (activity,) = product.store.shard_activity()
     start = activity.scored_until if kind == "score" else None
     task = TaskSpec(f"{kind}-{number}", task_id(kind, 0), kind, 0, start, end)
-    assert wiring.store.begin_run(Run(task.run_id, kind, end, (task,)), end)
+    assert product.store.begin_run(Run(task.run_id, kind, end, (task,)), end)
     return task
 
 
@@ -131,14 +132,14 @@ def kill(task: TaskSpec, environment: dict[str, str], after: float) -> bool:
     return False
 
 
-def stored(wiring: Wiring) -> dict[str, list[tuple[object, ...]]]:
+def stored(product: Product) -> dict[str, list[tuple[object, ...]]]:
     """Return what tasks have left in the database."""
     tables = {
         "Sensors": "SensorId, State, Reason, TrainedUntil, ModelVersion",
         "RescoreWindows": "Shard, TS, SensorId, Readings",
         "ShardScoring": "Shard, PlannedUntil, ScoredUntil",
     }
-    engine = sa.create_engine(wiring.settings.database_url.get_secret_value())
+    engine = sa.create_engine(product.settings.database_url.get_secret_value())
     with engine.connect() as connection:
         found = {
             table: [tuple(row) for row in connection.exec_driver_sql(f"SELECT {columns} FROM {table} ORDER BY 1, 2, 3")]
@@ -151,10 +152,10 @@ def stored(wiring: Wiring) -> dict[str, list[tuple[object, ...]]]:
 def test_tasks_killed_at_random_moments_leave_what_unbroken_ones_leave(azurite: str, tmp_path: Path) -> None:
     chance, kills = random.Random(20261121), 0
     environment, other = (settings(azurite, tmp_path / name) for name in ("killed.db", "unbroken.db"))
-    with wired(environment) as killed, wired(other) as unbroken:
+    with product(environment) as killed, product(other) as unbroken:
         for number in range(ROUNDS):
-            for wiring in (killed, unbroken):
-                ingest(wiring, number)
+            for each in (killed, unbroken):
+                ingest(each, number)
             # Scoring comes first: so the newcomer's first model is late for windows that were scored already.
             kinds: list[tuple[Kind, datetime]] = [("train", end_of(number) - timedelta(minutes=2 * (number > 0)))]
             for kind, end in [("score", end_of(number)), *kinds] if number else kinds:

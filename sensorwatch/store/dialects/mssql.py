@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.mssql import dialect
 
-from sensorwatch.store.types import LongText, time_of
+from sensorwatch.store.connection.types import LongText, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from sensorwatch.store.connection.types import UtcTime, WindowEnd
 from sensorwatch.store.tables.base import metadata, name_type
-from sensorwatch.store.types import UtcTime, WindowEnd
 
 __all__ = [
     "sensor_rhythms",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from sensorwatch.store.connection.types import ExactFloat, LongText, WindowEnd
 from sensorwatch.store.tables.base import metadata
-from sensorwatch.store.types import ExactFloat, LongText, WindowEnd
 
 __all__ = [
     "machine_risks",

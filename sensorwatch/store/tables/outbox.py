@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from sensorwatch.store.connection.types import LongText, UtcTime, WindowEnd
 from sensorwatch.store.tables.base import metadata
-from sensorwatch.store.types import LongText, UtcTime, WindowEnd
 
 __all__ = [
     "deliveries",

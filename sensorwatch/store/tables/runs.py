@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from sensorwatch.store.connection.types import ExactFloat, LongText, UtcTime
 from sensorwatch.store.tables.base import metadata
-from sensorwatch.store.types import ExactFloat, LongText, UtcTime
 
 __all__ = [
     "published_files",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from sensorwatch.store.connection.types import ExactFloat, UtcTime, WindowEnd
 from sensorwatch.store.tables.base import metadata
-from sensorwatch.store.types import ExactFloat, UtcTime, WindowEnd
 
 __all__ = [
     "ingest_partitions",

@@ -7,7 +7,7 @@ this step stays what it was when the tables move on.
 import sqlalchemy as sa
 from alembic import op
 
-from sensorwatch.store.types import ExactFloat, LongText, UtcTime, WindowEnd
+from sensorwatch.store.connection.types import ExactFloat, LongText, UtcTime, WindowEnd
 
 revision = "0001"
 down_revision = None

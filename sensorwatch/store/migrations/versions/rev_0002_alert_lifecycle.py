@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from sensorwatch.store.types import ExactFloat, LongText, UtcTime, WindowEnd
+from sensorwatch.store.connection.types import ExactFloat, LongText, UtcTime, WindowEnd
 
 revision = "0002"
 down_revision = "0001"

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from sensorwatch.store.types import UtcTime
+from sensorwatch.store.connection.types import UtcTime
 
 revision = "0003"
 down_revision = "0002"

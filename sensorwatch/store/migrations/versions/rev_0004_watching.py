@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from sensorwatch.store.types import ExactFloat, WindowEnd
+from sensorwatch.store.connection.types import ExactFloat, WindowEnd
 
 revision = "0004"
 down_revision = "0003"

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from sensorwatch.store.types import WindowEnd
+from sensorwatch.store.connection.types import WindowEnd
 
 revision = "0005"
 down_revision = "0004"

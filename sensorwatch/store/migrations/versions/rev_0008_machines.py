@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from sensorwatch.store.types import ExactFloat, LongText, WindowEnd
+from sensorwatch.store.connection.types import ExactFloat, LongText, WindowEnd
 
 revision = "0008"
 down_revision = "0007"

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from sensorwatch.store.types import ExactFloat, LongText
+from sensorwatch.store.connection.types import ExactFloat, LongText
 
 revision = "0009"
 down_revision = "0008"

@@ -1,0 +1,188 @@
+"""When a sensor that no longer varies becomes an alert, and when that is over (pure).
+
+A run is a row of windows of equal value. Runs are taken in by time: windows at or before those taken in already change
+nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pyarrow.compute as pc
+
+from sensorwatch.alerts.records import Alert, AlertChanges, FlatChanges, FlatRun, Notification
+from sensorwatch.sensors.records import SensorKey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from sensorwatch.alerts.policy import AlertPolicy
+    from sensorwatch.alerts.ports import WatchStore
+    from sensorwatch.alerts.records import FlatMemory
+    from sensorwatch.sensors.records import SensorRhythm
+
+__all__ = ["SEVERITY", "SensorWindows", "flat_changes", "watch_flatlines"]
+
+SEVERITY = "medium"
+"""Severity of every such alert; its score is the middle of that severity's range."""
+
+_SCORE = 72.5
+_USUAL_FACTOR = 2
+"""A run is no alert before it is this much longer than the longest one that the sensor was trained on."""
+
+
+class SensorWindows(NamedTuple):
+    """Windows as columns of shape ``(n_windows,)``, ordered by sensor and end (seconds since 1970-01-01T00:00:00Z)."""
+
+    sensor_id: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+    value: npt.NDArray[np.float64]
+
+
+class _Run(NamedTuple):
+    """Windows of equal value: the ends of the first and the last, and the end of the next one that differs."""
+
+    sensor_id: int
+    value: float
+    since: int
+    until: int
+    windows: int
+    broken_at: int | None
+
+
+def flat_changes(
+    windows: SensorWindows, keys: Mapping[int, SensorKey], memory: FlatMemory, policy: AlertPolicy
+) -> FlatChanges:
+    """Take in a file's windows and return what changes.
+
+    Parameters
+    ----------
+    windows
+        Those of one shard.
+    keys
+        Names of its sensors.
+    memory
+        What is stored of them.
+    policy
+        What alerts.
+    """
+    if memory.until is not None:
+        new = windows.end > memory.until
+        windows = SensorWindows(windows.sensor_id[new], windows.end[new], windows.value[new])
+    if not len(windows.end):
+        return FlatChanges(memory.until, (), (), AlertChanges((), (), ()))
+    kept: list[FlatRun] = []
+    ended: list[int] = []
+    alerts: dict[str, Alert] = {}
+    notifications: list[Notification] = []
+    for sensor_id, runs in _runs_by_sensor(windows, memory.runs).items():
+        stored = memory.runs.get(sensor_id)
+        for run in runs:
+            alert_id = stored.alert_id if stored is not None and stored.since == run.since else None
+            alert = memory.alerts.get(alert_id) if alert_id is not None else None
+            if alert_id is None and (alert := _opened(run, keys[sensor_id], memory.rhythms, policy)) is not None:
+                alert_id = alert.alert_id
+                notifications.append(Notification(f"{alert_id}:opened", "opened", alert))
+                alerts[alert_id] = alert
+            if alert is not None and alert.cleared_end is None and run.broken_at is not None:
+                alert = replace(alert, cleared_end=max(run.broken_at, alert.opened_end))
+                notifications.append(Notification(f"{alert.alert_id}:cleared", "cleared", alert))
+                alerts[alert.alert_id] = alert
+            if run.broken_at is None:
+                now = FlatRun(sensor_id, run.value, run.since, alert_id)
+                if run.windows == 1 and stored is not None:
+                    ended.append(sensor_id)
+                elif run.windows > 1 and now != stored:
+                    kept.append(now)
+    until = int(windows.end.max())
+    return FlatChanges(until, kept, ended, AlertChanges((), list(alerts.values()), notifications))
+
+
+def _runs_by_sensor(windows: SensorWindows, stored: Mapping[int, FlatRun]) -> dict[int, list[_Run]]:
+    """Return each sensor's runs in order, but only what can matter: of more than one window, or after a stored one."""
+    sensor_id, end, value = windows
+    begins = np.ones(len(end), np.bool_)
+    begins[1:] = (sensor_id[1:] != sensor_id[:-1]) | (value[1:] != value[:-1])
+    first = np.flatnonzero(begins)
+    last = np.concatenate((first[1:], [len(end)])) - 1
+    follows = np.zeros(len(first), np.bool_)
+    follows[:-1] = sensor_id[first[1:]] == sensor_id[first[:-1]]
+    remembered = np.isin(sensor_id[first], np.fromiter(stored, np.int64, len(stored)))
+    found: dict[int, list[_Run]] = {}
+    for i in np.flatnonzero((last > first) | remembered).tolist():
+        sensor = int(sensor_id[first[i]])
+        run = _Run(
+            sensor_id=sensor,
+            value=float(value[first[i]]),
+            since=int(end[first[i]]),
+            until=int(end[last[i]]),
+            windows=int(last[i] - first[i]) + 1,
+            broken_at=int(end[first[i + 1]]) if follows[i] else None,
+        )
+        runs = found.setdefault(sensor, [])
+        before = stored.get(sensor)
+        if not runs and before is not None:
+            if before.value == run.value:
+                run = run._replace(since=before.since, windows=run.windows + 1)
+            else:
+                runs.append(_Run(sensor, before.value, before.since, before.since, 2, run.since))
+        runs.append(run)
+    return found
+
+
+def _opened(run: _Run, key: SensorKey, rhythms: Mapping[int, SensorRhythm], policy: AlertPolicy) -> Alert | None:
+    rhythm = rhythms.get(run.sensor_id)
+    seconds = policy.flatline_seconds(key)
+    if rhythm is None or rhythm.flat_seconds is None or seconds is None:
+        return None
+    limit = max(seconds, _USUAL_FACTOR * rhythm.flat_seconds)
+    if run.until - run.since < limit:
+        return None
+    since = policy.maintenance.last_end(key, run.since, run.until) or run.since
+    opened_end = max(since, run.since) + limit
+    if run.until < opened_end or policy.suppressed_now(key, run.until):
+        return None
+    return Alert(
+        alert_id=f"{run.sensor_id}-flatline-{run.since}",
+        sensor_id=run.sensor_id,
+        opened_end=opened_end,
+        last_anomaly_end=run.until,
+        cleared_end=None,
+        anomalies=0,
+        peak_score=_SCORE,
+        severity=SEVERITY,
+        kind="flatline",
+        peak_value=run.value,
+    )
+
+
+def watch_flatlines(predictions: pa.Table, *, store: WatchStore, policy: AlertPolicy) -> tuple[int, int]:
+    """Take in a prediction file's windows; return how many alerts of flat sensors opened, and how many cleared.
+
+    Windows that are scored again are passed over, and so is all that is not newer than what was taken in before: a
+    file that is delivered twice changes nothing.
+
+    Parameters
+    ----------
+    predictions
+        Those of one shard; columns as :mod:`sensorwatch.tasks.prediction_schema` documents them.
+    """
+    rows = predictions.filter(pc.invert(predictions["rescored"]))
+    rows = rows.sort_by([("sensor_id", "ascending"), ("ts", "ascending")])
+    if not rows.num_rows:
+        return 0, 0
+    windows = SensorWindows(*(rows[name].to_numpy() for name in ("sensor_id", "ts", "value")))
+    ids, first = np.unique(windows.sensor_id, return_index=True)
+    named = rows.select(["device", "tag"]).take(first)
+    names = zip(ids.tolist(), named["device"].to_pylist(), named["tag"].to_pylist(), strict=True)
+    keys = {sensor_id: SensorKey(device, tag) for sensor_id, device, tag in names}
+
+    def decide(memory: FlatMemory) -> FlatChanges:
+        return flat_changes(windows, keys, memory, policy)
+
+    return store.watch_flat(keys, decide)

@@ -1,0 +1,257 @@
+"""What alerts: the rules of ``sensorwatch.yaml`` over the settings, and maintenance, evaluated over columns (pure)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from sensorwatch.alerts.state_machine import AlertRules
+from sensorwatch.config.alerts import AlertRule, AlertSection, Flatline, NoData
+from sensorwatch.sensors.downtime import MaintenancePlan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from sensorwatch.alerts.records import Anomaly
+    from sensorwatch.sensors.downtime_section import Maintenance
+    from sensorwatch.sensors.records import SensorKey
+
+__all__ = ["NO_RULE", "AlertDefaults", "AlertPolicy", "SilenceLimits"]
+
+NO_RULE = "settings"
+"""What stands in place of a rule's name where no rule matches and the settings alone decide."""
+
+_RANKS = {"low": 1, "medium": 2, "high": 3, "critical": 4}
+_DEFAULT_RULE = AlertRule()
+
+
+@dataclass(frozen=True, slots=True)
+class AlertDefaults:
+    """What holds where no rule says otherwise; the settings' values.
+
+    Attributes
+    ----------
+    rules
+        k, n and the quiet period.
+    no_data_intervals
+        A sensor is silent when nothing came for so many of its usual intervals.
+    no_data_floor_seconds
+        And for at least this long.
+    retired_seconds
+        A sensor whose newest window is older than this is retired, not silent.
+    flatline_seconds
+        A sensor that varies normally is flat when all windows of so long are equal.
+    window_seconds
+        Length of a window.
+    """
+
+    rules: AlertRules
+    no_data_intervals: float = 10.0
+    no_data_floor_seconds: int = 300
+    retired_seconds: int = 7 * 86_400
+    flatline_seconds: int = 3600
+    window_seconds: int = 5
+
+
+class SilenceLimits(NamedTuple):
+    """A sensor is silent after ``max(floor_seconds, intervals x its usual interval)``."""
+
+    intervals: float
+    floor_seconds: int
+
+
+class _Columns(NamedTuple):
+    """Anomalous windows as columns of shape ``(n_windows,)``; ``sensor`` is the position of each one's key in ``keys``.
+
+    ``low`` and ``high`` bound what was expected, nan where the detector has no such range. ``end`` is in seconds since
+    1970-01-01T00:00:00Z.
+    """
+
+    keys: Sequence[SensorKey]
+    sensor: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+    value: npt.NDArray[np.float64]
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+    severity: Sequence[str]
+
+
+class AlertPolicy:
+    """Which windows raise alerts, and by which k, n and quiet period.
+
+    Parameters
+    ----------
+    defaults
+        The settings' values.
+    section, maintenance
+        What the file says.
+    """
+
+    def __init__(
+        self,
+        defaults: AlertDefaults,
+        section: AlertSection | None = None,
+        maintenance: Sequence[Maintenance] = (),
+    ) -> None:
+        self.defaults = defaults
+        self.section = section or AlertSection()
+        self.maintenance = MaintenancePlan(maintenance, defaults.window_seconds)
+
+    def rule_position(self, key: SensorKey) -> int | None:
+        """Return the place of the first rule that matches a sensor, None where none does."""
+        return next((i for i, rule in enumerate(self.section.rules) if rule.matches(key)), None)
+
+    def rule_name(self, key: SensorKey) -> str:
+        """Return the name of the rule that decides on a sensor."""
+        position = self.rule_position(key)
+        return NO_RULE if position is None else self.section.rule_name(position)
+
+    def rule(self, key: SensorKey) -> AlertRule:
+        """Return the rule that decides on a sensor, the one that changes nothing where none matches."""
+        position = self.rule_position(key)
+        return _DEFAULT_RULE if position is None else self.section.rules[position]
+
+    def rules(self, key: SensorKey) -> AlertRules:
+        """Return a sensor's k, n and quiet period.
+
+        Where a rule names one of k and n only, the other gives way: n is at least k.
+        """
+        rule, default = self.rule(key), self.defaults.rules
+        many = rule.recent_windows
+        few = rule.anomalous_windows
+        if few is None:
+            few = default.anomalous_windows if many is None else min(default.anomalous_windows, many)
+        if many is None:
+            many = max(default.recent_windows, few)
+        quiet = default.quiet_seconds if rule.quiet_seconds is None else rule.quiet_seconds
+        return AlertRules(few, many, quiet)
+
+    def silence_limits(self, key: SensorKey) -> SilenceLimits | None:
+        """Return when a sensor is silent, None for one that is not watched for it."""
+        rule = self.rule(key)
+        if not rule.enabled or rule.no_data is False:
+            return None
+        own = rule.no_data if isinstance(rule.no_data, NoData) else NoData()
+        return SilenceLimits(
+            self.defaults.no_data_intervals if own.intervals is None else own.intervals,
+            self.defaults.no_data_floor_seconds if own.at_least_seconds is None else own.at_least_seconds,
+        )
+
+    @property
+    def lowest_silence_limits(self) -> SilenceLimits:
+        """The limits that no sensor's are below: what the store looks for."""
+        own = [rule.no_data for rule in self.section.rules if rule.enabled and isinstance(rule.no_data, NoData)]
+        defaults = self.defaults
+        return SilenceLimits(
+            min([defaults.no_data_intervals, *(each.intervals for each in own if each.intervals is not None)]),
+            min(
+                [
+                    defaults.no_data_floor_seconds,
+                    *(each.at_least_seconds for each in own if each.at_least_seconds is not None),
+                ]
+            ),
+        )
+
+    def flatline_seconds(self, key: SensorKey) -> int | None:
+        """Return how long a sensor that varies normally may be flat, None for one that is not watched for it."""
+        rule = self.rule(key)
+        if not rule.enabled or rule.flatline is False:
+            return None
+        own = rule.flatline.seconds if isinstance(rule.flatline, Flatline) else None
+        return self.defaults.flatline_seconds if own is None else own
+
+    def suppressed_now(self, key: SensorKey, end: int) -> str:
+        """Return why a sensor raises no alert at a time, whatever it is about; empty where it may."""
+        rule = self.rule(key)
+        if why := self.maintenance.reason(key, end):
+            return why
+        if not rule.enabled:
+            return f"{self.rule_name(key)}: off"
+        if rule.times is not None and not rule.times.allow(end):
+            return f"{self.rule_name(key)}: not at this time"
+        return ""
+
+    def suppressions(self, anomalies: Sequence[Anomaly], keys: Mapping[int, SensorKey]) -> list[str]:
+        """Return why each anomalous window raises no alert, empty for one that may.
+
+        What can't be told suppresses nothing: without an expected range, direction and deviation are passed over.
+
+        Parameters
+        ----------
+        anomalies
+            Anomalous windows in any order.
+        keys
+            Names of their sensors, by id.
+        """
+        import numpy as np
+
+        if not self.section.rules and not self.maintenance.entries:
+            return [""] * len(anomalies)
+        windows = _columns(anomalies, keys)
+        reasons = np.full(len(windows.end), "", dtype=object)
+        self.maintenance.fill_reasons(reasons, windows.keys, windows.sensor, windows.end)
+        of_key = [self.rule_position(key) for key in windows.keys]
+        rule_of_window = np.array([-1 if i is None else i for i in of_key], dtype=np.int64)[windows.sensor]
+        for position in np.unique(rule_of_window[rule_of_window >= 0]).tolist():
+            rows = np.flatnonzero(rule_of_window == position)
+            for held_back, why in _verdicts(self.section.rules[position], windows, rows):
+                chosen = rows[held_back]
+                chosen = chosen[reasons[chosen] == ""]
+                reasons[chosen] = f"{self.section.rule_name(position)}: {why}"
+        texts: list[str] = reasons.tolist()
+        return texts
+
+
+def _columns(anomalies: Sequence[Anomaly], keys: Mapping[int, SensorKey]) -> _Columns:
+    import numpy as np
+
+    def floats(name: str) -> npt.NDArray[np.float64]:
+        values = (getattr(anomaly, name) for anomaly in anomalies)
+        return np.fromiter((np.nan if value is None else value for value in values), np.float64, len(anomalies))
+
+    ids, sensor = np.unique(
+        np.fromiter((anomaly.sensor_id for anomaly in anomalies), np.int64, len(anomalies)), return_inverse=True
+    )
+    return _Columns(
+        keys=[keys[sensor_id] for sensor_id in ids.tolist()],
+        sensor=sensor,
+        end=np.fromiter((anomaly.end for anomaly in anomalies), np.int64, len(anomalies)),
+        value=floats("value"),
+        low=floats("expected_low"),
+        high=floats("expected_high"),
+        severity=[anomaly.severity for anomaly in anomalies],
+    )
+
+
+def _verdicts(
+    rule: AlertRule, windows: _Columns, rows: npt.NDArray[np.int64]
+) -> list[tuple[npt.NDArray[np.bool_], str]]:
+    """Return which of the rows a rule holds back, and why; where there are several reasons the first counts."""
+    import numpy as np
+
+    if not rule.enabled:
+        return [(np.ones(len(rows), np.bool_), "off")]
+    found: list[tuple[npt.NDArray[np.bool_], str]] = []
+    value, low, high = windows.value[rows], windows.low[rows], windows.high[rows]
+    if rule.times is not None:
+        ends, inverse = np.unique(windows.end[rows], return_inverse=True)
+        allowed = np.array([rule.times.allow(end) for end in ends.tolist()], np.bool_)
+        found.append((~allowed[inverse], "not at this time"))
+    if rule.direction == "above":
+        found.append((value <= high, "not above the expected range"))
+    elif rule.direction == "below":
+        found.append((value >= low, "not below the expected range"))
+    beyond = np.maximum(np.maximum(low - value, value - high), 0.0)
+    if rule.minimum_deviation:
+        found.append((beyond < rule.minimum_deviation, f"deviation under {rule.minimum_deviation:g}"))
+    if rule.minimum_relative_deviation:
+        share = rule.minimum_relative_deviation
+        found.append((beyond < share * (high - low), f"deviation under {share:g} of the expected range"))
+    floor = _RANKS[rule.minimum_severity]
+    if floor > min(_RANKS.values()):
+        lower = [_RANKS.get(windows.severity[row], 0) < floor for row in rows.tolist()]
+        found.append((np.array(lower, np.bool_), f"severity under {rule.minimum_severity}"))
+    return found

@@ -1,0 +1,276 @@
+"""From settings to adapters: made when first needed, kept for the life of the process.
+
+Importing this module loads no SDK: a function app starts cold often, and a trigger needs only some of them.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from sensorwatch.alerts.records import IncidentRules
+from sensorwatch.clock import utc_now
+from sensorwatch.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from azure.storage.blob import BlobServiceClient
+
+    from sensorwatch.alerts.policy import AlertPolicy
+    from sensorwatch.alerts.ports import AlertSink
+    from sensorwatch.alerts.state_machine import AlertRules
+    from sensorwatch.clock import Clock
+    from sensorwatch.config.file import Configuration
+    from sensorwatch.ingestion.dead_letters import BlobDeadLetters
+    from sensorwatch.ingestion.sender import EventHubSender
+    from sensorwatch.models.checkpoint_files import BlobMemories
+    from sensorwatch.models.registry import BlobModelRegistry
+    from sensorwatch.scheduling.pool import BatchPool
+    from sensorwatch.sensors.downtime import MaintenancePlan
+    from sensorwatch.sensors.states import Freshness
+    from sensorwatch.settings import Settings
+    from sensorwatch.store import SqlStore
+    from sensorwatch.tasks.logs import BlobTaskLogs
+    from sensorwatch.tasks.prediction_files import BlobPredictionFiles
+
+__all__ = ["Adapters"]
+
+
+@dataclass(frozen=True)
+class Adapters:
+    """The adapters that the settings ask for."""
+
+    settings: Settings
+    clock: Clock = utc_now
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Return the adapters for the settings in an environment.
+
+        Raises
+        ------
+        SettingsError
+        """
+        return cls(load_settings(environment))
+
+    @cached_property
+    def store(self) -> SqlStore:
+        """The SQL store."""
+        from sensorwatch.store import open_store
+
+        settings = self.settings
+        return open_store(
+            settings.database_url.get_secret_value(),
+            shard_size=settings.shard_size,
+            clock=self.clock,
+            incident_rules=IncidentRules(
+                sensors=settings.incident_sensors,
+                seconds=settings.incident_seconds,
+                site_pattern=settings.incident_site_pattern or "",
+            ),
+        )
+
+    @cached_property
+    def blobs(self) -> BlobServiceClient:
+        """The storage account."""
+        from sensorwatch.azure.blobs import blob_service
+
+        connection = self.settings.storage_connection
+        return blob_service(connection.get_secret_value() if connection else None, self.settings.storage_account)
+
+    @property
+    def containers(self) -> tuple[str, ...]:
+        """The names of the product's containers."""
+        settings = self.settings
+        return (
+            settings.models_container,
+            settings.predictions_container,
+            settings.dead_letters_container,
+            settings.task_logs_container,
+            settings.machines_container,
+        )
+
+    @cached_property
+    def models(self) -> BlobModelRegistry:
+        """The model shards."""
+        from sensorwatch.models.registry import BlobModelRegistry
+
+        return BlobModelRegistry(self.blobs.get_container_client(self.settings.models_container))
+
+    def model_set(self, name: str) -> BlobModelRegistry:
+        """Return the shards of a set of models: the sensors' own, or further ones for scoring in real time."""
+        from sensorwatch.config.serving import OWN_MODEL
+        from sensorwatch.models.registry import BlobModelRegistry
+
+        if name == OWN_MODEL:
+            return self.models
+        return BlobModelRegistry(self.blobs.get_container_client(self.settings.models_container), f"serving={name}/")
+
+    @cached_property
+    def memories(self) -> BlobMemories:
+        """What models remember between scorings, beside the models."""
+        from sensorwatch.models.checkpoint_files import BlobMemories
+
+        return BlobMemories(self.blobs.get_container_client(self.settings.models_container))
+
+    @cached_property
+    def configuration(self) -> Configuration:
+        """What ``sensorwatch.yaml`` says, read once.
+
+        Raises
+        ------
+        SettingsError
+        """
+        from sensorwatch.config.file import parse_configuration
+
+        return parse_configuration(self._configuration_content, self.settings.configuration_file)
+
+    @cached_property
+    def _configuration_content(self) -> bytes:
+        from sensorwatch.config.stored import read_configuration
+
+        settings = self.settings
+        return read_configuration(
+            settings.configuration_file,
+            lambda: self.blobs.get_container_client(settings.models_container),
+            required="configuration_file" in settings.model_fields_set,
+        )
+
+    @cached_property
+    def prediction_files(self) -> BlobPredictionFiles:
+        """The prediction files."""
+        from sensorwatch.tasks.prediction_files import BlobPredictionFiles
+
+        return BlobPredictionFiles(
+            self.blobs.get_container_client(self.settings.predictions_container), self.settings.prediction_format
+        )
+
+    @cached_property
+    def dead_letters(self) -> BlobDeadLetters:
+        """The dead letters."""
+        from sensorwatch.ingestion.dead_letters import BlobDeadLetters
+
+        return BlobDeadLetters(self.blobs.get_container_client(self.settings.dead_letters_container))
+
+    @cached_property
+    def task_logs(self) -> BlobTaskLogs:
+        """What the tasks wrote."""
+        from sensorwatch.tasks.logs import BlobTaskLogs
+
+        return BlobTaskLogs(self.blobs.get_container_client(self.settings.task_logs_container))
+
+    @cached_property
+    def pool(self) -> BatchPool:
+        """The Batch pool."""
+        from sensorwatch.config.file import configuration_name
+        from sensorwatch.scheduling.batch_client import batch_client
+        from sensorwatch.scheduling.pool import BatchPool
+
+        settings = self.settings
+        configuration = configuration_name(self._configuration_content)
+        task_logs = self.blobs.get_container_client(settings.task_logs_container)
+        key = settings.batch_account_key
+        return BatchPool(
+            batch_client(
+                settings.batch_account_url, settings.batch_account_name, key.get_secret_value() if key else None
+            ),
+            settings.batch_pool_id,
+            task_environment={**settings.task_environment(), "CONFIGURATION_FILE": configuration},
+            task_logs_url=task_logs.url,
+            task_logs=task_logs,
+            image=settings.task_image,
+            identity_id=settings.task_identity_id,
+            retries=settings.task_retries,
+            timeout_seconds=settings.task_timeout_seconds,
+            before_submission=self._store_configuration,
+        )
+
+    def _store_configuration(self) -> None:
+        """Put the configuration where a run's tasks look for it."""
+        from sensorwatch.config.stored import store_configuration
+
+        store_configuration(
+            self.blobs.get_container_client(self.settings.models_container), self._configuration_content
+        )
+
+    def sender(self) -> EventHubSender:
+        """Return a new sender to the event hub; the caller closes it."""
+        from sensorwatch.ingestion.sender import open_sender
+
+        connection = self.settings.event_hub_connection
+        return open_sender(
+            connection.get_secret_value() if connection else None,
+            self.settings.event_hub_namespace,
+            self.settings.event_hub_name,
+        )
+
+    @cached_property
+    def sinks(self) -> tuple[AlertSink, ...]:
+        """The alert sinks that the settings switch on."""
+        from sensorwatch.alerts.sinks import sinks
+
+        return sinks(self.settings, self.clock)
+
+    @property
+    def alert_rules(self) -> AlertRules:
+        """The alert rules."""
+        from sensorwatch.alerts.state_machine import AlertRules
+
+        return AlertRules(
+            self.settings.alert_anomalous_windows, self.settings.alert_recent_windows, self.settings.alert_quiet_seconds
+        )
+
+    @property
+    def freshness(self) -> Freshness:
+        """From when on windows and models count as fresh now."""
+        from sensorwatch.sensors.states import Freshness
+
+        return Freshness.at(
+            self.clock(),
+            silent_seconds=self.settings.sensor_silent_seconds,
+            model_stale_seconds=self.settings.model_stale_seconds,
+        )
+
+    @cached_property
+    def alert_policy(self) -> AlertPolicy:
+        """What alerts: the rules and the maintenance of the configuration, over the settings.
+
+        Raises
+        ------
+        SettingsError
+        """
+        return self.policy_of(self.configuration)
+
+    def policy_of(self, configuration: Configuration) -> AlertPolicy:
+        """Return what alerts by a configuration, over the settings."""
+        from sensorwatch.alerts.policy import AlertDefaults, AlertPolicy
+
+        settings = self.settings
+        defaults = AlertDefaults(
+            rules=self.alert_rules,
+            no_data_intervals=settings.no_data_intervals,
+            no_data_floor_seconds=settings.no_data_floor_seconds,
+            retired_seconds=settings.retired_seconds,
+            flatline_seconds=settings.flatline_seconds,
+            window_seconds=settings.window_seconds,
+        )
+        return AlertPolicy(defaults, configuration.alerts, configuration.maintenance)
+
+    @property
+    def maintenance(self) -> MaintenancePlan:
+        """When which sensors are under maintenance."""
+        from sensorwatch.sensors.downtime import MaintenancePlan
+
+        return MaintenancePlan(self.configuration.maintenance, self.settings.window_seconds)
+
+    def prepare(self, *, pool: bool) -> None:
+        """Create missing containers and, if asked, the pool; opening the store brings its tables up to date."""
+        from sensorwatch.azure.blobs import ensure_containers
+
+        self.store.check()
+        ensure_containers(self.blobs, self.containers)
+        if pool:
+            self.pool.ensure_pool(max_nodes=self.settings.max_nodes, slots_per_node=self.settings.task_slots_per_node)

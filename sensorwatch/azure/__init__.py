@@ -1,0 +1,1 @@
+"""Clients of Azure services that more than one domain uses."""

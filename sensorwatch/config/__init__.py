@@ -1,0 +1,1 @@
+"""``sensorwatch.yaml``: one file a section, and its stored versions."""

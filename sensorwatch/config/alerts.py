@@ -1,0 +1,101 @@
+"""What ``sensorwatch.yaml`` says of alerts: rules, and when which sensors are under maintenance.
+
+::
+
+    alerts:
+      rules:                             # the first rule that matches a sensor decides
+        - name: presses
+          device: press-*
+          direction: above               # of the expected range: above, below, or both (the default)
+          minimum_deviation: 2.5         # beyond it, in the sensor's unit
+          minimum_relative_deviation: 0.2  # beyond it, in parts of its width
+          minimum_severity: medium
+          anomalous_windows: 4           # k of the last n open an alert, and so on: the settings' values otherwise
+          recent_windows: 6
+          quiet_seconds: 600
+          times:
+            time_zone: Europe/Berlin
+            only: [{days: mon-fri, from: 06:00, to: 22:00}]
+            never: [{days: [sat, sun]}]
+          no_data: {intervals: 20, at_least_seconds: 600}   # or false
+          flatline: {seconds: 7200}      # or false
+        - tag: test-*
+          enabled: false
+    maintenance:
+      - device: press-*
+        from: 2026-12-01 06:00
+        to: 2026-12-01 18:00
+        time_zone: Europe/Berlin
+        why: yearly service
+      - calendar: maintenance.ics        # an iCalendar file beside this one
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from sensorwatch.sensors.downtime_section import Times
+from sensorwatch.sensors.patterns import Section, SensorPattern
+
+__all__ = ["AlertRule", "AlertSection", "Flatline", "NoData"]
+
+
+Severity = Literal["low", "medium", "high", "critical"]
+Direction = Literal["above", "below", "both"]
+
+
+class NoData(Section):
+    """When a sensor's silence is an alert; what is left out is as the settings have it."""
+
+    intervals: float | None = Field(default=None, gt=0)
+    at_least_seconds: int | None = Field(default=None, ge=1)
+
+
+class Flatline(Section):
+    """When a sensor that does not vary is an alert; what is left out is as the settings have it."""
+
+    seconds: int | None = Field(default=None, ge=1)
+
+
+class AlertRule(SensorPattern):
+    """What alerts, for the sensors that match."""
+
+    name: str = Field(default="", max_length=100)
+    enabled: bool = True
+    direction: Direction = "both"
+    minimum_deviation: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    minimum_relative_deviation: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    minimum_severity: Severity = "low"
+    anomalous_windows: int | None = Field(default=None, ge=1)
+    recent_windows: int | None = Field(default=None, ge=1, le=1000)
+    quiet_seconds: int | None = Field(default=None, ge=0)
+    times: Times | None = None
+    no_data: NoData | bool = True
+    flatline: Flatline | bool = True
+
+    @model_validator(mode="after")
+    def _anomalous_among_recent(self) -> AlertRule:
+        few, many = self.anomalous_windows, self.recent_windows
+        if few is not None and many is not None and few > many:
+            raise ValueError(f"`anomalous_windows` ({few}) must not exceed `recent_windows` ({many})")
+        return self
+
+
+class AlertSection(Section):
+    """The section ``alerts``."""
+
+    rules: tuple[AlertRule, ...] = ()
+
+    @model_validator(mode="after")
+    def _distinct_names(self) -> AlertSection:
+        names = [rule.name for rule in self.rules if rule.name]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"rules: expected distinct names, got `{twice[0]}` twice")
+        return self
+
+    def rule_name(self, position: int) -> str:
+        """Return what a rule is called: its name, or else its place, counted from 1."""
+        return self.rules[position].name or f"rule {position + 1}"

@@ -1,0 +1,122 @@
+"""What detectors take as parameters, checked; and mistakes in what a file says, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, ValidationError, field_validator
+
+from sensorwatch.sensors.patterns import Section
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+__all__ = [
+    "PARAMETERS",
+    "DetectorParameters",
+    "EnsembleParameters",
+    "MlpParameters",
+    "SeasonParameters",
+    "describe",
+]
+
+_SHOWN_CHARACTERS = 120
+
+
+class DetectorParameters(Section):
+    """What a detector takes."""
+
+    @classmethod
+    def checked(cls, parameters: object) -> Self:
+        """Return the parameters in a mapping.
+
+        Raises
+        ------
+        ValueError
+            One is unknown or out of its range; says which, and what was expected.
+        """
+        try:
+            return cls.model_validate(parameters)
+        except ValidationError as exc:
+            found = (describe("parameters", error) for error in exc.errors(include_url=False))
+            raise ValueError("; ".join(found)) from None
+
+
+class MlpParameters(DetectorParameters):
+    """What the detector ``mlp`` takes.
+
+    Attributes
+    ----------
+    width
+        How many of a sensor's last windows the network looks at.
+    hidden
+        Sizes of its hidden layers.
+    """
+
+    width: int = Field(default=3, ge=1, le=64)
+    hidden: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(default=(16, 16), min_length=1, max_length=3)
+
+
+class SeasonParameters(DetectorParameters):
+    """What the detectors take that look for seasons, ``ar_season`` and ``shift``.
+
+    Attributes
+    ----------
+    time_zone
+        IANA name of the zone whose clock the sensor's surroundings go by.
+    """
+
+    time_zone: str = "UTC"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("expected the IANA name of a time zone, like Europe/Zurich") from None
+        return name
+
+
+class EnsembleParameters(DetectorParameters):
+    """What ``auto`` and ``ensemble`` take.
+
+    Attributes
+    ----------
+    new_normal_seconds
+        How long a lasting change is an alarm until it is normal; None: what the settings say.
+    """
+
+    new_normal_seconds: int | None = Field(default=None, ge=1)
+
+
+PARAMETERS: dict[str, type[DetectorParameters]] = {
+    "ar_season": SeasonParameters,
+    "auto": EnsembleParameters,
+    "ensemble": EnsembleParameters,
+    "mlp": MlpParameters,
+    "shift": SeasonParameters,
+}
+"""Of the detectors that take any."""
+
+
+def describe(place: str, error: ErrorDetails) -> str:
+    """Return one mistake in a mapping as a line: where it is, what is wrong, and what was got."""
+    path = ".".join(str(part) for part in error["loc"])
+    where = f"{place}: {path}" if path else place
+    problem = error["msg"].removeprefix("Value error, ")
+    if error["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
+        problem = f"unknown key `{error['loc'][-1]}`; correct or remove it"
+        return f"{where}: {problem}"
+    if not path and error["type"] == "model_type":
+        problem = (
+            "expected a mapping with the sections detectors, estimators, serving, alerts, maintenance and machines"
+        )
+    if error["type"] == "tuple_type":
+        problem = "expected a list"
+    if error["type"] == "value_error" and not path:
+        return f"{where}: {problem}"
+    got = str(error["input"])
+    shown = got if len(got) <= _SHOWN_CHARACTERS else f"{got[:_SHOWN_CHARACTERS]}…"
+    return f"{where}: {problem}; got `{shown}`"

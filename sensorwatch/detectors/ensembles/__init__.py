@@ -1,0 +1,1 @@
+"""Ensembles: members, their weights, calibration and scores over time."""

@@ -1,0 +1,1 @@
+"""Models from outside: scikit-learn estimators and ONNX models."""

@@ -1,0 +1,375 @@
+"""A small neural network per sensor, taught by labels: what people or a simulation said of the sensor's windows.
+
+It looks at the last ``width`` windows that the sensor has, standardised with the mean and the standard deviation of its
+training values, and gives the log-odds of the newest being anomalous (:mod:`sensorwatch.detectors.neural.network`). The
+raw score is these log-odds, limited to ±20, so a window is anomalous where that is the more probable. It is the
+supervised model of Lightbend's anomaly detection for a processor's load, which takes three values.
+
+**Beyond what it was taught** a network says anything, so a value outside of the training values' range, widened by a
+quarter of it at both ends, is anomalous whatever the network says: 20, and more the farther out it is. For the same
+reason the values before the newest are brought back to that range.
+
+**Hold-out.** A model of its own, fitted to the first four fifths of the labelled windows, is measured by the rest; no
+value is in both parts, and the rest has no part in the standardisation. Precision, recall and F1 are stored with the
+model, which is then fitted to all.
+
+Windows that nobody has labelled are looked at as predecessors, and not learned from.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sensorwatch.config.detectors import NO_PARAMETERS
+from sensorwatch.config.parameters import MlpParameters
+from sensorwatch.detectors.base import Fitted
+from sensorwatch.detectors.neural.network import Network, log_odds, n_weights, onnx_problem, stacked, train_network
+from sensorwatch.detectors.windowing.lagged_values import Split, lagged, positions, split
+from sensorwatch.errors import InvalidInputError
+from sensorwatch.sensors.labels import ANOMALOUS, NORMAL, UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import numpy.typing as npt
+
+    from sensorwatch.detectors.windowing.series import Series
+
+    Floats = npt.NDArray[np.float64]
+    Flags = npt.NDArray[np.bool_]
+    Integers = npt.NDArray[np.int64]
+
+__all__ = ["Mlp", "network_of"]
+
+_HOLDOUT_SHARE = 0.2
+_LIMIT = 20.0
+_MARGIN = 0.25
+_CONSTANT = 1e-12
+_TILES_AT_ONCE = 1 << 12
+"""Every tile has its sensor's weights beside it: few enough for the working arrays to stay small."""
+
+_TILE = 8
+"""Windows of one sensor that go through the network together. Every product is of this size, so that rounding does not
+depend on how many windows there are."""
+
+_PARAMS = pa.struct(
+    [
+        pa.field("specification", pa.string()),
+        pa.field("width", pa.int64()),
+        pa.field("hidden", pa.list_(pa.int64())),
+        pa.field("mean", pa.float64()),
+        pa.field("scale", pa.float64()),
+        pa.field("low", pa.float64()),
+        pa.field("high", pa.float64()),
+        pa.field("weights", pa.list_(pa.float64())),
+        pa.field("labelled_windows", pa.int64()),
+        pa.field("labelled_anomalies", pa.int64()),
+        pa.field("holdout_windows", pa.int64()),
+        pa.field("holdout_anomalies", pa.int64()),
+        pa.field("holdout_precision", pa.float64()),
+        pa.field("holdout_recall", pa.float64()),
+        pa.field("holdout_f1", pa.float64()),
+        pa.field("memory", pa.struct([pa.field("as_of", pa.int64()), pa.field("values", pa.list_(pa.float64()))])),
+    ]
+)
+
+
+class Mlp:
+    """A supervised network per sensor.
+
+    Parameters
+    ----------
+    specification
+        ``{"width": 3, "hidden": [16, 16]}`` as JSON; what is left out is as here.
+
+    Raises
+    ------
+    InvalidInputError
+        A parameter is unknown or out of its range.
+    """
+
+    name = "mlp"
+    threshold = 0.0
+    learns_from_labels: Literal[True] = True
+
+    def __init__(self, specification: str = NO_PARAMETERS) -> None:
+        self._specification = specification
+        parameters = _parameters(specification)
+        self._width, self._hidden = parameters.width, parameters.hidden
+
+    def fit(self, series: Series) -> Fitted:
+        """Fit one model per sensor to its labelled windows; see :meth:`~sensorwatch.detectors.base.Detector.fit`."""
+        finite = series.finite()
+        rows: list[dict[str, object] | None] = []
+        reasons: list[str | None] = []
+        from threadpoolctl import threadpool_limits
+
+        if missing := onnx_problem():
+            return Fitted(pa.nulls(finite.n_sensors, _PARAMS), (missing,) * finite.n_sensors)
+        # The matrices are small: threads wait for each other several times as long as they compute.
+        with threadpool_limits(1):
+            for i in range(finite.n_sensors):
+                try:
+                    rows.append(self._fit_one(finite.part(i, i + 1)))
+                    reasons.append(None)
+                except InvalidInputError as exc:
+                    rows.append(None)
+                    reasons.append(str(exc))
+        return Fitted(pa.array(rows, _PARAMS), tuple(reasons))
+
+    def score(self, params: pa.StructArray, series: Series) -> Floats:
+        """Return the log-odds of being anomalous; see :meth:`~sensorwatch.detectors.base.Detector.score`.
+
+        A series that begins after the model's memory goes on from it; another is scored as if its first value had been
+        there before.
+
+        Raises
+        ------
+        SettingsError
+            The packages that ONNX needs are not installed.
+        """
+        raw = np.full(len(series.values), np.nan)
+        finite = series.finite()
+        scores = np.full(len(finite.values), np.nan)
+        modelled = np.zeros(series.n_sensors, np.bool_)
+        for models in _by_shape(params):
+            modelled |= models.own
+            own = np.repeat(models.own, finite.lengths)
+            scores[own] = models.raw_scores(finite.kept(own))
+        raw[np.isfinite(series.values)] = scores
+        # An infinity is further out than every number.
+        raw[np.isinf(series.values) & np.repeat(modelled, series.lengths)] = np.inf
+        return raw
+
+    def advance(self, params: pa.StructArray, series: Series) -> pa.StructArray:
+        """Return the memories after the series: the values that the next windows are judged with."""
+        finite = series.finite()
+        widths, memories = params.field("width").to_pylist(), params.field("memory").to_pylist()
+        after = []
+        for i, (width, memory) in enumerate(zip(widths, memories, strict=True)):
+            own = finite.part(i, i + 1)
+            if memory is not None and len(own.times):
+                memory = _memory(own, width, memory["values"] if own.times[0] > memory["as_of"] else [])
+            after.append(memory)
+        return pa.array(after, _PARAMS.field("memory").type)
+
+    def expected_range(self, params: pa.StructArray) -> tuple[Floats, Floats]:
+        """Return NaN, but for sensors of one value; see :meth:`~sensorwatch.detectors.base.Detector.expected_range`."""
+        rows = params.to_pylist()
+        constant = np.array([np.nan if row is None or row["scale"] else row["mean"] for row in rows], np.float64)
+        return constant, constant.copy()
+
+    def _fit_one(self, series: Series) -> dict[str, object]:
+        labels = np.full(len(series.values), UNKNOWN, np.int8) if series.labels is None else series.labels
+        labelled, anomalous = np.flatnonzero(labels != UNKNOWN), labels == ANOMALOUS
+        if len(series.values) < 2:
+            raise InvalidInputError(f"a model needs at least 2 finite values, got {len(series.values)}")
+        if not anomalous.any() or not (labels == NORMAL).any():
+            raise InvalidInputError(_unlabelled(len(series.values), len(labelled), int(anomalous.sum())))
+        windows = lagged(series, self._width)
+        row: dict[str, object] = {
+            "specification": self._specification,
+            "width": self._width,
+            "hidden": list(self._hidden),
+            "labelled_windows": len(labelled),
+            "labelled_anomalies": int(anomalous.sum()),
+            "memory": _memory(series, self._width),
+        }
+        taught = _teach(windows[labelled], anomalous[labelled], self._hidden)
+        row |= {**taught._asdict(), "weights": taught.weights.tolist()}
+        return row | self._holdout(windows, anomalous, split(labelled, self._width, _HOLDOUT_SHARE))
+
+    def _holdout(self, windows: Floats, anomalous: Flags, places: Split) -> dict[str, object]:
+        """Return how a network that knows the first part judges the last, as far as the labels allow to say it."""
+        expected = anomalous[places.test]
+        measured: dict[str, object] = {
+            "holdout_windows": len(expected),
+            "holdout_anomalies": int(expected.sum()),
+        }
+        known = anomalous[places.train]
+        if known.all() or not known.any() or not expected.any():
+            return measured
+        taught = _teach(windows[places.train], known, self._hidden)
+        found = taught.raw_scores(windows[places.test], self._width, self._hidden) > self.threshold
+        hits = int((found & expected).sum())
+        return measured | {
+            "holdout_precision": hits / int(found.sum()) if found.any() else None,
+            "holdout_recall": hits / int(expected.sum()),
+            "holdout_f1": 2 * hits / int(found.sum() + expected.sum()),
+        }
+
+
+class _Taught(NamedTuple):
+    """What is learned of one sensor: its scaling, the widened range of its values, and its weights."""
+
+    mean: float
+    scale: float
+    low: float
+    high: float
+    weights: Floats
+
+    def raw_scores(self, windows: Floats, width: int, hidden: tuple[int, ...]) -> Floats:
+        """Return the raw scores of windows, shape ``(n_windows,)``."""
+        models = _Models(
+            width=width,
+            hidden=hidden,
+            own=np.ones(1, np.bool_),
+            mean=np.array([self.mean]),
+            scale=np.array([self.scale]),
+            low=np.array([self.low]),
+            high=np.array([self.high]),
+            weights=self.weights[np.newaxis],
+            history=np.full((1, width - 1), np.nan),
+            as_of=np.zeros(1, np.int64),
+        )
+        return models.judge(windows, np.zeros(len(windows), np.int64), np.arange(len(windows)))
+
+
+def _teach(windows: Floats, anomalous: Flags, hidden: tuple[int, ...]) -> _Taught:
+    """Fit a network to the labelled windows of one sensor; both labels occur.
+
+    Raises
+    ------
+    InvalidInputError
+        The values' spread can't be computed.
+    """
+    values = windows[:, -1]
+    low, high = float(values.min()), float(values.max())
+    slack = _CONSTANT * max(abs(low), abs(high))
+    with np.errstate(over="ignore", invalid="ignore"):
+        margin = _MARGIN * (high - low)
+        mean, scale = float(values.mean()), float(values.std())
+    if high - low <= slack:
+        middle = low / 2 + high / 2
+        nothing = np.zeros(n_weights(windows.shape[1], hidden))
+        return _Taught(middle, 0.0, middle - slack, middle + slack, nothing)
+    if not np.isfinite([high - low + 2 * margin, mean, scale]).all() or scale * scale < np.finfo(np.float64).tiny:
+        raise InvalidInputError(
+            f"values from {low:g} to {high:g}: their spread can't be computed in double precision; bring the sensor to "
+            "another unit"
+        )
+    standardised = (np.clip(windows, low - margin, high + margin) - mean) / scale
+    network = train_network(standardised, anomalous, hidden)
+    return _Taught(mean, scale, low - margin, high + margin, network.flat())
+
+
+@dataclass(frozen=True, slots=True)
+class _Models:
+    """Models of one shape, and empty rows for the sensors that have none of it (``own`` is False).
+
+    Arrays have shape ``(n_sensors,)``, ``weights`` a row per sensor, ``history`` the values before ``as_of``, oldest
+    first, NaN where there are fewer than the width asks for.
+    """
+
+    width: int
+    hidden: tuple[int, ...]
+    own: Flags
+    mean: Floats
+    scale: Floats
+    low: Floats
+    high: Floats
+    weights: Floats
+    history: Floats
+    as_of: Integers
+
+    def raw_scores(self, series: Series) -> Floats:
+        """Return the raw scores of finite values, of which sensors that are not ``own`` have none."""
+        filled = np.flatnonzero(series.lengths)
+        goes_on = np.zeros(series.n_sensors, np.bool_)
+        goes_on[filled] = series.times[series.offsets[filled]] > self.as_of[filled]
+        history = np.where(goes_on[:, np.newaxis], self.history, np.nan)
+        windows = lagged(series, self.width, history)
+        sensor = np.repeat(np.arange(series.n_sensors), series.lengths)
+        return self.judge(windows, sensor, positions(series))
+
+    def judge(self, windows: Floats, sensor: Integers, place: Integers) -> Floats:
+        """Return the raw scores of windows, ordered by sensor and place in its series."""
+        low, high = self.low[sensor], self.high[sensor]
+        scale = np.where(self.scale > 0, self.scale, 1.0)[sensor]
+        standardised = np.clip(windows, low[:, np.newaxis], high[:, np.newaxis])
+        standardised -= self.mean[sensor, np.newaxis]
+        standardised /= scale[:, np.newaxis]
+        raw = np.clip(self._log_odds(standardised, sensor, place), -_LIMIT, _LIMIT)
+        newest = windows[:, -1]
+        with np.errstate(over="ignore"):
+            beyond = np.maximum(low - newest, newest - high) / scale
+        return np.asarray(np.where(beyond > 0, _LIMIT + beyond, raw))
+
+    def _log_odds(self, standardised: Floats, sensor: Integers, place: Integers) -> Floats:
+        new = np.ones(len(sensor), np.bool_)
+        new[1:] = (sensor[1:] != sensor[:-1]) | (place[1:] // _TILE != place[:-1] // _TILE)
+        tile = np.cumsum(new) - 1
+        slot = tile * _TILE + place % _TILE
+        owner = sensor[new]
+        padded = np.zeros((len(owner), _TILE, self.width))
+        padded.reshape(-1, self.width)[slot] = standardised
+        found = np.empty((len(owner), _TILE))
+        for first in range(0, len(owner), _TILES_AT_ONCE):
+            some = slice(first, first + _TILES_AT_ONCE)
+            found[some] = log_odds(self.weights[owner[some]], padded[some], self.hidden)
+        return np.asarray(found.ravel()[slot])
+
+
+def _by_shape(params: pa.StructArray) -> Iterator[_Models]:
+    """Yield the models of each shape, which have as many weights and so are one array."""
+    asked = pc.struct_field(params, "specification").dictionary_encode()
+    for code, specification in enumerate(asked.dictionary.to_pylist()):
+        shape = _parameters(specification)
+        own = pc.fill_null(pc.equal(asked.indices, code), False).to_numpy(zero_copy_only=False)
+        rows = np.flatnonzero(own)
+        models = params.take(pa.array(rows))
+        columns = {name: np.zeros(len(params)) for name in ("mean", "scale", "low", "high")}
+        for name, column in columns.items():
+            column[rows] = pc.struct_field(models, name).to_numpy(zero_copy_only=False)
+        weights = np.zeros((len(params), n_weights(shape.width, shape.hidden)))
+        weights[rows] = pc.list_flatten(pc.struct_field(models, "weights")).to_numpy().reshape(len(rows), -1)
+        memory = pc.struct_field(models, "memory")
+        as_of = np.zeros(len(params), np.int64)
+        as_of[rows] = pc.struct_field(memory, "as_of").to_numpy()
+        values = pc.struct_field(memory, "values")
+        history = np.full((len(params), shape.width - 1), np.nan)
+        lengths = pc.list_value_length(values).to_numpy()
+        newest_last = np.arange(shape.width - 1) >= shape.width - 1 - lengths[:, np.newaxis]
+        known = np.zeros(history.shape, np.bool_)
+        known[rows] = newest_last
+        history[known] = pc.list_flatten(values).to_numpy()
+        yield _Models(shape.width, shape.hidden, own, **columns, weights=weights, history=history, as_of=as_of)
+
+
+@lru_cache(maxsize=64)
+def _parameters(specification: str) -> MlpParameters:
+    try:
+        return MlpParameters.checked(json.loads(specification))
+    except ValueError as exc:
+        raise InvalidInputError(f"the detector `mlp` with {specification}: {exc}") from None
+
+
+def network_of(params: Mapping[str, Any]) -> Network:
+    """Return the network in one sensor's parameters."""
+    flat = np.array([params["weights"]], np.float64)
+    networks = stacked(flat, params["width"], params["hidden"])
+    return Network(tuple(matrix[0] for matrix in networks.matrices), tuple(bias[0, 0] for bias in networks.biases))
+
+
+def _memory(series: Series, width: int, before: list[float] | None = None) -> dict[str, object]:
+    """Return what the windows after one sensor's series are judged with."""
+    values = [*(before or []), *series.values.tolist()]
+    return {"as_of": int(series.times[-1]), "values": values[max(len(values) - (width - 1), 0) :]}
+
+
+def _unlabelled(windows: int, labelled: int, anomalous: int) -> str:
+    if not labelled:
+        found = f"none of its {windows} windows has a label"
+    else:
+        found = f"of its {windows} windows {anomalous} are labelled anomalous and {labelled - anomalous} normal"
+    return (
+        f"{found}; mlp learns from both kinds: import labels with `sensorwatch labels import`, or judge alerts with "
+        "`sensorwatch alerts feedback`"
+    )

@@ -1,0 +1,1 @@
+"""The one-class SVM and its solver."""

@@ -1,0 +1,1 @@
+"""Series of windows, and arithmetic over many of them at once."""

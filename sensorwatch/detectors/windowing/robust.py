@@ -1,0 +1,40 @@
+"""Where values lie and how far they spread, undisturbed by a few wild ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sensorwatch.detectors.svm.kernel_decision import CONSTANT
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+
+__all__ = ["center_and_scale", "spread"]
+
+_NORMAL_QUARTILES = 1.349
+"""Distance between the quartiles of a normal distribution, in standard deviations."""
+
+_LEAST_SCALE = 1e-150
+
+
+def spread(values: Floats) -> float:
+    """Return the distance between the quartiles as a standard deviation; where that is 0, the standard deviation."""
+    low, high = np.percentile(values, (25, 75))
+    return float(high - low) / _NORMAL_QUARTILES or float(values.std())
+
+
+def center_and_scale(values: Floats) -> tuple[float, float]:
+    """Return median and spread of finite values; a scale above what rounding makes of equal values.
+
+    Examples
+    --------
+    >>> center_and_scale(np.array([1.0, 2.0, 3.0, 4.0, 1000.0]))
+    (3.0, 1.4825796886582654)
+    """
+    center = float(np.median(values))
+    rounding = CONSTANT * float(np.abs(values).max())
+    return center, max(spread(values), rounding, _LEAST_SCALE)

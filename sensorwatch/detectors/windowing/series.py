@@ -1,0 +1,134 @@
+"""The windows of many sensors, as detectors take them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["Series"]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The windows of many sensors, one sensor behind the other, each in the order of time.
+
+    Sensor ``i`` owns ``values[offsets[i]:offsets[i + 1]]``, which may be empty.
+
+    Attributes
+    ----------
+    offsets
+        Shape ``(n_sensors + 1,)``, starts at 0, ends at ``n_values``, never falls.
+    times
+        Ends of the windows in seconds since 1970-01-01T00:00:00Z, shape ``(n_values,)``.
+    values
+        Means of the windows, shape ``(n_values,)``; may hold NaN and infinities.
+    labels
+        What each window is known to be, as :mod:`sensorwatch.sensors.labels` has it, shape ``(n_values,)``; None where
+        nobody asked for labels.
+    """
+
+    offsets: npt.NDArray[np.int64]
+    times: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
+    labels: npt.NDArray[np.int8] | None = None
+
+    @classmethod
+    def grouped(
+        cls, sensor_id: npt.NDArray[np.int64], times: npt.NDArray[np.int64], values: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.int64], Series]:
+        """Return the sensors and their series from columns ordered by (sensor_id, time), without a copy.
+
+        Examples
+        --------
+        >>> ids, series = Series.grouped(np.array([3, 3, 7]), np.array([5, 10, 5]), np.array([1.0, 2.0, 3.0]))
+        >>> ids.tolist(), series.offsets.tolist()
+        ([3, 7], [0, 2, 3])
+        """
+        new = np.ones(len(sensor_id), np.bool_)
+        new[1:] = sensor_id[1:] != sensor_id[:-1]
+        starts = np.flatnonzero(new)
+        return sensor_id[starts], cls(np.append(starts, len(sensor_id)).astype(np.int64), times, values)
+
+    @property
+    def n_sensors(self) -> int:
+        """Number of sensors."""
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Number of windows of each sensor, shape ``(n_sensors,)``."""
+        return np.diff(self.offsets)
+
+    def part(self, first: int, last: int) -> Series:
+        """Return the sensors from ``first`` up to but not including ``last``, as views."""
+        start, stop = int(self.offsets[first]), int(self.offsets[last])
+        return Series(
+            self.offsets[first : last + 1] - self.offsets[first],
+            self.times[start:stop],
+            self.values[start:stop],
+            None if self.labels is None else self.labels[start:stop],
+        )
+
+    def kept(self, keep: npt.NDArray[np.bool_]) -> Series:
+        """Return the series with only some of its windows, of as many sensors.
+
+        Parameters
+        ----------
+        keep
+            Which, shape ``(n_values,)``.
+        """
+        before = np.concatenate(([0], np.cumsum(keep)))
+        labels = None if self.labels is None else self.labels[keep]
+        return Series(before[self.offsets], self.times[keep], self.values[keep], labels)
+
+    def finite(self) -> Series:
+        """Return the series without NaN and infinities; itself where there are none.
+
+        Examples
+        --------
+        >>> series = Series(np.array([0, 2, 3]), np.array([5, 10, 5]), np.array([1.0, np.nan, 2.0]))
+        >>> series.finite().offsets.tolist()
+        [0, 1, 2]
+        """
+        keep = np.isfinite(self.values)
+        return self if keep.all() else self.kept(keep)
+
+    def of(self, sensors: npt.NDArray[np.bool_]) -> Series:
+        """Return the series of some sensors.
+
+        Parameters
+        ----------
+        sensors
+            Which, shape ``(n_sensors,)``.
+        """
+        kept = self.kept(np.repeat(sensors, self.lengths))
+        offsets = np.concatenate(([0], np.cumsum(self.lengths[sensors])))
+        return Series(offsets, kept.times, kept.values, kept.labels)
+
+    def count(self, flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        """Return how many windows of each sensor are flagged, shape ``(n_sensors,)``.
+
+        Parameters
+        ----------
+        flags
+            Whether each window is, shape ``(n_values,)``.
+
+        Examples
+        --------
+        >>> series = Series(np.array([0, 2, 2, 3]), np.array([5, 10, 5]), np.zeros(3))
+        >>> series.count(np.array([True, True, False])).tolist()
+        [2, 0, 0]
+        """
+        return np.diff(np.concatenate(([0], np.cumsum(flags)))[self.offsets])
+
+    def newest(self, otherwise: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the end of each sensor's last window, and ``otherwise`` for one without windows."""
+        ends = otherwise.copy()
+        filled = np.flatnonzero(self.lengths)
+        ends[filled] = self.times[self.offsets[filled + 1] - 1]
+        return ends

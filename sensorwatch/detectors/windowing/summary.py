@@ -1,0 +1,91 @@
+"""What every detector needs to know of training values first: their extent, and whether arithmetic can hold them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from sensorwatch.detectors.svm.kernel_decision import CONSTANT
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from sensorwatch.detectors.windowing.series import Series
+
+    Floats = npt.NDArray[np.float64]
+    Flags = npt.NDArray[np.bool_]
+    Integers = npt.NDArray[np.int64]
+
+__all__ = ["Summary"]
+
+_VALUES_AT_ONCE = 1 << 16
+"""Values that are worked on at once: the working arrays stay in the processor's cache."""
+
+
+class Summary(NamedTuple):
+    """Each sensor's number of values, lowest, highest, mean and standard deviation, all of shape ``(n_sensors,)``."""
+
+    size: Integers
+    lowest: Floats
+    highest: Floats
+    mean: Floats
+    scale: Floats
+
+    @classmethod
+    def of(cls, series: Series) -> Summary:
+        """Summarise finite values; NaN for a sensor without any, infinite or NaN where the numbers overflow."""
+        columns = np.full((4, series.n_sensors), np.nan)
+        offsets = series.offsets
+        first = 0
+        while first < series.n_sensors:
+            last = int(np.searchsorted(offsets, offsets[first] + _VALUES_AT_ONCE, side="right")) - 1
+            last = max(last, first + 1)
+            cls._summarise(series.part(first, last), columns[:, first:last])
+            first = last
+        return cls(series.lengths, *columns)
+
+    @staticmethod
+    def _summarise(series: Series, columns: Floats) -> None:
+        size = series.lengths
+        filled = np.flatnonzero(size)
+        if not len(filled):
+            return
+        starts, n = series.offsets[filled], size[filled]
+        with np.errstate(over="ignore", invalid="ignore"):
+            lowest = np.minimum.reduceat(series.values, starts)
+            highest = np.maximum.reduceat(series.values, starts)
+            mean = np.add.reduceat(series.values, starts) / n
+            deviation = series.values - np.repeat(mean, n)
+            # The second pass takes out what rounding left in the mean.
+            rest = np.add.reduceat(deviation, starts) / n
+            deviation *= deviation
+            variance = np.add.reduceat(deviation, starts) / n - rest * rest
+            columns[:, filled] = lowest, highest, mean + rest, np.sqrt(np.maximum(variance, 0.0))
+
+    @property
+    def width(self) -> Floats:
+        """Highest less lowest; infinite where that overflows."""
+        with np.errstate(over="ignore"):
+            return self.highest - self.lowest
+
+    @property
+    def constant(self) -> Flags:
+        """Whether a sensor has only one value, up to rounding."""
+        largest = np.maximum(np.abs(self.lowest), np.abs(self.highest))
+        return np.asarray(self.width <= CONSTANT * largest)
+
+    def reasons(self) -> list[str | None]:
+        """Say of each sensor why it can't have a model, None where it can."""
+        reasons: list[str | None] = [None] * len(self.size)
+        usable = np.isfinite(self.width) & np.isfinite(self.mean) & np.isfinite(self.scale)
+        lost = ~self.constant & (self.scale * self.scale < np.finfo(np.float64).tiny)
+        for i in np.flatnonzero((self.size < 2) | ~usable | lost):
+            if self.size[i] < 2:
+                reasons[i] = f"a model needs at least 2 finite values, got {self.size[i]}"
+            else:
+                reasons[i] = (
+                    f"values from {self.lowest[i]:g} to {self.highest[i]:g}: their spread can't be computed in double "
+                    "precision; bring the sensor to another unit"
+                )
+        return reasons

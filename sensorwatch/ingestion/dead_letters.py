@@ -1,0 +1,245 @@
+"""Dead letters in blob storage: readings that can't be used, kept whole with the reason.
+
+One NDJSON blob per batch and day on which the hub took the events (UTC)::
+
+    day=2026-11-20/hub=readings/group=$Default/partition=0/00000000000000000042-00000000000000000057-<hash>.ndjson
+
+The numbers are the first and last sequence number in it, the hash is that of its content: the same letters written
+again replace themselves. Each line is an object with ``reason``, ``detail``, ``partition``, ``sequence_number``,
+``enqueued_time``, ``index`` and ``body``; a body that is not UTF-8 is in base64 and says so in ``encoding``. The body
+is left out where it is that of the line before, when one event holds several bad readings.
+
+What is taken in again is noted in one NDJSON blob per replay, numbered by day and never changed::
+
+    replays/day=2026-11-20/000000.ndjson
+
+Its first line says whether late readings are accepted, the others are the letters, their bodies without neighbours.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from azure.core.exceptions import ResourceNotFoundError
+
+from sensorwatch.azure.blobs import translate_blob_errors
+from sensorwatch.errors import InvalidInputError
+from sensorwatch.ingestion.records import REPLAY_PREFIX, DeadLetter, Partition, Replay
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from azure.storage.blob import ContainerClient
+
+__all__ = ["BlobDeadLetters"]
+
+_NUMBER_DIGITS = 20
+_HASH_DIGITS = 16
+_REPLAY_DIGITS = 6
+_LETTERS = "day="
+_REPLAYS = "replays/day="
+# With its prefix as long as the store's column of partition ids.
+_REPLAY_HASH_DIGITS = 24
+
+
+class BlobDeadLetters:
+    """The dead letters in a container; implements :class:`~sensorwatch.ingestion.ports.DeadLetters`."""
+
+    def __init__(self, container: ContainerClient) -> None:
+        self._container = container
+
+    def write(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep the letters (all of one partition and one batch), durably, before returning.
+
+        Raises
+        ------
+        TransientError, SettingsError
+            As :func:`~sensorwatch.azure.blobs.translate_blob_errors` says; some of the letters may be kept.
+        """
+        by_day: dict[str, list[DeadLetter]] = {}
+        for letter in sorted(letters, key=_order):
+            by_day.setdefault(letter.enqueued_time.astimezone(UTC).date().isoformat(), []).append(letter)
+        for day, of_day in by_day.items():
+            content = _encode(of_day)
+            name = _blob_name(day, of_day, content)
+            with translate_blob_errors():
+                try:
+                    self._container.upload_blob(name, content, overwrite=True)
+                except ResourceNotFoundError:
+                    # Losing a batch's letters to a deleted container would be worse than making it again.
+                    self._container.create_container()
+                    self._container.upload_blob(name, content, overwrite=True)
+
+    def read(self, day: str | None = None) -> Iterator[DeadLetter]:
+        """Yield the letters (of one day, ``2026-11-20``), each once however often it was written, by day and partition.
+
+        Raises
+        ------
+        InvalidInputError
+            The day is none, or a blob holds something else than letters.
+        TransientError, SettingsError, NotFoundError
+            As :func:`~sensorwatch.azure.blobs.translate_blob_errors` says.
+        """
+        seen: set[tuple[object, ...]] = set()
+        seen_day = ""
+        prefix = _LETTERS if day is None else f"{_LETTERS}{_checked_day(day)}/"
+        with translate_blob_errors():
+            for name in self._container.list_blob_names(name_starts_with=prefix):
+                # A letter's identity holds its day, and names come in order: what other days held can be forgotten.
+                if name.split("/")[0] != seen_day:
+                    seen, seen_day = set(), name.split("/")[0]
+                for letter in _decode(name, self._container.download_blob(name).readall()):
+                    identity = (letter.partition, *_order(letter))
+                    if identity not in seen:
+                        seen.add(identity)
+                        yield letter
+
+    def days(self) -> list[str]:
+        """Return the days (UTC) that have letters or replays, ordered.
+
+        Raises
+        ------
+        TransientError, SettingsError, NotFoundError
+            As :func:`~sensorwatch.azure.blobs.translate_blob_errors` says.
+        """
+        with translate_blob_errors():
+            return sorted(
+                {
+                    folder.name.removeprefix(prefix).rstrip("/")
+                    for prefix in (_LETTERS, _REPLAYS)
+                    for folder in self._container.walk_blobs(prefix, delimiter="/")
+                }
+            )
+
+    def replays(self, day: str) -> Iterator[Replay]:
+        """Yield a day's replays, ordered by number.
+
+        Raises
+        ------
+        InvalidInputError
+            The day is none, or a blob holds something else than a replay.
+        TransientError, SettingsError, NotFoundError
+            As :func:`~sensorwatch.azure.blobs.translate_blob_errors` says.
+        """
+        with translate_blob_errors():
+            for name in self._container.list_blob_names(name_starts_with=f"{_REPLAYS}{_checked_day(day)}/"):
+                yield _decode_replay(name, day, self._container.download_blob(name).readall())
+
+    def add_replay(self, day: str, number: int, letters: Sequence[DeadLetter], *, accept_late: bool) -> Replay:
+        """Note, durably, that these letters (at least one) are taken in again as the day's replay of this number.
+
+        Raises
+        ------
+        ConflictError
+            There is one of this number already; it stays as it is.
+        InvalidInputError
+            The day is none.
+        TransientError, SettingsError, NotFoundError
+            As :func:`~sensorwatch.azure.blobs.translate_blob_errors` says.
+        """
+        name = f"{_REPLAYS}{_checked_day(day)}/{number:0{_REPLAY_DIGITS}}.ndjson"
+        content = json.dumps({"accept_late": accept_late}).encode() + b"\n" + _encode(letters)
+        with translate_blob_errors():
+            self._container.upload_blob(name, content, overwrite=False)
+        return _decode_replay(name, day, content)
+
+
+def _order(letter: DeadLetter) -> tuple[int, datetime, int]:
+    return letter.sequence_number, letter.enqueued_time, letter.index
+
+
+def _checked_day(day: str) -> str:
+    try:
+        return date.fromisoformat(day).isoformat()
+    except ValueError:
+        raise InvalidInputError(f"expected a day like 2026-11-20, got `{day}`") from None
+
+
+def _blob_name(day: str, letters: Sequence[DeadLetter], content: bytes) -> str:
+    hub, group, partition_id = letters[0].partition
+    first, last = letters[0].sequence_number, letters[-1].sequence_number
+    digest = hashlib.sha256(content).hexdigest()[:_HASH_DIGITS]
+    return (
+        f"day={day}/hub={hub}/group={group}/partition={partition_id}/"
+        f"{first:0{_NUMBER_DIGITS}}-{last:0{_NUMBER_DIGITS}}-{digest}.ndjson"
+    )
+
+
+def _encode(letters: Sequence[DeadLetter]) -> bytes:
+    lines = []
+    event: tuple[int, datetime, bytes] | None = None
+    for letter in letters:
+        line: dict[str, object] = {
+            "reason": letter.reason,
+            "detail": letter.detail,
+            "partition": list(letter.partition),
+            "sequence_number": letter.sequence_number,
+            "enqueued_time": letter.enqueued_time.astimezone(UTC).isoformat(),
+            "index": letter.index,
+        }
+        if event != (letter.sequence_number, letter.enqueued_time, letter.body):
+            event = letter.sequence_number, letter.enqueued_time, letter.body
+            line |= _encode_body(letter.body)
+        lines.append(json.dumps(line, ensure_ascii=False))
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _encode_body(body: bytes) -> dict[str, object]:
+    try:
+        return {"body": body.decode()}
+    except UnicodeDecodeError:
+        return {"body": base64.b64encode(body).decode(), "encoding": "base64"}
+
+
+def _decode_replay(name: str, day: str, content: bytes) -> Replay:
+    head, _, lines = content.partition(b"\n")
+    letters = tuple(_decode(name, lines, first_line=2))
+    try:
+        number, accept_late = int(name.rpartition("/")[2].removesuffix(".ndjson")), json.loads(head)["accept_late"]
+    except (ValueError, KeyError, TypeError) as exc:
+        raise InvalidInputError(f"{name}: expected a replay as Sensorwatch writes it, got: {exc!r}") from exc
+    if not letters or not isinstance(accept_late, bool):
+        raise InvalidInputError(f"{name}: expected a replay with letters, got {len(letters)} of them, {head!r}")
+    digest = hashlib.sha256(content).hexdigest()[:_REPLAY_HASH_DIGITS]
+    partition = letters[0].partition._replace(partition_id=f"{REPLAY_PREFIX}{digest}")
+    return Replay(day, number, partition, accept_late, letters)
+
+
+def _decode(name: str, content: bytes, first_line: int = 1) -> Iterator[DeadLetter]:
+    body: bytes | None = None
+    for number, text in enumerate(content.split(b"\n"), start=first_line):
+        if not text.strip():
+            continue
+        try:
+            line = json.loads(text)
+            body = _decode_body(line) if "body" in line else body
+            letter = _letter(line, body)
+        except (ValueError, KeyError, TypeError) as exc:
+            raise InvalidInputError(
+                f"{name}, line {number}: expected a dead letter as Sensorwatch writes them, got: {exc!r}; "
+                "move the blob out of the container to read the others"
+            ) from exc
+        yield letter
+
+
+def _decode_body(line: dict[str, Any]) -> bytes:
+    text: str = line["body"]
+    return base64.b64decode(text, validate=True) if line.get("encoding") == "base64" else text.encode()
+
+
+def _letter(line: dict[str, Any], body: bytes | None) -> DeadLetter:
+    if body is None:
+        raise KeyError("body")
+    return DeadLetter(
+        partition=Partition(*line["partition"]),
+        sequence_number=int(line["sequence_number"]),
+        enqueued_time=datetime.fromisoformat(line["enqueued_time"]),
+        index=int(line["index"]),
+        reason=str(line["reason"]),
+        detail=str(line["detail"]),
+        body=body,
+    )

@@ -1,0 +1,395 @@
+"""The ingest step: a batch of events becomes windows and dead letters, exactly once.
+
+The hub delivers at least once, with other batch boundaries each time, and for a while to two consumers at once. What
+makes the result exact is the partition's mark: windows, counters and mark commit together, and only if the mark is
+still the one that the batch was judged by.
+
+An event is a duplicate when neither its sequence number nor its enqueued time is beyond the mark. Both matter: the
+numbers of a hub that was created anew start again, its times go on. The mark's time is the newest of all events
+applied, as a hub's clock may step back.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from operator import lt
+from typing import TYPE_CHECKING, Literal, Self
+
+from sensorwatch.errors import MarkMovedError, TransientError
+from sensorwatch.ingestion.decode import TICKS_PER_SECOND, ReadingRules, decode, ticks_of
+from sensorwatch.ingestion.decode_batch import SensorIds, decode_joined
+from sensorwatch.ingestion.records import DeadLetter, IngestCounts, IngestMark, Reading, Rejected
+from sensorwatch.ingestion.windows import aggregate, window_end
+from sensorwatch.sensors.records import SensorKey
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from sensorwatch.ingestion.decode_batch import JoinedReadings
+    from sensorwatch.ingestion.ports import DeadLetters, IngestStore
+    from sensorwatch.ingestion.records import Partition, RawEvent
+    from sensorwatch.settings import Settings
+
+__all__ = ["NEVER_LATE_SECONDS", "Ingest", "IngestRules", "ingest"]
+
+logger = logging.getLogger(__name__)
+
+NEVER_LATE_SECONDS = 10**12
+"""Beyond any difference of two times: with this lateness nothing is late."""
+
+_Key = tuple[str, str]
+_TRIES = 5
+_REMEMBERED_SENSORS = 1_000_000
+_BEFORE_ALL = -(2**63)
+_PASSED = Rejected("late", "scoring has passed its window, and LATE_POLICY is drop")
+
+
+@dataclass(frozen=True, slots=True)
+class IngestRules:
+    """The settings of the step.
+
+    Attributes
+    ----------
+    window_seconds
+        Length of a window.
+    lateness_seconds
+        A reading whose window ends this much or more before its sensor's newest window is late; 0 makes every
+        reading late that is behind the newest window, not those in it.
+    late_policy
+        What becomes of a reading whose window scoring has passed, and that is not late yet: ``update`` corrects the
+        window and has it scored again, ``drop`` makes the reading late. A scoring run that is planned while a batch is
+        judged is not seen by ``drop``: the batch then updates.
+    readings
+        What makes a reading acceptable.
+    """
+
+    window_seconds: int = 5
+    lateness_seconds: int = 3600
+    late_policy: Literal["update", "drop"] = "update"
+    readings: ReadingRules = field(default_factory=ReadingRules)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return the rules that the settings ask for."""
+        return cls(
+            window_seconds=settings.window_seconds,
+            lateness_seconds=settings.lateness_seconds,
+            late_policy=settings.late_policy,
+            readings=ReadingRules(
+                window_time=settings.window_time,
+                earliest_ticks=ticks_of(settings.earliest_time),
+                future_ticks=settings.future_seconds * TICKS_PER_SECOND,
+                max_body_bytes=settings.max_body_bytes,
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Events judged by a mark: the new ones in the order in which they count, and the others."""
+
+    fresh: Sequence[RawEvent]
+    duplicates: Sequence[RawEvent]
+    mark: IngestMark
+    recreated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """An event with what its body says."""
+
+    event: RawEvent
+    elements: Sequence[Reading | Rejected]
+
+
+@dataclass(slots=True)
+class _SortedOut:
+    """The readings of a batch's new events: the accepted ones as columns, and letters for the others."""
+
+    sensor_ids: list[int]
+    ends: list[int]
+    values: list[float]
+    letters: list[DeadLetter] = field(default_factory=list)
+    late: int = 0
+    invalid: int = 0
+
+
+class Ingest:
+    """The step with what it remembers between batches: sensor ids, newest windows and marks.
+
+    Memory only saves questions to the store. A remembered mark is a guess that the commit checks; when it fails, all
+    is forgotten and asked again. Safe to call from several threads.
+    """
+
+    def __init__(self, store: IngestStore, dead_letters: DeadLetters, rules: IngestRules) -> None:
+        self._store = store
+        self._dead_letters = dead_letters
+        self._rules = rules
+        self._marks: dict[Partition, IngestMark | None] = {}
+        self._ids = SensorIds()
+        self._newest: dict[int, int] = {}
+        self._lateness = max(rules.lateness_seconds, 1)
+
+    def __call__(self, partition: Partition, events: Sequence[RawEvent]) -> IngestCounts:
+        """Take in a batch of one partition's events, in any order; see :func:`ingest`."""
+        if not events:
+            return IngestCounts(0, 0, 0, 0, 0)
+        for _ in range(_TRIES):
+            try:
+                return self._apply(partition, events)
+            except MarkMovedError:
+                logger.info("partition %s: another consumer was first, judging the batch again", partition)
+                self._forget()
+        raise TransientError(
+            f"partition {partition.partition_id} of {partition.hub}: other consumers were first {_TRIES} times while a "
+            "batch was taken in; nothing of it was applied, deliver it again"
+        )
+
+    def _apply(self, partition: Partition, events: Sequence[RawEvent]) -> IngestCounts:
+        mark = self._mark(partition)
+        batch = _judge(events, mark)
+        sorted_out, newest = self._sort_out(partition, batch.fresh)
+        # The newest windows may have been read after another consumer's commit of this very batch; readings would
+        # then be late only because they were accepted.
+        if sorted_out.late and self._store.ingest_mark(partition) != mark:
+            raise MarkMovedError(f"partition {partition.partition_id}: its mark is no longer {mark}")
+        if sorted_out.letters:
+            self._dead_letters.write(sorted_out.letters)
+        duplicates = sum(len(self._decoded(event).elements) for event in batch.duplicates)
+        accepted = len(sorted_out.values)
+        counts = IngestCounts(
+            received=duplicates + accepted + sorted_out.late + sorted_out.invalid,
+            accepted=accepted,
+            late=sorted_out.late,
+            duplicate=duplicates,
+            invalid=sorted_out.invalid,
+        )
+        windows = aggregate(sorted_out.sensor_ids, sorted_out.ends, sorted_out.values)
+        self._store.commit_ingest(partition, mark, batch.mark, windows, counts)
+        self._remember(partition, batch.mark, newest)
+        if batch.recreated:
+            logger.warning(
+                "partition %s: the hub was created anew: sequence numbers start again (mark was %s, now %s)",
+                partition,
+                mark,
+                batch.mark,
+            )
+        return counts
+
+    def _sort_out(self, partition: Partition, fresh: Sequence[RawEvent]) -> tuple[_SortedOut, dict[int, int]]:
+        """Sort the readings of new events out; the second result is the newest window of every sensor among them.
+
+        What can be is decoded together, the other events one by one. Lateness depends on the order of a sensor's
+        readings, so those of a sensor of which one may be late are taken one by one as well.
+        """
+        window_seconds = self._rules.window_seconds
+        joined = decode_joined(
+            [event.body for event in fresh],
+            self._ids,
+            enqueued_ticks=ticks_of(min([event.enqueued_time for event in fresh])) if fresh else 0,
+            rules=self._rules.readings,
+            window_seconds=window_seconds,
+        )
+        single = [self._decoded(fresh[position]) for position in joined.left]
+        ids = self._sensor_ids(single)
+        sensors = {*joined.sensor_ids, *ids.values()}
+        newest = self._newest_windows(sensors)
+        passed = self._store.planned_until(sensors) if self._rules.late_policy == "drop" else {}
+        placed = [
+            (ids[element[:2]], window_end(element.ticks, window_seconds))
+            for item in single
+            for element in item.elements
+            if isinstance(element, Reading)
+        ]
+        unsure = _possibly_late(joined, placed, newest, self._lateness)
+        if passed:
+            ends = zip(joined.sensor_ids, joined.ends, strict=True)
+            unsure |= {sensor_id for sensor_id, end in ends if end <= passed.get(sensor_id, _BEFORE_ALL)}
+        if unsure:
+            joined = joined.without(
+                {at for at, sensor_id in zip(joined.positions, joined.sensor_ids, strict=True) if sensor_id in unsure}
+            )
+            single = [self._decoded(fresh[position]) for position in joined.left]
+            ids = self._sensor_ids(single)
+        sorted_out = _SortedOut(joined.sensor_ids, joined.ends, joined.values)
+        self._sort_out_singly(partition, single, ids, newest, passed, sorted_out)
+        for sensor_id, end in zip(joined.sensor_ids, joined.ends, strict=True):
+            if end > newest.get(sensor_id, _BEFORE_ALL):
+                newest[sensor_id] = end
+        return sorted_out, newest
+
+    def _sort_out_singly(
+        self,
+        partition: Partition,
+        decoded: Iterable[_Decoded],
+        ids: dict[_Key, int],
+        newest: dict[int, int],
+        passed: Mapping[int, int],
+        sorted_out: _SortedOut,
+    ) -> None:
+        """Add the readings of events, in their order; the newest windows move with them."""
+        window_seconds, lateness = self._rules.window_seconds, self._lateness
+        for item in decoded:
+            for index, element in enumerate(item.elements):
+                if isinstance(element, Rejected):
+                    sorted_out.invalid += 1
+                    sorted_out.letters.append(_letter(partition, item.event, index, element))
+                    continue
+                device, tag, ticks, value = element
+                sensor_id = ids[device, tag]
+                end = window_end(ticks, window_seconds)
+                known = newest.get(sensor_id)
+                if end <= passed.get(sensor_id, _BEFORE_ALL):
+                    sorted_out.late += 1
+                    sorted_out.letters.append(_letter(partition, item.event, index, _PASSED))
+                    continue
+                if known is None or end > known:
+                    newest[sensor_id] = end
+                elif end <= known - lateness:
+                    sorted_out.late += 1
+                    sorted_out.letters.append(_letter(partition, item.event, index, _too_late(end, known, lateness)))
+                    continue
+                sorted_out.sensor_ids.append(sensor_id)
+                sorted_out.ends.append(end)
+                sorted_out.values.append(value)
+
+    def _decoded(self, event: RawEvent) -> _Decoded:
+        enqueued_ticks = ticks_of(event.enqueued_time)
+        return _Decoded(event, decode(event.body, enqueued_ticks=enqueued_ticks, rules=self._rules.readings))
+
+    def _mark(self, partition: Partition) -> IngestMark | None:
+        if partition in self._marks:
+            return self._marks[partition]
+        return self._store.ingest_mark(partition)
+
+    def _sensor_ids(self, decoded: Iterable[_Decoded]) -> dict[_Key, int]:
+        known = self._ids
+        keys = dict.fromkeys(
+            element[:2] for item in decoded for element in item.elements if isinstance(element, Reading)
+        )
+        found = {key: known.get(*key) for key in keys}
+        ids = {key: sensor_id for key, sensor_id in found.items() if sensor_id is not None}
+        unknown = [SensorKey(*key) for key in keys if key not in ids]
+        if unknown:
+            for key, sensor_id in self._store.sensor_ids(unknown).items():
+                ids[key] = sensor_id
+                known.add(key, sensor_id)
+        return ids
+
+    def _newest_windows(self, sensor_ids: Collection[int]) -> dict[int, int]:
+        known = self._newest
+        newest = {sensor_id: known[sensor_id] for sensor_id in sensor_ids if sensor_id in known}
+        unknown = [sensor_id for sensor_id in sensor_ids if sensor_id not in newest]
+        if unknown:
+            newest.update(self._store.last_windows(unknown))
+        return newest
+
+    def _remember(self, partition: Partition, mark: IngestMark, newest: dict[int, int]) -> None:
+        self._marks[partition] = mark
+        self._newest.update(newest)
+        if len(self._ids) > _REMEMBERED_SENSORS:
+            self._forget()
+
+    def _forget(self) -> None:
+        # New dictionaries rather than emptied ones: another thread may be in the middle of reading the old.
+        self._marks, self._ids, self._newest = {}, SensorIds(), {}
+
+
+def ingest(
+    partition: Partition,
+    events: Sequence[RawEvent],
+    *,
+    store: IngestStore,
+    dead_letters: DeadLetters,
+    rules: IngestRules,
+) -> IngestCounts:
+    """Take in a batch of one partition's events, in any order; delivering it again changes no window.
+
+    Returns
+    -------
+    IngestCounts
+        Counts of readings in this batch. A body that can't be taken apart counts as one reading; the readings of an
+        event that was applied before are duplicates, the rejected ones among them too.
+
+    Raises
+    ------
+    TransientError
+        The store or the dead letters are away, or other consumers were first every time; nothing was applied, and the
+        batch may be delivered again.
+    """
+    return Ingest(store, dead_letters, rules)(partition, events)
+
+
+def _judge(events: Sequence[RawEvent], mark: IngestMark | None) -> _Batch:
+    numbers = [event.sequence_number for event in events]
+    if (mark is None or numbers[0] > mark.sequence_number) and all(map(lt, numbers, numbers[1:])):
+        # As the hub delivers them: in order, and none of them before.
+        newest_time = max([event.enqueued_time for event in events])
+        if mark is not None:
+            newest_time = max(newest_time, mark.enqueued_time)
+        return _Batch(events, [], IngestMark(numbers[-1], newest_time), recreated=False)
+    return _judge_any(events, mark)
+
+
+def _judge_any(events: Sequence[RawEvent], mark: IngestMark | None) -> _Batch:
+    fresh: dict[tuple[int, datetime], RawEvent] = {}
+    duplicates: list[RawEvent] = []
+    for event in events:
+        number, time = event.sequence_number, event.enqueued_time
+        applied = mark is not None and number <= mark.sequence_number and time <= mark.enqueued_time
+        if applied or (number, time) in fresh:
+            duplicates.append(event)
+        else:
+            fresh[number, time] = event
+    if mark is None:
+        number, time = max(fresh)[0], max(time for _, time in fresh)
+        return _Batch([fresh[key] for key in sorted(fresh)], duplicates, IngestMark(number, time), recreated=False)
+    # Numbers that are behind the mark at a later time come from a hub created anew at that time. A batch may still
+    # hold the end of the old one, which goes first.
+    created = min((time for number, time in fresh if number <= mark.sequence_number), default=None)
+    ordered = sorted(fresh, key=lambda key: (created is not None and key[1] >= created, key[0]))
+    if not ordered:
+        return _Batch([], duplicates, mark, recreated=False)
+    newest_time = max(mark.enqueued_time, *(time for _, time in ordered))
+    return _Batch(
+        [fresh[key] for key in ordered],
+        duplicates,
+        IngestMark(ordered[-1][0], newest_time),
+        recreated=created is not None,
+    )
+
+
+def _possibly_late(
+    joined: JoinedReadings, placed: Sequence[tuple[int, int]], newest: dict[int, int], lateness: int
+) -> set[int]:
+    """Return the sensors of which a reading may be late in some order of these readings."""
+    ends = joined.ends + [end for _, end in placed]
+    if not ends or min(ends) > max(max(ends), max(newest.values(), default=_BEFORE_ALL)) - lateness:
+        return set()
+    last = dict(newest)
+    readings = [*zip(joined.sensor_ids, joined.ends, strict=True), *placed]
+    for sensor_id, end in readings:
+        if end > last.get(sensor_id, _BEFORE_ALL):
+            last[sensor_id] = end
+    return {sensor_id for sensor_id, end in readings if end <= last[sensor_id] - lateness}
+
+
+def _letter(partition: Partition, event: RawEvent, index: int, rejected: Rejected) -> DeadLetter:
+    return DeadLetter(
+        partition=partition,
+        sequence_number=event.sequence_number,
+        enqueued_time=event.enqueued_time,
+        index=index,
+        reason=rejected.reason,
+        detail=rejected.detail,
+        body=event.body,
+    )
+
+
+def _too_late(end: int, newest: int, lateness: int) -> Rejected:
+    return Rejected(
+        "late",
+        f"its window is {newest - end} s before its sensor's newest; late from {lateness} s on (LATENESS_SECONDS)",
+    )

@@ -1,0 +1,250 @@
+"""Sending readings to the event hub, in the order of time, at any speed."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Self
+
+from opentelemetry.trace import use_span
+
+from sensorwatch.azure.event_hub import open_producer, translate_event_hub_errors
+from sensorwatch.errors import InvalidInputError
+from sensorwatch.ingestion.decode import TICKS_PER_SECOND, encode
+from sensorwatch.telemetry import start_span
+from sensorwatch.telemetry.tracing import traceparent_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import TracebackType
+
+    from azure.eventhub import EventData, EventDataBatch, EventHubProducerClient
+    from opentelemetry.trace import Span
+
+    from sensorwatch.ingestion.records import Reading
+
+__all__ = ["EventHubSender", "open_sender"]
+
+_RETRIES = 5
+_MAX_WAITING_READINGS = 20_000
+_PACE_SECONDS = 0.2
+# Few enough that a span leads to one or two of the batches that take it in, many enough to cost nothing.
+_EVENTS_PER_SPAN = 50
+
+
+class EventHubSender:
+    """Sends readings through one producer client; a context manager that closes it.
+
+    A device's readings stay in order: its name is the partition key, and its batches go one after the other.
+    """
+
+    def __init__(
+        self,
+        client: EventHubProducerClient,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._monotonic = monotonic
+        self._sleep = sleep
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def partition_ids(self) -> list[str]:
+        """Return the hub's partitions.
+
+        Raises
+        ------
+        TransientError, SettingsError
+        """
+        with translate_event_hub_errors():
+            return list(self._client.get_partition_ids())
+
+    def send(
+        self,
+        readings: Iterable[Reading],
+        *,
+        readings_per_event: int = 1,
+        speed: float | None = None,
+        progress: Callable[[int], object] = lambda sent: None,
+    ) -> int:
+        """Send readings; returns when the hub has them all.
+
+        Parameters
+        ----------
+        readings
+            Oldest first.
+        readings_per_event
+            More than one puts that many readings of a device into one event, as a JSON array: the way to more than
+            some thousand readings a second.
+        speed
+            Times real time, by the readings' own times; None sends as fast as possible.
+        progress
+            Called after each batch with the number of readings sent so far.
+
+        Returns
+        -------
+        int
+            Number of readings sent.
+
+        Raises
+        ------
+        InvalidInputError
+            A parameter is out of range, or an event is larger than the hub takes.
+        TransientError, SettingsError
+            The hub is away or refuses; the text says how many readings had been sent.
+        """
+        if readings_per_event < 1:
+            raise InvalidInputError(f"readings_per_event must be at least 1, got `{readings_per_event}`")
+        if speed is not None and not speed > 0:
+            raise InvalidInputError(f"speed must be above 0, got `{speed}`; leave it out to send as fast as possible")
+        shipment = _Shipment(self._client, readings_per_event, progress)
+        with translate_event_hub_errors(lambda: f"; {shipment.sent} readings had been sent"):
+            for reading in readings if speed is None else self._paced(readings, speed, shipment):
+                shipment.add(reading)
+            shipment.flush()
+        return shipment.sent
+
+    def _paced(self, readings: Iterable[Reading], speed: float, shipment: _Shipment) -> Iterator[Reading]:
+        begun, first = self._monotonic(), None
+        for reading in readings:
+            if first is None:
+                first = reading.ticks
+            wait = begun + (reading.ticks - first) / TICKS_PER_SECOND / speed - self._monotonic()
+            # Waiting for each reading by itself would send each in a batch of its own.
+            if wait > _PACE_SECONDS:
+                shipment.flush()
+                self._sleep(wait)
+            yield reading
+
+
+def open_sender(connection: str | None, namespace: str | None, hub: str) -> EventHubSender:
+    """Return a sender to a hub; nothing is connected yet. Parameters are those of ``event_hub.open_producer``.
+
+    Raises
+    ------
+    SettingsError
+    """
+    return EventHubSender(open_producer(connection, namespace, hub, retries=_RETRIES))
+
+
+class _Shipment:
+    """Readings on their way: gathered by device into events and batches, sent when full."""
+
+    def __init__(
+        self, client: EventHubProducerClient, readings_per_event: int, progress: Callable[[int], object]
+    ) -> None:
+        self.sent = 0
+        self._client = client
+        self._readings_per_event = readings_per_event
+        self._progress = progress
+        self._texts: dict[str, list[bytes]] = {}
+        self._batches: dict[str, EventDataBatch] = {}
+        self._in_batch: dict[str, int] = {}
+        self._traces: dict[str, _BatchTrace] = {}
+        self._first_ticks: dict[str, int] = {}
+        self._last_ticks: dict[str, int] = {}
+        self._waiting = 0
+
+    def add(self, reading: Reading) -> None:
+        """Take a reading; sends what is full."""
+        texts = self._texts.setdefault(reading.device, [])
+        texts.append(encode(reading))
+        self._first_ticks.setdefault(reading.device, reading.ticks)
+        self._last_ticks[reading.device] = reading.ticks
+        self._waiting += 1
+        if len(texts) >= self._readings_per_event:
+            self._pack(reading.device)
+        if self._waiting >= _MAX_WAITING_READINGS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send all that waits."""
+        for device in list(self._texts):
+            self._pack(device)
+        for device in list(self._batches):
+            self._ship(device)
+
+    def _pack(self, device: str) -> None:
+        from azure.eventhub import EventData
+
+        texts = self._texts.pop(device)
+        first, last = self._first_ticks.pop(device), self._last_ticks[device]
+        event = EventData(texts[0] if len(texts) == 1 else b"[" + b", ".join(texts) + b"]")
+        batch = self._batches.get(device)
+        if batch is not None and not _fits(batch, self._traces[device].mark(event, first)):
+            self._ship(device)
+            batch = None
+        if batch is None:
+            trace = _BatchTrace(device)
+            batch = self._client.create_batch(partition_key=device)
+            if not _fits(batch, trace.mark(event, first)):
+                raise InvalidInputError(
+                    f"an event with {len(texts)} readings of {device} exceeds the hub's limit of "
+                    f"{batch.max_size_in_bytes} bytes; put fewer readings into one event"
+                )
+            self._batches[device] = batch
+            self._traces[device] = trace
+            self._in_batch[device] = 0
+        self._in_batch[device] += len(texts)
+        self._traces[device].packed(last, len(texts))
+
+    def _ship(self, device: str) -> None:
+        readings = self._in_batch.pop(device)
+        with self._traces.pop(device).sending():
+            self._client.send_batch(self._batches.pop(device))
+        self._waiting -= readings
+        self.sent += readings
+        self._progress(self.sent)
+
+
+class _BatchTrace:
+    """The spans of one batch, one for every so many events, which carry its context and whose readings it names."""
+
+    def __init__(self, device: str) -> None:
+        self._attributes: dict[str, str | int] = {"messaging.system": "eventhubs", "sensorwatch.device": device}
+        self._spans: list[Span] = []
+        self._events = self._readings = 0
+
+    def mark(self, event: EventData, first_ticks: int) -> EventData:
+        """Return the event, whose first reading was taken then, with the context that it travels with."""
+        if not self._spans or self._events >= _EVENTS_PER_SPAN:
+            attributes = {**self._attributes, "sensorwatch.ticks.first": first_ticks}
+            self._spans.append(start_span("send", kind="producer", attributes=attributes))
+            self._events = self._readings = 0
+        traceparent = traceparent_of(self._spans[-1])
+        if traceparent is not None:
+            event.properties = {"traceparent": traceparent}
+        return event
+
+    def packed(self, last_ticks: int, readings: int) -> None:
+        """Note that the event is in the batch, with so many readings, the last of which was taken then."""
+        self._events += 1
+        self._readings += readings
+        self._spans[-1].set_attribute("sensorwatch.ticks.last", last_ticks)
+        self._spans[-1].set_attribute("sensorwatch.readings", self._readings)
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Send the batch inside; its spans end with it."""
+        # The last may have been begun for an event that did not fit any more, and went into the next batch.
+        used = self._spans if self._events else self._spans[:-1]
+        with ExitStack() as ending:
+            for span in used:
+                ending.enter_context(use_span(span, end_on_exit=True))
+            yield
+
+
+def _fits(batch: EventDataBatch, event: EventData) -> bool:
+    try:
+        batch.add(event)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,174 @@
+"""When the warnings of a machine's component become an alert, and when it is over (pure).
+
+An episode is a row of samples at which a component warns, no more than a quiet period apart. With enough of them it is
+an alert, which is over when the component was silent for the quiet period, up to the newest sample that was scored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from sensorwatch.alerts.records import Alert, AlertChanges, Notification
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sensorwatch.alerts.policy import AlertPolicy
+    from sensorwatch.machines.records import MachineRisk
+    from sensorwatch.sensors.records import SensorKey
+
+__all__ = [
+    "QUIET_SECONDS",
+    "RiskEpisode",
+    "risk_changes",
+    "risk_component",
+    "risk_episodes",
+    "risk_key",
+    "warnings_needed",
+]
+
+QUIET_SECONDS = 86_400
+"""Warnings further apart than this belong to two episodes, where no rule says otherwise."""
+
+_SEVERITIES = ((0.8, "critical"), (0.5, "high"), (0.0, "medium"))
+
+
+_TAG = "failure risk of "
+
+
+class RiskEpisode(NamedTuple):
+    """Warnings of one machine's component, in order of time."""
+
+    machine_id: int
+    component: str
+    warnings: tuple[MachineRisk, ...]
+
+
+def risk_key(machine_id: int, component: str) -> tuple[str, str]:
+    """Return the device and tag by which the catalogue knows a component's risk.
+
+    Examples
+    --------
+    >>> risk_key(12, "comp2")
+    ('12', 'failure risk of comp2')
+    """
+    return str(machine_id), f"{_TAG}{component}"
+
+
+def risk_component(tag: str) -> str:
+    """Return the component that a tag of :func:`risk_key` names.
+
+    Examples
+    --------
+    >>> risk_component("failure risk of comp2")
+    'comp2'
+    """
+    return tag.removeprefix(_TAG)
+
+
+def risk_episodes(warnings: Sequence[MachineRisk], quiet_seconds: int = QUIET_SECONDS) -> list[RiskEpisode]:
+    """Return the newest episode of each machine and component.
+
+    Parameters
+    ----------
+    warnings
+        Ordered by time within a machine; all of them warn.
+    """
+    newest: dict[tuple[int, str], list[MachineRisk]] = {}
+    for risk in warnings:
+        of_component = newest.setdefault((risk.machine_id, risk.component), [])
+        if of_component and risk.end - of_component[-1].end > quiet_seconds:
+            of_component.clear()
+        of_component.append(risk)
+    return [RiskEpisode(*key, tuple(risks)) for key, risks in newest.items()]
+
+
+def warnings_needed(key: SensorKey, policy: AlertPolicy, fewest: int) -> int:
+    """Return how many warnings open an alert: ``anomalous_windows`` of the component's rule, or else ``fewest``."""
+    return policy.rule(key).anomalous_windows or fewest
+
+
+def risk_changes(
+    episodes: Mapping[int, RiskEpisode],
+    keys: Mapping[int, SensorKey],
+    stored: Mapping[str, Alert],
+    policy: AlertPolicy,
+    scored_until: int,
+    *,
+    fewest: int,
+) -> AlertChanges:
+    """Return what to store: episodes that are alerts now, and alerts that are over.
+
+    Parameters
+    ----------
+    episodes
+        The newest one of each sensor, of as many warnings as :func:`warnings_needed` at least.
+    keys
+        Names of the sensors of the episodes.
+    stored
+        The stored alerts that begin with these episodes, and the open ones of all sensors that were scored, by id.
+    policy
+        What alerts: rules by device and tag, hours, planned maintenance.
+    scored_until
+        The newest sample that was scored, in seconds since 1970-01-01T00:00:00Z.
+    fewest
+        Warnings that open an alert, where no rule says otherwise.
+    """
+    found: dict[str, Alert] = {}
+    notifications: list[Notification] = []
+    still: set[str] = set()
+    for sensor_id, episode in episodes.items():
+        alert = _alert(sensor_id, episode, warnings_needed(keys[sensor_id], policy, fewest))
+        running = next((each for each in stored.values() if _continues(each, alert)), None)
+        if running is not None:
+            # An episode whose beginning is no longer looked at goes on under the id that it has.
+            alert = replace(alert, alert_id=running.alert_id, opened_end=running.opened_end)
+        elif policy.suppressed_now(keys[sensor_id], alert.last_anomaly_end):
+            continue
+        before = stored.get(alert.alert_id)
+        over_at = alert.last_anomaly_end + QUIET_SECONDS
+        if before is None and scored_until >= over_at:
+            # The past that is scored for the first time: there is nobody to warn any more.
+            continue
+        if before is not None and before.cleared_end is not None:
+            continue
+        still.add(alert.alert_id)
+        if before is None:
+            notifications.append(Notification(f"{alert.alert_id}:opened", "opened", alert))
+        if scored_until >= over_at:
+            alert = replace(alert, cleared_end=over_at)
+            notifications.append(Notification(f"{alert.alert_id}:cleared", "cleared", alert))
+        if alert != before:
+            found[alert.alert_id] = alert
+    for alert in stored.values():
+        if alert.cleared_end is None and alert.alert_id not in still:
+            over = replace(alert, cleared_end=max(alert.last_anomaly_end + QUIET_SECONDS, alert.opened_end))
+            found[over.alert_id] = over
+            notifications.append(Notification(f"{over.alert_id}:cleared", "cleared", over))
+    return AlertChanges(states=(), alerts=list(found.values()), notifications=notifications)
+
+
+def _continues(open_alert: Alert, alert: Alert) -> bool:
+    same = open_alert.sensor_id == alert.sensor_id and open_alert.cleared_end is None
+    return same and alert.opened_end <= open_alert.last_anomaly_end + QUIET_SECONDS
+
+
+def _alert(sensor_id: int, episode: RiskEpisode, fewest: int) -> Alert:
+    warnings = episode.warnings
+    peak = max(warnings, key=lambda risk: risk.risk)
+    return Alert(
+        alert_id=f"{sensor_id}-failure-risk-{warnings[0].end}",
+        sensor_id=sensor_id,
+        opened_end=warnings[fewest - 1].end,
+        last_anomaly_end=warnings[-1].end,
+        cleared_end=None,
+        anomalies=len(warnings),
+        peak_score=round(100 * peak.risk, 2),
+        severity=next(name for least, name in _SEVERITIES if peak.risk >= least),
+        kind="failure-risk",
+        peak_value=peak.risk,
+        expected_low=None,
+        expected_high=peak.threshold,
+        model_version=peak.model_version,
+    )

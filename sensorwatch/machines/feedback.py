@@ -1,0 +1,56 @@
+"""Alerts of machines that people confirmed, as faults of their components."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from sensorwatch.machines.failure_risk import risk_component
+from sensorwatch.machines.fleet import COMPONENTS, ConfirmedFault
+
+if TYPE_CHECKING:
+    from sensorwatch.alerts.ports import LifecycleStore
+    from sensorwatch.alerts.records import Label
+    from sensorwatch.config.machines import MachineSection
+    from sensorwatch.machines.ports import MachineStore
+
+__all__ = ["confirmed_faults"]
+
+_KINDS = frozenset({"anomaly", "failure-risk"})
+
+
+def confirmed_faults(
+    section: MachineSection, *, machines: MachineStore, alerts: LifecycleStore
+) -> tuple[ConfirmedFault, ...]:
+    """Return the confirmed alerts of sensors whose device is a machine's id, oldest first.
+
+    Parameters
+    ----------
+    section
+        Says which component an alert of anomalous windows speaks of; one of a risk names it itself.
+    """
+    known = {str(machine.machine_id) for machine in machines.machines()}
+    return tuple(
+        _fault(label, section)
+        for label in alerts.labels()
+        if label.handled.handling.feedback == "confirmed"
+        and label.handled.alert.kind in _KINDS
+        and label.sensor.device in known
+    )
+
+
+def _fault(label: Label, section: MachineSection) -> ConfirmedFault:
+    alert, handling = label.handled.alert, label.handled.handling
+    component: str | None
+    if alert.kind == "failure-risk":
+        named = risk_component(label.sensor.tag)
+        component = named if named in COMPONENTS else None
+    else:
+        component = section.component(label.sensor)
+    # A verdict without its moment is from before moments were kept: it is as old as its alert.
+    known_at = (
+        alert.last_anomaly_end + 1 if handling.feedback_at is None else math.ceil(handling.feedback_at.timestamp())
+    )
+    # A second later, so that a sample at the newest window's end is before the failure.
+    time = min(alert.last_anomaly_end + 1, known_at)
+    return ConfirmedFault(alert.alert_id, int(label.sensor.device), component, time, known_at)

@@ -1,0 +1,1 @@
+"""Models of sensors: tables of a shard, versions, the registry, training and scoring."""

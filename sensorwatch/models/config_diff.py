@@ -1,0 +1,67 @@
+"""Which sensors a configuration would give another detector than their model has."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+import pyarrow.compute as pc
+
+from sensorwatch.config.detectors import NO_PARAMETERS
+from sensorwatch.models.current import load_current
+from sensorwatch.models.table import IMPORTED, has_model, specifications, stands_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sensorwatch.config.file import Configuration
+    from sensorwatch.models.ports import ModelRegistry
+    from sensorwatch.sensors.ports import SensorStore
+    from sensorwatch.sensors.records import SensorKey, SensorStatus
+
+__all__ = ["ConfigurationChange", "configuration_changes"]
+
+
+class ConfigurationChange(NamedTuple):
+    """A sensor, the detector with parameters that its model has, and those that it would get."""
+
+    sensor_id: int
+    key: SensorKey
+    now: str
+    then: str
+
+
+def configuration_changes(
+    configuration: Configuration, default: str, *, store: SensorStore, registry: ModelRegistry
+) -> Iterator[ConfigurationChange]:
+    """Yield the sensors that have a model, and would get another detector or other parameters, ordered by id.
+
+    Parameters
+    ----------
+    configuration
+        The rules.
+    default
+        The detector of sensors that no rule matches.
+    store, registry
+        Where sensors and models are. Nothing is changed.
+    """
+    by_shard: defaultdict[int, list[SensorStatus]] = defaultdict(list)
+    for sensor in store.sensors():
+        by_shard[sensor.shard].append(sensor)
+    for shard, sensors in sorted(by_shard.items()):
+        models = load_current(registry, shard).models
+        if models is None:
+            continue
+        models = models.filter(pc.and_(has_model(models), pc.invert(stands_in(models))))
+        rows = zip(models["detector"].to_pylist(), specifications(models), strict=True)
+        now = dict(zip(models["sensor_id"].to_pylist(), rows, strict=True))
+        for sensor in sensors:
+            choice = configuration.choice(sensor.key, default)
+            has = now.get(sensor.sensor_id)
+            if has is None or has == choice[:2] or (has[1].startswith(IMPORTED) and not choice.ruled):
+                continue
+            yield ConfigurationChange(sensor.sensor_id, sensor.key, _text(*has), _text(*choice[:2]))
+
+
+def _text(detector: str, specification: str) -> str:
+    return detector if specification == NO_PARAMETERS else f"{detector} {specification}"

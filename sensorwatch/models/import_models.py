@@ -1,0 +1,282 @@
+"""Take in models that were trained elsewhere: skops or ONNX files named ``model_{device}_{tag}``.
+
+An imported model is ready at once. It stays until it is imported again, or until a rule of ``sensorwatch.yaml`` names a
+detector for its sensor. Importing the same files again changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from sensorwatch.config.detectors import canonical_json
+from sensorwatch.detectors.calibration import Calibration, calibrate
+from sensorwatch.detectors.external.onnx_model import OnnxModel, OnnxSession, packed_onnx
+from sensorwatch.detectors.external.sklearn_estimator import Estimator, packed
+from sensorwatch.detectors.external.stored import estimator_from_bytes
+from sensorwatch.detectors.windowing.series import Series
+from sensorwatch.errors import ConflictError, InvalidInputError
+from sensorwatch.models.current import load_current
+from sensorwatch.models.table import MODEL_SCHEMA, params_column, replace_models, with_version
+from sensorwatch.models.training.outcomes import record_outcomes
+from sensorwatch.models.training.ranges import training_ranges
+from sensorwatch.sensors.ports import SensorStore
+from sensorwatch.sensors.records import SensorKey
+from sensorwatch.sensors.windows import WindowStore
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from sensorwatch.config.detectors import EstimatorPolicy
+    from sensorwatch.models.ports import ModelRegistry
+    from sensorwatch.sensors.records import SensorStatus
+
+__all__ = ["ImportStore", "ImportedModels", "ModelFile", "import_models", "sensor_of"]
+
+_PUBLISH_TRIES = 5
+_PROBES = np.array([-1e6, 0.0, 1e6])
+_PREFIX = "model_"
+
+_log = logging.getLogger(__name__)
+
+
+class ImportStore(WindowStore, SensorStore, Protocol):
+    """What importing needs of the store."""
+
+    def sensor_ids(self, keys: Collection[SensorKey]) -> dict[SensorKey, int]:
+        """As :meth:`sensorwatch.ingestion.ports.IngestStore.sensor_ids`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A file to import: whose model it is, its name, which says the format, and its bytes."""
+
+    key: SensorKey
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedModels:
+    """What was imported: the sensors' number, the versions of their shards, and how many scores are calibrated."""
+
+    sensors: int
+    versions: Mapping[int, str]
+    calibrated: int
+
+    def __str__(self) -> str:
+        """Return it as a sentence."""
+        versions = ", ".join(f"shard {shard} is at {version}" for shard, version in sorted(self.versions.items()))
+        return f"imported {self.sensors} models, {self.calibrated} of them calibrated on windows; {versions}"
+
+
+def sensor_of(name: str, known: Collection[SensorKey]) -> SensorKey:
+    """Return whose model a file holds, by its name.
+
+    Parameters
+    ----------
+    name
+        ``model_{device}_{tag}.skops`` or ``.onnx``.
+    known
+        The sensors there are: they decide where several underscores leave open which one stands between the two.
+
+    Raises
+    ------
+    InvalidInputError
+        The name is another, or it is open.
+
+    Examples
+    --------
+    >>> sensor_of("model_2_4.skops", [])
+    SensorKey(device='2', tag='4')
+    >>> sensor_of("model_press_1_temperature.onnx", [SensorKey("press_1", "temperature")])
+    SensorKey(device='press_1', tag='temperature')
+    """
+    stem, dot, suffix = name.rpartition(".")
+    parts = stem.removeprefix(_PREFIX).split("_")
+    if f"{dot}{suffix}" not in (".skops", ".onnx") or not stem.startswith(_PREFIX) or len(parts) < 2:
+        raise InvalidInputError(f"{name}: expected a name like model_DEVICE_TAG.skops or model_DEVICE_TAG.onnx")
+    possible = [SensorKey("_".join(parts[:i]), "_".join(parts[i:])) for i in range(1, len(parts))]
+    if len(possible) > 1:
+        possible = [key for key in possible if key in known]
+    if len(possible) != 1 or not all(possible[0]):
+        raise InvalidInputError(
+            f"{name}: which part is the device, which the tag? expected it to fit one sensor that is known, it fits "
+            f"{len(possible)}; import the file alone, with --device and --tag"
+        )
+    return possible[0]
+
+
+def import_models(
+    files: Sequence[ModelFile],
+    *,
+    store: ImportStore,
+    registry: ModelRegistry,
+    policy: EstimatorPolicy,
+    training_seconds: int,
+    now: datetime,
+) -> ImportedModels:
+    """Check models and make them the current ones of their sensors, which enter the catalogue if they are new.
+
+    All files are checked before anything is stored.
+
+    Parameters
+    ----------
+    files
+        The models, one a sensor.
+    store, registry
+        Where sensors are, where models go.
+    policy
+        Which stored estimators may be loaded.
+    training_seconds
+        Scores are calibrated on so much up to a sensor's newest window. Without windows, the decision function's own
+        unit counts: 2.3 beyond the boundary is a score of 65.
+    now
+        Current time (UTC): the version's.
+
+    Raises
+    ------
+    InvalidInputError
+        A file can't be used, or two are for one sensor; one line for each.
+    ConflictError
+        Others kept changing a shard's models; what was not imported can be imported again.
+    """
+    params = _checked(files, policy)
+    ids = store.sensor_ids([file.key for file in files])
+    statuses = store.sensors_by_id(set(ids.values()))
+    by_shard: defaultdict[int, list[ModelFile]] = defaultdict(list)
+    for file in files:
+        by_shard[statuses[ids[file.key]].shard].append(file)
+    versions: dict[int, str] = {}
+    calibrated = 0
+    for shard, members in sorted(by_shard.items()):
+        sensors = [statuses[ids[file.key]] for file in members]
+        series = _windows(store, shard, sensors, training_seconds)
+        rows = [
+            _row(file, sensor, params[file.key], series.get(sensor.sensor_id), now, policy)
+            for file, sensor in zip(members, sensors, strict=True)
+        ]
+        imported = pa.concat_tables(rows, promote_options="default")
+        versions[shard], models = _publish(registry, shard, imported, now)
+        record_outcomes(store, store.sensors(shard), models)
+        calibrated += len(series)
+    return ImportedModels(len(files), versions, calibrated)
+
+
+def _checked(files: Sequence[ModelFile], policy: EstimatorPolicy) -> dict[SensorKey, pa.StructArray]:
+    """Return each file's model as its detector's parameters."""
+    params: dict[SensorKey, pa.StructArray] = {}
+    problems = [f"{key}: {number} files for one sensor" for key, number in _repeated(files) if number > 1]
+    for file in files:
+        try:
+            params[file.key] = _params(file, policy)
+        except InvalidInputError as exc:
+            problems.append(f"{file.name}: {exc}")
+    if problems:
+        raise InvalidInputError("\n".join(problems))
+    return params
+
+
+def _repeated(files: Sequence[ModelFile]) -> list[tuple[str, int]]:
+    counts = Counter(file.key for file in files)
+    return [(f"device {key.device}, tag {key.tag}", number) for key, number in counts.items()]
+
+
+def _params(file: ModelFile, policy: EstimatorPolicy) -> pa.StructArray:
+    """Return the parameters, once the model has scored a column of values."""
+    specification = canonical_json({"imported": file.name})
+    if file.name.endswith(".onnx"):
+        raw = OnnxSession(file.content).raw_scores(_PROBES)
+        params = packed_onnx(specification, file.content)
+    else:
+        estimator = estimator_from_bytes(file.content, policy)
+        if not hasattr(estimator, "decision_function"):
+            raise InvalidInputError(f"expected an estimator with decision_function, got {type(estimator).__name__}")
+        params = packed(specification, file.content)
+        raw = _score(file.name, params, Series(np.array([0, len(_PROBES)]), np.arange(len(_PROBES)), _PROBES), policy)
+    if np.isnan(raw).any():
+        raise InvalidInputError("expected a number for each of three values in a column, got none for some")
+    return params
+
+
+def _detector_of(name: str, policy: EstimatorPolicy) -> Estimator | OnnxModel:
+    return OnnxModel() if name.endswith(".onnx") else Estimator(policy=policy)
+
+
+def _score(name: str, params: pa.StructArray, series: Series, policy: EstimatorPolicy) -> np.ndarray[Any, Any]:
+    return _detector_of(name, policy).score(params, series)
+
+
+def _windows(
+    store: WindowStore, shard: int, sensors: Sequence[SensorStatus], training_seconds: int
+) -> dict[int, Series]:
+    """Return the last windows of the sensors that have any, by id."""
+    newest = {sensor.sensor_id: sensor.last_window for sensor in sensors if sensor.last_window is not None}
+    found: dict[int, Series] = {}
+    for wanted in training_ranges(newest, training_seconds):
+        columns = store.read_windows(shard, wanted.start, wanted.end)
+        ids, series = Series.grouped(columns.sensor_id, columns.end, columns.value)
+        for i, sensor_id in enumerate(ids.tolist()):
+            if sensor_id in wanted.sensor_ids and np.isfinite(series.part(i, i + 1).values).any():
+                found[sensor_id] = series.part(i, i + 1)
+    return found
+
+
+def _row(
+    file: ModelFile,
+    sensor: SensorStatus,
+    params: pa.StructArray,
+    series: Series | None,
+    now: datetime,
+    policy: EstimatorPolicy,
+) -> pa.Table:
+    chosen = _detector_of(file.name, policy)
+    if series is None:
+        calibration = Calibration.unfitted(chosen.threshold)
+    else:
+        calibration = calibrate(chosen.score(params, series), series.offsets, chosen.threshold)
+    row = {
+        "sensor_id": sensor.sensor_id,
+        "detector": chosen.name,
+        "state": "ready",
+        "reason": "",
+        "windows": 0,
+        "training_end": int(now.timestamp()),
+        # What the sensor has already is the past: it raises no alerts.
+        "first_training_end": 0 if sensor.last_window is None else int(sensor.last_window.timestamp()),
+        "version": "",
+        **{name: float(getattr(calibration, name)[0]) for name in Calibration.columns},
+    }
+    table = pa.Table.from_pylist([row], schema=MODEL_SCHEMA)
+    return table.append_column(params_column(chosen.name), params)
+
+
+def _publish(registry: ModelRegistry, shard: int, imported: pa.Table, now: datetime) -> tuple[str, pa.Table]:
+    """Make the models current beside those of the shard's other sensors; return their version and all of them."""
+    for _ in range(_PUBLISH_TRIES):
+        current = load_current(registry, shard)
+        models = replace_models(current.models, imported)
+        if current.loaded is not None and not current.problem and models.equals(current.models):
+            return current.loaded.version, models
+        manifest = {
+            "window_end": now.isoformat(),
+            "created_at": now.isoformat(),
+            "imported": imported.num_rows,
+            "rows": models.num_rows,
+            "states": dict(sorted(Counter(models["state"].to_pylist()).items())),
+            "detectors": dict(sorted(Counter(models["detector"].to_pylist()).items())),
+        }
+        try:
+            ref = registry.publish(shard, models, manifest, current.pointer)
+        except ConflictError as exc:
+            _log.warning("shard %d: importing again: %s", shard, exc)
+        else:
+            return ref.version, with_version(models, ref.version)
+    raise ConflictError(f"shard {shard}: others published models {_PUBLISH_TRIES} times in between; import again later")

@@ -1,0 +1,107 @@
+"""Models and predictions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    import pyarrow as pa
+
+    from sensorwatch.models.records import ModelRef
+
+__all__ = ["Memories", "ModelRegistry", "Pointer", "WatchedRegistry"]
+
+
+class Pointer(NamedTuple):
+    """A shard's pointer as it was seen: the version in use (None: none yet), and the ETag that changes with it."""
+
+    ref: ModelRef | None
+    etag: str
+
+
+class ModelRegistry(Protocol):
+    """Immutable versions of a shard's models, and a pointer to the current one."""
+
+    def publish(
+        self, shard: int, models: pa.Table, manifest: Mapping[str, object], previous: ModelRef | None
+    ) -> ModelRef:
+        """Store a new version and move the pointer to it.
+
+        Storing equal content twice gives the same version.
+
+        Raises
+        ------
+        ConflictError
+            The pointer no longer names ``previous``; the version is stored but not current.
+        """
+        ...
+
+    def point(self, ref: ModelRef, previous: ModelRef | None) -> None:
+        """Make a stored version the current one.
+
+        Raises
+        ------
+        ConflictError
+            The pointer no longer names ``previous``.
+        """
+        ...
+
+    def current(self, shard: int) -> ModelRef | None:
+        """Return the version in use, None where nothing was trained yet."""
+        ...
+
+    def load(self, ref: ModelRef) -> pa.Table:
+        """Return the models of a version.
+
+        Raises
+        ------
+        NotFoundError, CorruptModelError
+        """
+        ...
+
+    def manifest(self, ref: ModelRef) -> dict[str, object]:
+        """Return a version's manifest."""
+        ...
+
+    def versions(self, shard: int | None = None) -> list[ModelRef]:
+        """Return all versions (of one shard), ordered by shard, newest first."""
+        ...
+
+
+class WatchedRegistry(ModelRegistry, Protocol):
+    """A registry whose pointers can be watched."""
+
+    def pointer(self, shard: int, etag: str) -> Pointer | None:
+        """Return the shard's pointer as it is now, None if it still has this ETag.
+
+        Raises
+        ------
+        CorruptModelError
+            The pointer is there but names no version.
+        """
+        ...
+
+
+class Memories(Protocol):
+    """What models remember of the windows scored so far, apart from the models.
+
+    The tables have a column ``sensor_id``, ascending, and one for each detector that remembers.
+    """
+
+    def load(self, shard: int, until: datetime) -> tuple[datetime, pa.Table] | None:
+        """Return the newest memories that go no further than ``until`` (inclusive, UTC), with how far they go.
+
+        None where there are none that can be read.
+        """
+        ...
+
+    def save(self, shard: int, since: datetime, until: datetime, memories: pa.Table) -> None:
+        """Keep memories that go up to ``until``, in place of others that do.
+
+        Older ones may go, but for the newest that go no further than ``since``: a task that began there may be done
+        again.
+        """
+        ...

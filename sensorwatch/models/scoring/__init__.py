@@ -1,0 +1,1 @@
+"""Scoring of a shard: predictions, detector checkpoints, explanations."""

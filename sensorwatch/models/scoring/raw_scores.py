@@ -1,0 +1,146 @@
+"""Raw scores of a shard's windows, by whichever detector made each sensor's model, and what was expected of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from sensorwatch.detectors.base import follow_expecting
+from sensorwatch.detectors.registry import detector
+from sensorwatch.detectors.windowing.series import Series
+from sensorwatch.models.table import detectors_in, params_column
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from sensorwatch.config.detectors import EstimatorPolicy
+    from sensorwatch.detectors.base import Detector
+    from sensorwatch.sensors.windows import WindowColumns
+
+    Floats = npt.NDArray[np.float64]
+    Flags = npt.NDArray[np.bool_]
+    Integers = npt.NDArray[np.int64]
+
+__all__ = ["ModelWindows", "MovedMemories", "RawScores", "raw_scores"]
+
+
+@dataclass(frozen=True, slots=True)
+class RawScores:
+    """What detectors say of windows; every array has shape ``(n_windows,)``.
+
+    Attributes
+    ----------
+    raw
+        Raw scores; NaN where a window has no model, or too little is known of the windows before.
+    value
+        What was likeliest; NaN where the detector does not know.
+    low, high
+        From where to where a value would have been normal; NaN where the detector does not know.
+    """
+
+    raw: Floats
+    value: Floats
+    low: Floats
+    high: Floats
+
+    def only(self, keep: Flags) -> RawScores:
+        """Return those of some windows."""
+        return RawScores(self.raw[keep], self.value[keep], self.low[keep], self.high[keep])
+
+    def put(self, at: Flags | Integers, others: RawScores) -> None:
+        """Write those of some windows in place of what is there."""
+        self.raw[at], self.value[at] = others.raw, others.value
+        self.low[at], self.high[at] = others.low, others.high
+
+
+class MovedMemories(NamedTuple):
+    """What models remember after windows were scored.
+
+    Attributes
+    ----------
+    rows
+        Positions of the models, each once, ascending.
+    memories
+        One for each of them.
+    """
+
+    rows: Integers
+    memories: pa.StructArray
+
+
+@dataclass(frozen=True, slots=True)
+class ModelWindows:
+    """The windows of the models that one detector made.
+
+    Attributes
+    ----------
+    detector
+        The detector.
+    params
+        Its parameters, a row per model of the shard; null where another detector's.
+    chosen
+        Positions of the windows, in their order.
+    rows
+        Positions of the models that they are of, each once, ascending.
+    series
+        Their values, a sensor for each of ``rows``.
+    """
+
+    detector: Detector
+    params: pa.StructArray
+    chosen: Integers
+    rows: Integers
+    series: Series
+
+    @classmethod
+    def of(
+        cls, models: pa.Table, name: str, model: Integers, windows: WindowColumns, policy: EstimatorPolicy | None
+    ) -> ModelWindows:
+        """Return the windows of a detector's models.
+
+        Parameters
+        ----------
+        models
+            The shard's models.
+        name
+            The detector's.
+        model
+            Position of each window's model, shape ``(n_windows,)``, -1 for a window to be left out; it never falls
+            otherwise.
+        windows
+            Windows, ordered by (sensor_id, end).
+        policy
+            Which stored estimators may be loaded.
+        """
+        params = models[params_column(name)].combine_chunks()
+        has = np.append(params.is_valid().to_numpy(zero_copy_only=False), False)
+        chosen = np.flatnonzero(has[model])
+        rows, series = Series.grouped(model[chosen], windows.end[chosen], windows.value[chosen])
+        return cls(detector(name, policy=policy), params, chosen, rows, series)
+
+
+def raw_scores(
+    models: pa.Table, model: Integers, windows: WindowColumns, policy: EstimatorPolicy | None
+) -> tuple[RawScores, dict[str, MovedMemories]]:
+    """Return the raw scores of windows, and the memories after them of each detector that has any.
+
+    The arguments are those of :meth:`ModelWindows.of`.
+    """
+    moved: dict[str, MovedMemories] = {}
+    found = RawScores(*np.full((4, len(model)), np.nan))
+    limits = np.asarray(models["threshold"].to_numpy(), np.float64)
+    for column in ("expected_low", "expected_high"):
+        known = np.append(np.asarray(models[column].to_numpy(), np.float64), np.nan)[model]
+        (found.low if column == "expected_low" else found.high)[:] = known
+    for name in detectors_in(models):
+        own = ModelWindows.of(models, name, model, windows, policy)
+        params = own.params.take(pa.array(own.rows))
+        found.raw[own.chosen], memory, band = follow_expecting(own.detector, params, own.series, limits[own.rows])
+        if memory is not None:
+            moved[name] = MovedMemories(own.rows, memory)
+        if band is not None:
+            found.value[own.chosen], found.low[own.chosen], found.high[own.chosen] = band.value, band.low, band.high
+    return found, moved

@@ -1,0 +1,247 @@
+"""Score a shard's new windows, and those that changed since they were scored, and write one prediction file.
+
+Doing a task twice is harmless: until the mark "scored until" has moved, which it does last and together with the marks
+of what is to be scored again, the file replaces the former one; after that it stays as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sensorwatch.models.current import load_current
+from sensorwatch.models.scoring.checkpoints import (
+    CATCH_UP_SECONDS,
+    memories_after,
+    reading_start,
+    recalled,
+    remembered_until,
+)
+from sensorwatch.models.scoring.explain import explanations
+from sensorwatch.models.scoring.predictions import predictions_of
+from sensorwatch.models.scoring.raw_scores import raw_scores
+from sensorwatch.models.table import has_model
+from sensorwatch.sensors.windows import WindowColumns, WindowStore
+from sensorwatch.tasks.prediction_schema import ANOMALOUS
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from sensorwatch.config.detectors import EstimatorPolicy
+    from sensorwatch.models.ports import Memories, ModelRegistry
+    from sensorwatch.sensors.records import SensorStatus
+    from sensorwatch.tasks.ports import PredictionWriter
+    from sensorwatch.tasks.records import TaskSpec
+
+__all__ = ["ScoreSummary", "ScoringStore", "score"]
+
+
+class ScoringStore(WindowStore, Protocol):
+    """What scoring needs of the store."""
+
+    def sensors(self, shard: int | None = None) -> list[SensorStatus]:
+        """As :meth:`sensorwatch.sensors.ports.SensorStore.sensors`."""
+        ...
+
+    def is_scored(self, task: TaskSpec) -> bool:
+        """As :meth:`sensorwatch.scheduling.ports.RunStore.is_scored`."""
+        ...
+
+    def complete_scoring(self, task: TaskSpec, scored: WindowColumns) -> None:
+        """As :meth:`sensorwatch.scheduling.ports.RunStore.complete_scoring`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSummary:
+    """What a scoring task did.
+
+    Attributes
+    ----------
+    shard
+        The shard.
+    version
+        The version of the models; None where there are none.
+    windows
+        Windows read.
+    predictions
+        Windows scored; the others are of sensors without a model, or at or before the training of its first one.
+    rescored
+        Those among them that had changed since they were scored.
+    anomalies
+        Those among them that are anomalous.
+    file
+        Name of the prediction file; None where there was nothing to write.
+    problem
+        Why the models that are current could not be used; empty when they could.
+    done_before
+        A former try did the whole task: nothing was done now.
+    """
+
+    shard: int
+    version: str | None
+    windows: int
+    predictions: int
+    rescored: int
+    anomalies: int
+    file: str | None
+    problem: str
+    done_before: bool = False
+
+    def __str__(self) -> str:
+        """Return it as one line."""
+        if self.done_before:
+            return f"shard {self.shard}: a former try has scored all windows"
+        line = (
+            f"shard {self.shard}: scored {self.predictions} of {self.windows} windows ({self.rescored} again), "
+            f"{self.anomalies} anomalous; {self.file or 'no file'}; "
+        )
+        line += f"version {self.version}" if self.version else "no models"
+        return f"{line}; went back to an older version: {self.problem}" if self.problem else line
+
+
+def score(
+    task: TaskSpec,
+    *,
+    store: ScoringStore,
+    registry: ModelRegistry,
+    predictions: PredictionWriter,
+    memories: Memories | None = None,
+    policy: EstimatorPolicy | None = None,
+    include_trained: bool = False,
+) -> ScoreSummary:
+    """Score the windows of a task, and those of its shard that are marked for scoring again.
+
+    Windows at or before the end of the training of a sensor's first model are not scored: the model knows them.
+
+    Parameters
+    ----------
+    task
+        The shard, and the windows ``task.start < end <= task.end``. Without ``task.start`` they begin where the first
+        training of the shard's models ended.
+    store, registry, predictions
+        Where windows and models come from, where predictions go.
+    memories
+        What models remember from one scoring to the next; None: no more than of their training.
+    policy
+        Which stored estimators may be loaded; None: the configuration's defaults.
+    include_trained
+        Whether windows up to the end of a model's first training are scored as well.
+
+    Raises
+    ------
+    CorruptModelError, NotFoundError
+        There are models, but none that can be read.
+    InvalidInputError
+        A model was made by a detector that this version of the code does not know.
+    """
+    if store.is_scored(task):
+        # Its marks are gone by now: another file would lack the windows that were scored again.
+        return ScoreSummary(task.shard, None, 0, 0, 0, 0, None, "", done_before=True)
+    current = load_current(registry, task.shard)
+    if current.pointer and current.models is None:
+        registry.load(current.pointer)
+    marked = store.read_rescore_windows(task.shard, task.end)
+    models = current.models
+    if models is not None:
+        models = models.filter(has_model(models))
+    if models is None or not models.num_rows:
+        store.complete_scoring(task, _windows_of((), marked))
+        return ScoreSummary(task.shard, None, len(marked.end), 0, 0, 0, None, current.problem)
+    if include_trained:
+        earliest = pa.array(np.full(models.num_rows, np.iinfo(np.int64).min))
+        column = models.schema.get_field_index("first_training_end")
+        models = models.set_column(column, models.schema.field(column), earliest)
+    start = task.start
+    if start is None and not include_trained:
+        start = datetime.fromtimestamp(pc.min(models["first_training_end"]).as_py(), UTC)
+    kept = memories.load(task.shard, start) if memories and start else None
+    read_from = start
+    if start is not None:
+        models = recalled(models, kept[1] if kept else None, start)
+        read_from = reading_start(models, kept[0] if kept else None, start)
+    windows, rescored = _together(store.read_windows(task.shard, read_from, task.end), marked)
+    position = _positions(models, windows)
+    until, began = remembered_until(models), int(start.timestamp()) if start else -np.inf
+    gone_past = (position >= 0) & (windows.end <= np.minimum(until, began)[position])
+    # What changed behind a memory is scored apart, with the windows that were before it.
+    late = rescored & gone_past
+    going_on = np.where(late | (gone_past & (until <= began)[position]), -1, position)
+    asked_for = rescored | (windows.end > began)
+    raw, moved = raw_scores(models, going_on, windows, policy)
+    explained = explanations(models, going_on, windows, raw, asked_for, policy)
+    if late.any():
+        earliest = datetime.fromtimestamp(int(windows.end[late].min()) - CATCH_UP_SECONDS, UTC)
+        earlier = store.read_windows(task.shard, earliest, datetime.fromtimestamp(int(windows.end[late].max()), UTC))
+        again, changed = _together(_windows_of(windows.sensor_id[late], earlier), _only(windows, late))
+        found, _ = raw_scores(models, _positions(models, again), again, policy)
+        raw.put(late, found.only(changed))
+        explained[late] = explanations(models, _positions(models, again), again, found, changed, policy)[changed]
+    wanted = asked_for & (position >= 0) & (windows.end > models["first_training_end"].to_numpy()[position])
+    table = predictions_of(
+        models,
+        _only(windows, wanted),
+        raw.only(wanted),
+        explained[wanted],
+        rescored[wanted],
+        store.sensors(task.shard),
+    )
+    file = predictions.write(task, table) if table.num_rows else None
+    if memories and start is not None:
+        remembered = memories_after(models, moved)
+        if remembered is not None:
+            memories.save(task.shard, start, task.end, remembered)
+    # A sensor's first model may have been recorded since these were loaded: its marks are for the next run.
+    store.complete_scoring(task, _windows_of(models["sensor_id"].to_numpy(), windows))
+    return ScoreSummary(
+        shard=task.shard,
+        version=current.loaded.version if current.loaded else None,
+        windows=int(np.count_nonzero(asked_for)),
+        predictions=table.num_rows,
+        rescored=pc.sum(table["rescored"], min_count=0).as_py(),
+        anomalies=pc.sum(pc.equal(table["prediction"], ANOMALOUS), min_count=0).as_py(),
+        file=file,
+        problem=current.problem,
+    )
+
+
+def _positions(models: pa.Table, windows: WindowColumns) -> npt.NDArray[np.int64]:
+    """Return at which position each window's model stands, shape ``(n_windows,)``; -1 without one, or a value."""
+    ids = models["sensor_id"].to_numpy()
+    position = np.minimum(np.searchsorted(ids, windows.sensor_id), len(ids) - 1)
+    return np.where((ids[position] == windows.sensor_id) & ~np.isnan(windows.value), position, -1)
+
+
+def _only(windows: WindowColumns, keep: npt.NDArray[np.bool_]) -> WindowColumns:
+    return WindowColumns(windows.sensor_id[keep], windows.end[keep], windows.value[keep], windows.count[keep])
+
+
+def _windows_of(sensor_ids: npt.ArrayLike, windows: WindowColumns) -> WindowColumns:
+    return _only(windows, np.isin(windows.sensor_id, sensor_ids))
+
+
+def _together(new: WindowColumns, marked: WindowColumns) -> tuple[WindowColumns, npt.NDArray[np.bool_]]:
+    """Return all windows once, in order, and which of them are marked; of a window read twice the marked one counts."""
+    rescored = np.concatenate((np.ones(len(marked.end), np.bool_), np.zeros(len(new.end), np.bool_)))
+    if not len(marked.end):
+        return new, rescored
+    sensor_id = np.concatenate((marked.sensor_id, new.sensor_id))
+    end = np.concatenate((marked.end, new.end))
+    order = np.lexsort((~rescored, end, sensor_id))
+    first = np.ones(len(order), np.bool_)
+    first[1:] = (np.diff(sensor_id[order]) != 0) | (np.diff(end[order]) != 0)
+    kept = order[first]
+    return (
+        WindowColumns(
+            sensor_id[kept],
+            end[kept],
+            np.concatenate((marked.value, new.value))[kept],
+            np.concatenate((marked.count, new.count))[kept],
+        ),
+        rescored[kept],
+    )

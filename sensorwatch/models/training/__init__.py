@@ -1,0 +1,1 @@
+"""Training of a shard: ranges of windows, choice of the detector, promotion."""

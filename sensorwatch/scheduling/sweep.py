@@ -1,0 +1,123 @@
+"""Look after what is under way: collect ended tasks, publish missed prediction files, delete old jobs."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from sensorwatch.alerts.metrics import note_published
+from sensorwatch.alerts.publish import PublishingStore, publish
+from sensorwatch.errors import NotFoundError
+from sensorwatch.scheduling.ports import RunStore
+from sensorwatch.scheduling.submit import resume_submissions
+from sensorwatch.telemetry import span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sensorwatch.alerts.policy import AlertPolicy
+    from sensorwatch.clock import Clock
+    from sensorwatch.scheduling.ports import Pool
+    from sensorwatch.tasks.ports import PredictionFiles
+    from sensorwatch.tasks.records import Kind, Run, TaskResult
+
+__all__ = ["Sweep", "SweepStore", "delete_old_jobs", "sweep_runs"]
+
+_log = logging.getLogger(__name__)
+
+
+class SweepStore(RunStore, PublishingStore, Protocol):
+    """Needs of a sweep: runs and tasks, and publishing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What a sweep found: runs resumed and ended, tasks that failed for good, prediction files that were missed.
+
+    ``silent`` and ``heard`` count the alerts of silent sensors that were opened and cleared; ``failed_kinds`` has the
+    kind of every ended run of which a task failed.
+    """
+
+    resumed: int
+    ended: int
+    failed_tasks: int
+    published: int
+    silent: int = 0
+    heard: int = 0
+    failed_kinds: tuple[Kind, ...] = ()
+
+
+def sweep_runs(
+    *,
+    store: SweepStore,
+    pool: Pool,
+    prediction_files: PredictionFiles,
+    policy: AlertPolicy,
+    clock: Clock,
+) -> Sweep:
+    """Bring every open run up to date.
+
+    A run ends only after its prediction files are published, so a blob trigger that missed one loses nothing.
+    """
+    resumed = resume_submissions(store=store, pool=pool)
+    ended = failed = published = 0
+    failed_kinds: list[Kind] = []
+    for run in store.open_runs():
+        try:
+            status = pool.status(run.run_id)
+        except NotFoundError:
+            _log.exception("job %s is gone from the pool: its unfinished tasks count as failed", run.run_id)
+        else:
+            store.record_results(run.run_id, status.results)
+            if not status.completed:
+                continue
+            failures = _report_failures(run, status.results)
+            failed += failures
+            failed_kinds += [run.kind] if failures else []
+        published += _publish_missed(run, store, prediction_files, policy)
+        store.end_run(run.run_id, clock())
+        ended += 1
+    return Sweep(len(resumed), ended, failed, published, failed_kinds=tuple(failed_kinds))
+
+
+def _report_failures(run: Run, results: Sequence[TaskResult]) -> int:
+    failures = [result for result in results if not result.succeeded]
+    for result in failures:
+        _log.error(
+            "task %s of %s failed after %d retries with exit code %s: %s",
+            result.task_id,
+            run.run_id,
+            result.retries,
+            result.exit_code,
+            result.detail,
+        )
+    return len(failures)
+
+
+def _publish_missed(run: Run, store: SweepStore, prediction_files: PredictionFiles, policy: AlertPolicy) -> int:
+    if run.kind != "score":
+        return 0
+    missed = store.unpublished(prediction_files.names(run.run_id))
+    for name in missed:
+        with span(
+            "publish",
+            kind="consumer",
+            parent=prediction_files.traceparent(name),
+            attributes={"sensorwatch.file": name},
+        ) as current:
+            outcome = publish(name, prediction_files.read(name), store=store, policy=policy)
+            note_published(current, outcome)
+    return len(missed)
+
+
+def delete_old_jobs(*, pool: Pool, clock: Clock, retention_days: int) -> list[str]:
+    """Delete the pool's jobs that ended more than ``retention_days`` ago; return their ids.
+
+    Jobs count against an account's quota until they are deleted; what they did stays in the store.
+    """
+    old = pool.ended_jobs(clock() - timedelta(days=retention_days))
+    for run_id in old:
+        pool.delete(run_id)
+    return old

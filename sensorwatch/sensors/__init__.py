@@ -1,0 +1,1 @@
+"""Sensors: key, status, states, patterns, reporting profile, windows, labels, calendars and downtime."""

@@ -1,0 +1,108 @@
+"""What each window of a sensor is known to be, for models that learn from labels: pure.
+
+Labels are spans of windows, from three sources: a file of labels, the feedback on alerts, and what follows from them.
+Of a window that several say something of, the first of these counts:
+
+1. it lies in a span that is labelled anomalous: an anomaly of a file, or an alert that a person confirmed;
+2. it lies in a span that is labelled normal: the time that a file speaks of, or an alert judged to be no fault;
+3. it lies between the sensor's first and last label and was not found to be an anomaly: somebody was watching then, and
+   nothing was wrong. So an anomaly that nobody has judged is not learned from.
+
+Before the first label and after the last nothing is known: a fault that nobody has spoken of yet must not be taught as
+normal.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sensorwatch.sensors.labels import ANOMALOUS, NORMAL, UNKNOWN, LabelSpan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy.typing as npt
+
+    from sensorwatch.sensors.labels import KnownAnomaly, ShardLabels
+
+__all__ = ["label_windows", "spans_of"]
+
+
+def spans_of(anomalies: Iterable[KnownAnomaly], window_seconds: int) -> list[LabelSpan]:
+    """Return the labels in what is known of some time, a sensor's all together, each once.
+
+    A window is anomalous when its middle lies in an anomaly; of one that holds no window's middle, the window that
+    holds its own middle is. Each sensor's windows from the first of them to the last are labelled normal besides.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> from sensorwatch.sensors.labels import KnownAnomaly
+    >>> times = [datetime(1970, 1, 1, 0, 0, second, tzinfo=UTC) for second in (2, 10, 31, 32)]
+    >>> for span in spans_of([KnownAnomaly(1, *times[:2]), KnownAnomaly(1, *times[2:])], 5):
+    ...     print(span)
+    LabelSpan(sensor_id=1, first_end=5, last_end=10, anomalous=True)
+    LabelSpan(sensor_id=1, first_end=35, last_end=35, anomalous=True)
+    LabelSpan(sensor_id=1, first_end=5, last_end=35, anomalous=False)
+    """
+    found = sorted({LabelSpan(each.sensor_id, *_ends(each, window_seconds), anomalous=True) for each in anomalies})
+    time: dict[int, tuple[int, int]] = {}
+    for span in found:
+        first, last = time.get(span.sensor_id, (span.first_end, span.last_end))
+        time[span.sensor_id] = min(first, span.first_end), max(last, span.last_end)
+    return found + [LabelSpan(sensor_id, *ends, anomalous=False) for sensor_id, ends in sorted(time.items())]
+
+
+def _ends(anomaly: KnownAnomaly, window_seconds: int) -> tuple[int, int]:
+    start, end = anomaly.start.timestamp(), anomaly.end.timestamp()
+    first = math.ceil(start / window_seconds + 0.5)
+    last = math.ceil(end / window_seconds + 0.5) - 1
+    if first > last:
+        first = last = math.ceil((start + end) / 2 / window_seconds)
+    return first * window_seconds, last * window_seconds
+
+
+def label_windows(
+    sensor_ids: npt.NDArray[np.int64],
+    offsets: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    known: ShardLabels,
+) -> npt.NDArray[np.int8]:
+    """Return the label of each window, shape ``(n_windows,)``.
+
+    Parameters
+    ----------
+    sensor_ids
+        The sensors, ascending, shape ``(n_sensors,)``.
+    offsets
+        Where each sensor's windows begin, shape ``(n_sensors + 1,)``.
+    ends
+        Ends of the windows in seconds since 1970-01-01T00:00:00Z, ascending for each sensor, shape ``(n_windows,)``.
+    known
+        What is known; other sensors' labels are passed over.
+    """
+    labels = np.full(len(ends), UNKNOWN, np.int8)
+    place = {sensor_id: slice(*offsets[i : i + 2]) for i, sensor_id in enumerate(sensor_ids.tolist())}
+    spans: dict[int, list[LabelSpan]] = {}
+    for span in known.spans:
+        if span.sensor_id in place:
+            spans.setdefault(span.sensor_id, []).append(span)
+    found: dict[int, list[int]] = {}
+    for sensor_id, end in known.found:
+        found.setdefault(sensor_id, []).append(end)
+    for sensor_id, own in spans.items():
+        labels[place[sensor_id]] = _of_sensor(ends[place[sensor_id]], own, found.get(sensor_id, []))
+    return labels
+
+
+def _of_sensor(ends: npt.NDArray[np.int64], spans: Sequence[LabelSpan], found: Sequence[int]) -> npt.NDArray[np.int8]:
+    labels = np.full(len(ends), UNKNOWN, np.int8)
+    watched = (ends >= min(span.first_end for span in spans)) & (ends <= max(span.last_end for span in spans))
+    labels[watched & ~np.isin(ends, found)] = NORMAL
+    for span in sorted(spans, key=lambda span: span.anomalous):
+        first, last = np.searchsorted(ends, span.first_end), np.searchsorted(ends, span.last_end, side="right")
+        labels[first:last] = ANOMALOUS if span.anomalous else NORMAL
+    return labels

@@ -1,0 +1,57 @@
+"""How often a sensor's windows usually come and how long they usually stay equal (pure)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sensorwatch.sensors.records import SensorRhythm
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+__all__ = ["rhythms"]
+
+
+def rhythms(
+    sensor_ids: npt.NDArray[np.int64],
+    offsets: npt.NDArray[np.int64],
+    times: npt.NDArray[np.int64],
+    values: npt.NDArray[np.float64],
+) -> list[SensorRhythm]:
+    """Return the rhythm of every sensor that has at least two windows.
+
+    Parameters
+    ----------
+    sensor_ids
+        Sensors, shape ``(n_sensors,)``.
+    offsets
+        Windows ``offsets[i]:offsets[i + 1]`` are those of the sensor ``i``, shape ``(n_sensors + 1,)``.
+    times, values
+        Ends in seconds since 1970-01-01T00:00:00Z, ascending for each sensor, and means; shape ``(n_windows,)``.
+
+    Examples
+    --------
+    >>> ends = np.array([10, 15, 20, 30, 5, 10, 20])
+    >>> rhythms(np.array([7, 9]), np.array([0, 4, 7]), ends, np.array([1.0, 2.0, 2.0, 3.0, 4.0, 4.0, 4.0]))
+    [SensorRhythm(sensor_id=7, interval_seconds=5, flat_seconds=5), SensorRhythm(sensor_id=9, interval_seconds=8, \
+flat_seconds=None)]
+    """
+    found = []
+    steps = np.diff(times)
+    for i, sensor_id in enumerate(sensor_ids.tolist()):
+        first, last = int(offsets[i]), int(offsets[i + 1])
+        if last - first < 2:
+            continue
+        interval = float(np.median(steps[first : last - 1]))
+        own = values[first:last]
+        changes = np.flatnonzero(own[1:] != own[:-1]) + 1
+        flat = None
+        if len(changes):
+            begins = times[first + np.concatenate(([0], changes))]
+            ends = times[first + np.concatenate((changes - 1, [last - first - 1]))]
+            flat = int((ends - begins).max())
+        found.append(SensorRhythm(sensor_id, max(1, int(np.ceil(interval))), flat))
+    return found

@@ -1,0 +1,168 @@
+"""What is watched beside anomalies: how sensors usually report, who is silent, and who is flat."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from sensorwatch.alerts.metrics import count_alerts
+from sensorwatch.alerts.records import FlatMemory, FlatRun, SilentSensor
+from sensorwatch.sensors.records import SensorKey, SensorRhythm
+from sensorwatch.store.alerts.alerts import AlertPart
+from sensorwatch.store.alerts.rows import alert_of, anomaly_of
+from sensorwatch.store.connection.database import take_lock
+from sensorwatch.store.connection.types import seconds_of
+from sensorwatch.store.tables import alerts, anomalies, flat_progress, flat_runs, sensor_rhythms, sensors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from sensorwatch.alerts.records import Alert, AlertChanges, Anomaly, FlatChanges
+
+__all__ = ["WatchPart"]
+
+
+class WatchPart(AlertPart):
+    """Implements :class:`~sensorwatch.alerts.ports.WatchStore`."""
+
+    def record_rhythms(self, rhythms: Sequence[SensorRhythm]) -> None:
+        """Store how these sensors usually report, in place of what was known."""
+        rows = [
+            {
+                "SensorId": rhythm.sensor_id,
+                "IntervalSeconds": rhythm.interval_seconds,
+                "FlatSeconds": rhythm.flat_seconds,
+            }
+            for rhythm in rhythms
+        ]
+        dialect = self._database.dialect
+        self._database.write(lambda connection: dialect.upsert(connection, sensor_rhythms, rows, overwrite=True))
+
+    def rhythms(self, sensor_ids: Collection[int]) -> dict[int, SensorRhythm]:
+        """Return how these sensors usually report; those not trained yet are left out."""
+        return self._database.read(lambda connection: self._rhythms(connection, sensor_ids))
+
+    def _rhythms(self, connection: sa.Connection, sensor_ids: Collection[int]) -> dict[int, SensorRhythm]:
+        if not sensor_ids:
+            return {}
+        table = sensor_rhythms.c
+        wanted = self._database.dialect.rows([table.SensorId], [[sensor_id] for sensor_id in sensor_ids])
+        query = sa.select(sensor_rhythms).join_from(wanted, sensor_rhythms, table.SensorId == wanted.c.SensorId)
+        return {row.SensorId: SensorRhythm(*row) for row in connection.execute(query)}
+
+    def anomalies_between(self, start: datetime, end: datetime) -> list[Anomaly]:
+        """Return the anomalies with ``start < end of the window <= end``, suppressed ones too, by sensor and end."""
+        window_end = anomalies.c.TS
+        query = (
+            sa.select(anomalies)
+            .where(window_end > seconds_of(start), window_end <= seconds_of(end))
+            .order_by(anomalies.c.SensorId, window_end)
+        )
+        return self._database.read(lambda connection: [anomaly_of(row) for row in connection.execute(query)])
+
+    def silent_sensors(
+        self, now: int, intervals: float, floor_seconds: int, retired_seconds: int
+    ) -> list[SilentSensor]:
+        """Return the sensors whose newest window is older than usual: one scan of the catalogue."""
+        sensor, rhythm = sensors.c, sensor_rhythms.c
+        newest = sensor.LastWindow
+        query = (
+            self._watched()
+            .where(newest >= now - retired_seconds, newest < now - floor_seconds)
+            .order_by(sensor.SensorId)
+        )
+        if self._database.engine.dialect.name == "mssql":
+            age: sa.ColumnElement[Any] = sa.func.DATEDIFF(
+                sa.literal_column("SECOND"), newest, sa.literal(now, newest.type)
+            )
+        else:
+            age = now - sa.type_coerce(newest, sa.BigInteger)
+        query = query.where(age > rhythm.IntervalSeconds * intervals)
+        return self._database.read(lambda connection: [_silent(row) for row in connection.execute(query)])
+
+    def silenced(self) -> tuple[dict[str, Alert], dict[int, SilentSensor]]:
+        """Return the open alerts of kind no-data, and their sensors as they are now."""
+        open_ones = sa.select(alerts).where(alerts.c.ClearedEnd.is_(None), alerts.c.Kind == "no-data")
+
+        def work(connection: sa.Connection) -> tuple[dict[str, Alert], dict[int, SilentSensor]]:
+            found = {row.AlertId: alert_of(row) for row in connection.execute(open_ones)}
+            if not found:
+                return {}, {}
+            ids = [[sensor_id] for sensor_id in {alert.sensor_id for alert in found.values()}]
+            wanted = self._database.dialect.rows([sensors.c.SensorId], ids)
+            query = self._watched().join(wanted, wanted.c.SensorId == sensors.c.SensorId)
+            return found, {row.SensorId: _silent(row) for row in connection.execute(query)}
+
+        return self._database.read(work)
+
+    def _watched(self) -> sa.Select[Any]:
+        sensor, rhythm = sensors.c, sensor_rhythms.c
+        return sa.select(
+            sensor.SensorId, sensor.Device, sensor.Tag, sensor.LastWindow, rhythm.IntervalSeconds
+        ).join_from(sensors, sensor_rhythms, rhythm.SensorId == sensor.SensorId)
+
+    def settle_alerts(
+        self, alert_ids: Collection[str], decide: Callable[[Mapping[str, Alert]], AlertChanges]
+    ) -> tuple[int, int]:
+        """Store what ``decide`` makes of these alerts as they are; return how many opened and how many cleared.
+
+        Under the same lock as publishing: both open and clear alerts.
+        """
+
+        def work(connection: sa.Connection) -> tuple[int, int]:
+            take_lock(connection, "publish")
+            return self._store_alerts(connection, decide(self._alerts(connection, alert_ids)))
+
+        return self._count(work)
+
+    def _count(self, work: Callable[[sa.Connection], tuple[int, int]]) -> tuple[int, int]:
+        opened, cleared = self._database.write(work)
+        count_alerts(opened, cleared)
+        return opened, cleared
+
+    def _alerts(self, connection: sa.Connection, alert_ids: Collection[str]) -> dict[str, Alert]:
+        if not alert_ids:
+            return {}
+        wanted = self._database.dialect.rows([alerts.c.AlertId], [[alert_id] for alert_id in alert_ids])
+        query = sa.select(alerts).join_from(wanted, alerts, alerts.c.AlertId == wanted.c.AlertId)
+        return {row.AlertId: alert_of(row) for row in connection.execute(query)}
+
+    def watch_flat(self, sensor_ids: Collection[int], decide: Callable[[FlatMemory], FlatChanges]) -> tuple[int, int]:
+        """Store what ``decide`` makes of what is known of these sensors; return how many alerts opened and cleared."""
+        if not sensor_ids:
+            return 0, 0
+        shard = min(sensor_ids) // self._database.shard_size
+        dialect, table = self._database.dialect, flat_runs.c
+
+        def work(connection: sa.Connection) -> tuple[int, int]:
+            take_lock(connection, "publish")
+            progress = sa.select(flat_progress.c.Until).where(flat_progress.c.Shard == shard)
+            wanted = dialect.rows([table.SensorId], [[sensor_id] for sensor_id in sensor_ids])
+            query = sa.select(flat_runs).join_from(wanted, flat_runs, table.SensorId == wanted.c.SensorId)
+            runs = {row.SensorId: FlatRun(*row) for row in connection.execute(query)}
+            memory = FlatMemory(
+                until=connection.execute(progress).scalar_one_or_none(),
+                runs=runs,
+                rhythms=self._rhythms(connection, sensor_ids),
+                alerts=self._alerts(connection, {run.alert_id for run in runs.values() if run.alert_id is not None}),
+            )
+            changes = decide(memory)
+            if changes.until != memory.until:
+                row = {"Shard": shard, "Until": changes.until}
+                dialect.upsert(connection, flat_progress, [row], overwrite=True)
+            outcome = self._store_alerts(connection, changes.alerts)
+            rows = [
+                {"SensorId": run.sensor_id, "Value": run.value, "Since": run.since, "AlertId": run.alert_id}
+                for run in changes.runs
+            ]
+            dialect.upsert(connection, flat_runs, rows, overwrite=True)
+            dialect.delete(connection, flat_runs, [{"SensorId": sensor_id} for sensor_id in changes.ended])
+            return outcome
+
+        return self._count(work)
+
+
+def _silent(row: sa.Row[Any]) -> SilentSensor:
+    return SilentSensor(row.SensorId, SensorKey(row.Device, row.Tag), row.LastWindow, row.IntervalSeconds)

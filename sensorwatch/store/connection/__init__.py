@@ -1,0 +1,1 @@
+"""Connections to the database: engine, retries, sign-in, column types."""

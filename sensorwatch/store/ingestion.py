@@ -1,0 +1,292 @@
+"""Exactly-once ingestion: sensors, windows, counters and the partition's mark."""
+
+from __future__ import annotations
+
+import threading
+from math import isfinite
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from sensorwatch.errors import InvalidInputError, MarkMovedError
+from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, PartitionStatus
+from sensorwatch.sensors.records import SensorKey
+from sensorwatch.store.connection.database import StorePart, take_lock
+from sensorwatch.store.tables import ingest_partitions, sensors, shard_scoring
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sensorwatch.ingestion.records import Window
+    from sensorwatch.store.connection.database import Database
+    from sensorwatch.store.dialects import WindowRow
+
+__all__ = ["IngestPart"]
+
+_NAME_LENGTH = 64
+
+_mark_columns = ingest_partitions.c
+# Made once: making it takes as long as writing hundreds of windows.
+_MOVE_MARK = (
+    ingest_partitions.update()
+    .where(
+        _mark_columns.Hub == sa.bindparam("hub"),
+        _mark_columns.ConsumerGroup == sa.bindparam("consumer_group"),
+        _mark_columns.PartitionId == sa.bindparam("partition_id"),
+        _mark_columns.SequenceNumber == sa.bindparam("expected_number"),
+        _mark_columns.EnqueuedTime == sa.bindparam("expected_time"),
+    )
+    .values(
+        SequenceNumber=sa.bindparam("number"),
+        EnqueuedTime=sa.bindparam("time"),
+        Received=_mark_columns.Received + sa.bindparam("received"),
+        Accepted=_mark_columns.Accepted + sa.bindparam("accepted"),
+        Late=_mark_columns.Late + sa.bindparam("late"),
+        Duplicate=_mark_columns.Duplicate + sa.bindparam("duplicate"),
+        Invalid=_mark_columns.Invalid + sa.bindparam("invalid"),
+    )
+)
+
+
+class IngestPart(StorePart):
+    """Implements :class:`~sensorwatch.ingestion.ports.IngestStore`."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._ids: dict[SensorKey, int] = {}
+        self._ids_lock = threading.Lock()
+
+    def sensor_ids(self, keys: Collection[SensorKey]) -> dict[SensorKey, int]:
+        """Return the id of every key; unknown sensors enter the catalogue with the next dense ids, in this order.
+
+        Ids never change, so each is read once a process. As they are dense, the sensors that this process does not
+        know yet are those from the number it knows on: names are never compared by the database.
+
+        Raises
+        ------
+        InvalidInputError
+            A name is empty, longer than 64 characters, or no valid text.
+        """
+        if not all(key in self._ids for key in keys):
+            self._learn(keys)
+        return {key: self._ids[key] for key in keys}
+
+    def _learn(self, keys: Collection[SensorKey]) -> None:
+        with self._ids_lock:
+            known = len(self._ids)
+            self._ids.update(self._database.read(lambda connection: _sensors_from(connection, known)))
+            missing = [key for key in dict.fromkeys(keys) if key not in self._ids]
+            if not missing:
+                return
+            for key in missing:
+                _check_name(key)
+            self._ids.update(self._database.write(lambda connection: self._enter(connection, missing)))
+
+    def _enter(self, connection: sa.Connection, missing: Sequence[SensorKey]) -> dict[SensorKey, int]:
+        """Give the next ids out; under a store-wide lock, as two processes must not give the same one."""
+        take_lock(connection, "sensors")
+        learned = _sensors_from(connection, len(self._ids))
+        now, size = self._database.clock(), self._database.shard_size
+        first = len(self._ids) + len(learned)
+        new = {key: first + i for i, key in enumerate(key for key in missing if key not in learned)}
+        if new:
+            connection.execute(
+                sensors.insert(),
+                [
+                    {
+                        "SensorId": sensor_id,
+                        "Shard": sensor_id // size,
+                        "Device": key.device,
+                        "Tag": key.tag,
+                        "DeviceLength": len(key.device),
+                        "TagLength": len(key.tag),
+                        "FirstSeen": now,
+                    }
+                    for key, sensor_id in new.items()
+                ],
+            )
+            # Every shard with sensors has its row, because merging windows locks it: see the SQL Server dialect.
+            shards = sorted({sensor_id // size for sensor_id in new.values()})
+            rows = [{"Shard": shard, "PlannedUntil": None, "ScoredUntil": None} for shard in shards]
+            self._database.dialect.upsert(connection, shard_scoring, rows, overwrite=False)
+        return learned | new
+
+    def last_windows(self, sensor_ids: Collection[int]) -> dict[int, int]:
+        """Return the end (seconds since 1970) of each sensor's newest window; sensors without windows are left out."""
+        if not sensor_ids:
+            return {}
+        wanted = self._database.dialect.rows([sensors.c.SensorId], [[sensor_id] for sensor_id in set(sensor_ids)])
+        query = (
+            sa.select(sensors.c.SensorId, sensors.c.LastWindow)
+            .join_from(wanted, sensors, sensors.c.SensorId == wanted.c.SensorId)
+            .where(sensors.c.LastWindow.is_not(None))
+        )
+        return self._database.read(lambda connection: dict(connection.execute(query).all()))
+
+    def planned_until(self, sensor_ids: Collection[int]) -> dict[int, int]:
+        """Return up to which end (seconds since 1970) scoring of each sensor is planned; where it is not, left out."""
+        size, table = self._database.shard_size, shard_scoring.c
+        shards = {sensor_id // size for sensor_id in sensor_ids}
+        if not shards:
+            return {}
+        wanted = self._database.dialect.rows([table.Shard], [[shard] for shard in shards])
+        query = (
+            sa.select(table.Shard, table.PlannedUntil)
+            .join_from(wanted, shard_scoring, table.Shard == wanted.c.Shard)
+            .where(table.PlannedUntil.is_not(None))
+        )
+        planned = self._database.read(lambda connection: dict(connection.execute(query).all()))
+        return {sensor_id: planned[shard] for sensor_id in sensor_ids if (shard := sensor_id // size) in planned}
+
+    def ingest_mark(self, partition: Partition) -> IngestMark | None:
+        """Return the last event applied, None for a partition never read."""
+        return self._database.read(lambda connection: _mark(connection, partition))
+
+    def commit_ingest(
+        self,
+        partition: Partition,
+        expected: IngestMark | None,
+        mark: IngestMark,
+        windows: Sequence[Window],
+        counts: IngestCounts,
+    ) -> None:
+        """Merge windows, add counts and move the mark, in one transaction.
+
+        The mark's row is written first, on condition that it is as expected: that decides between two consumers of
+        one partition, and the lock on it makes the second wait until the first has committed or failed. Windows go in
+        the order of the clustered key, so that partitions that touch the same sensors seldom meet crosswise; if they
+        do, one is the deadlock's victim and is repeated.
+
+        Raises
+        ------
+        MarkMovedError
+            The stored mark is not ``expected``; nothing was changed.
+        InvalidInputError
+            A window is not finite, two are of the same sensor and end, or the counts don't add up.
+        """
+        if counts.received != counts.accepted + counts.late + counts.duplicate + counts.invalid:
+            raise InvalidInputError(f"expected received = accepted + late + duplicate + invalid, got {counts}")
+        rows = _window_rows(windows, self._database.shard_size)
+        tries = 0
+
+        def work(connection: sa.Connection) -> None:
+            nonlocal tries
+            tries += 1
+            if not _move_mark(connection, partition, expected, mark, counts):
+                stored = _mark(connection, partition)
+                if tries > 1 and stored == mark:
+                    # The connection broke while it committed: the same events have been applied.
+                    return
+                raise MarkMovedError(
+                    f"partition {partition}: expected the mark {expected}, got {stored}; "
+                    "read it again and skip what it covers"
+                )
+            if rows:
+                self._database.dialect.merge_windows(connection, rows)
+
+        self._database.write(work)
+
+    def ingest_status(self) -> list[PartitionStatus]:
+        """Return every partition's mark and counters, ordered by partition."""
+        table = ingest_partitions.c
+        query = sa.select(ingest_partitions).order_by(table.Hub, table.ConsumerGroup, table.PartitionId)
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        return [
+            PartitionStatus(
+                Partition(row.Hub, row.ConsumerGroup, row.PartitionId),
+                IngestMark(row.SequenceNumber, row.EnqueuedTime),
+                IngestCounts(row.Received, row.Accepted, row.Late, row.Duplicate, row.Invalid),
+            )
+            for row in rows
+        ]
+
+
+def _sensors_from(connection: sa.Connection, first: int) -> dict[SensorKey, int]:
+    query = sa.select(sensors.c.Device, sensors.c.Tag, sensors.c.SensorId).where(sensors.c.SensorId >= first)
+    return {SensorKey(device, tag): sensor_id for device, tag, sensor_id in connection.execute(query)}
+
+
+def _check_name(key: SensorKey) -> None:
+    for part, name in zip(("device", "tag"), key, strict=True):
+        if not 0 < len(name) <= _NAME_LENGTH:
+            raise InvalidInputError(f"{part}: expected 1 to {_NAME_LENGTH} characters, got {len(name)}: {name[:80]!r}")
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise InvalidInputError(f"{part}: expected a text that UTF-8 can hold, got {name!r}") from None
+
+
+def _is(partition: Partition) -> sa.ColumnElement[bool]:
+    table = ingest_partitions.c
+    return sa.and_(
+        table.Hub == partition.hub,
+        table.ConsumerGroup == partition.consumer_group,
+        table.PartitionId == partition.partition_id,
+    )
+
+
+def _mark(connection: sa.Connection, partition: Partition) -> IngestMark | None:
+    table = ingest_partitions.c
+    row = connection.execute(sa.select(table.SequenceNumber, table.EnqueuedTime).where(_is(partition))).one_or_none()
+    return None if row is None else IngestMark(row.SequenceNumber, row.EnqueuedTime)
+
+
+def _move_mark(
+    connection: sa.Connection,
+    partition: Partition,
+    expected: IngestMark | None,
+    mark: IngestMark,
+    counts: IngestCounts,
+) -> bool:
+    if expected is None:
+        if _mark(connection, partition) is not None:
+            return False
+        # Should another consumer be first after all, the duplicate key repeats the transaction, which then sees it.
+        connection.execute(
+            ingest_partitions.insert().values(
+                Hub=partition.hub,
+                ConsumerGroup=partition.consumer_group,
+                PartitionId=partition.partition_id,
+                SequenceNumber=mark.sequence_number,
+                EnqueuedTime=mark.enqueued_time,
+                Received=counts.received,
+                Accepted=counts.accepted,
+                Late=counts.late,
+                Duplicate=counts.duplicate,
+                Invalid=counts.invalid,
+            )
+        )
+        return True
+    moved = connection.execute(
+        _MOVE_MARK,
+        {
+            "hub": partition.hub,
+            "consumer_group": partition.consumer_group,
+            "partition_id": partition.partition_id,
+            "expected_number": expected.sequence_number,
+            "expected_time": expected.enqueued_time,
+            "number": mark.sequence_number,
+            "time": mark.enqueued_time,
+            **counts._asdict(),
+        },
+    )
+    return moved.rowcount == 1
+
+
+def _window_rows(windows: Sequence[Window], shard_size: int) -> list[WindowRow]:
+    rows = [
+        (sensor_id // shard_size, end, sensor_id, readings, total, minimum, maximum, squares)
+        for sensor_id, end, readings, total, minimum, maximum, squares in windows
+    ]
+    rows.sort()
+    if len({row[1:3] for row in rows}) != len(rows):
+        raise InvalidInputError("expected windows of distinct sensor and end, got two of the same; merge them first")
+    # A number that is not finite makes a sum that is not, which is soon found; huge ones may too, so each is looked at.
+    if not isfinite(sum([total + low + high + squares for _, _, _, _, total, low, high, squares in rows])):
+        for row in rows:
+            if not all(map(isfinite, row[4:])):
+                raise InvalidInputError(
+                    f"expected finite window sums, got {row[4:]} for sensor {row[2]}, end {row[1]}; "
+                    "reject such readings"
+                )
+    return rows

@@ -1,0 +1,1 @@
+"""The store as people browse it: newest first, page by page."""

@@ -1,0 +1,88 @@
+"""The catalogue as people browse it: devices, shards, and how old models are."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from sensorwatch.store.connection.types import time_of
+from sensorwatch.store.pages.queries import ShardSize
+from sensorwatch.store.sensors import SensorPart, sensor_status
+from sensorwatch.store.tables import sensors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sensorwatch.sensors.records import SensorStatus
+
+__all__ = ["FleetPagesPart"]
+
+_READY = sa.literal_column("'ready'", sa.String)
+
+
+class FleetPagesPart(SensorPart):
+    """Implements :class:`~sensorwatch.store.pages.queries.FleetPages`."""
+
+    def device_page(self, limit: int, after: str | None = None) -> list[str]:
+        """Return the names of devices in the database's order."""
+        device = sensors.c.Device
+        query = sa.select(device).distinct().order_by(device).limit(limit)
+        if after is not None:
+            query = query.where(device > after)
+        return self._database.read(lambda connection: list(connection.execute(query).scalars()))
+
+    def sensors_of(self, devices: Sequence[str]) -> list[SensorStatus]:
+        """Return the sensors of these devices (2,000 at most), ordered by device and tag."""
+        device = sensors.c.Device
+        query = sa.select(sensors).where(device.in_(devices)).order_by(device, sensors.c.Tag)
+        return self._database.read(lambda connection: [sensor_status(row) for row in connection.execute(query)])
+
+    def shard_page(self, limit: int, after: int | None = None) -> list[ShardSize]:
+        """Return the shards in order: ids are dense, so the first and the last sensor say which there are."""
+        size = self._database.shard_size
+        query = sa.select(sa.func.max(sensors.c.SensorId))
+        newest = self._database.read(lambda connection: connection.execute(query).scalar_one())
+        if newest is None:
+            return []
+        first = 0 if after is None else after + 1
+        last = min(newest // size, first + limit - 1)
+        return [ShardSize(shard, min(size, newest + 1 - shard * size)) for shard in range(first, last + 1)]
+
+    def trained_until(self, shares: Sequence[float]) -> list[datetime | None]:
+        """Return up to when (UTC) shares of the sensors with a model are trained at least: the nearest rank of each."""
+        trained = sensors.c.TrainedUntil
+        with_model = sa.select(trained).where(trained.is_not(None))
+        number = sa.select(sa.func.count()).select_from(sensors).where(trained.is_not(None))
+
+        def at(connection: sa.Connection, rank: int, total: int) -> datetime | None:
+            # An index has them in order; the way to a rank is shorter from one of its ends.
+            if 2 * rank <= total:
+                ranked = with_model.order_by(trained.desc()).offset(rank - 1)
+            else:
+                ranked = with_model.order_by(trained).offset(total - rank)
+            found = connection.execute(ranked.limit(1)).scalar_one_or_none()
+            return None if found is None else time_of(found)
+
+        def work(connection: sa.Connection) -> list[datetime | None]:
+            total = connection.execute(number).scalar_one()
+            if not total:
+                return [None for _ in shares]
+            return [at(connection, max(1, math.ceil(total * share)), total) for share in shares]
+
+        return self._database.read(work)
+
+    def failed_sensors(self) -> int:
+        """Return how many sensors training could not give a model."""
+        state = sensors.c.State
+        # By a literal, as a parameter tells neither engine that the index has all of these rows.
+        query = sa.select(sa.func.count()).select_from(sensors).where(state == "failed", state != _READY)
+        return self._database.read(lambda connection: int(connection.execute(query).scalar_one()))
+
+    def newest_window(self) -> datetime | None:
+        """Return the end (UTC) of the newest window of all sensors, None where there is none."""
+        query = sa.select(sa.func.max(sensors.c.LastWindow))
+        newest = self._database.read(lambda connection: connection.execute(query).scalar_one())
+        return None if newest is None else time_of(newest)

@@ -1,0 +1,227 @@
+"""In-memory ports for the training and scoring steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sensorwatch.errors import ConflictError, CorruptModelError, NotFoundError
+from sensorwatch.models.records import ModelRef
+from sensorwatch.models.table import checksum, models_from_bytes, models_to_bytes, with_version
+from sensorwatch.sensors.labels import ShardLabels
+from sensorwatch.sensors.records import SensorKey, SensorStatus
+from sensorwatch.sensors.windows import WindowColumns
+from sensorwatch.tasks.prediction_files import parse_predictions, predictions_to_bytes
+from sensorwatch.tasks.records import TaskSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from sensorwatch.sensors.records import SensorRhythm, TrainingOutcome
+    from sensorwatch.tasks.records import Kind
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+WINDOW_SECONDS = 5
+
+
+def task(kind: Kind, end: datetime = NOON, start: datetime | None = None, shard: int = 0) -> TaskSpec:
+    return TaskSpec(f"{kind}-{end:%Y%m%dT%H%M%SZ}", f"{kind}-{shard:06d}", kind, shard, start, end)
+
+
+class FakeStore:
+    """Windows and sensors of one shard; ``completed`` holds what scoring reported."""
+
+    def __init__(self) -> None:
+        self.windows: dict[int, dict[int, tuple[float, int]]] = {}
+        self.statuses: dict[int, SensorStatus] = {}
+        self.marks: set[tuple[int, int]] = set()
+        self.rhythms: dict[int, SensorRhythm] = {}
+        self.outcomes: list[TrainingOutcome] = []
+        self.completed: list[tuple[TaskSpec, WindowColumns]] = []
+        self.reads: list[tuple[datetime | None, datetime]] = []
+        self.labels = ShardLabels()
+
+    def add(self, sensor_id: int, values: Sequence[float], end: datetime = NOON) -> None:
+        """Give a sensor windows, the last of which ends at ``end``."""
+        last = int(end.timestamp())
+        series = self.windows.setdefault(sensor_id, {})
+        for back, value in enumerate(reversed(values)):
+            series[last - back * WINDOW_SECONDS] = (value, 1)
+        self.register(sensor_id)
+
+    def change(self, sensor_id: int, end: datetime, value: float) -> None:
+        """Change a window that was scored before, as late data does."""
+        seconds = int(end.timestamp())
+        _, count = self.windows[sensor_id].get(seconds, (0.0, 0))
+        self.windows[sensor_id][seconds] = (value, count + 1)
+        self.marks.add((sensor_id, seconds))
+
+    def register(self, sensor_id: int) -> None:
+        series = self.windows.get(sensor_id)
+        last = datetime.fromtimestamp(max(series), UTC) if series else None
+        known = self.statuses.get(sensor_id)
+        self.statuses[sensor_id] = (
+            replace(known, last_window=last)
+            if known
+            else SensorStatus(
+                sensor_id,
+                SensorKey(f"device-{sensor_id}", "temperature"),
+                0,
+                NOON - timedelta(days=1),
+                last,
+                "no-data",
+                "",
+                None,
+                "",
+            )
+        )
+
+    def sensors(self, shard: int | None = None) -> list[SensorStatus]:
+        return [self.statuses[sensor_id] for sensor_id in sorted(self.statuses)]
+
+    def sensors_by_id(self, sensor_ids: Collection[int]) -> dict[int, SensorStatus]:
+        return {sensor_id: self.statuses[sensor_id] for sensor_id in sensor_ids if sensor_id in self.statuses}
+
+    def read_windows(self, shard: int, start: datetime | None, end: datetime) -> WindowColumns:
+        self.reads.append((start, end))
+        low = start.timestamp() if start else -np.inf
+        return self._columns(lambda _, seconds: low < seconds <= end.timestamp())
+
+    def read_rescore_windows(self, shard: int, end: datetime) -> WindowColumns:
+        return self._columns(
+            lambda sensor_id, seconds: (sensor_id, seconds) in self.marks and seconds <= end.timestamp()
+        )
+
+    def _columns(self, wanted: Callable[[int, int], bool]) -> WindowColumns:
+        rows = [
+            (sensor_id, seconds, *self.windows[sensor_id][seconds])
+            for sensor_id in sorted(self.windows)
+            for seconds in sorted(self.windows[sensor_id])
+            if wanted(sensor_id, seconds)
+        ]
+        ids, ends, values, counts = zip(*rows, strict=True) if rows else ((), (), (), ())
+        return WindowColumns(
+            np.array(ids, np.int64), np.array(ends, np.int64), np.array(values, np.float64), np.array(counts, np.int64)
+        )
+
+    def record_training(self, outcomes: Sequence[TrainingOutcome]) -> None:
+        self.outcomes.extend(outcomes)
+        for outcome in outcomes:
+            self.statuses[outcome.sensor_id] = replace(
+                self.statuses[outcome.sensor_id],
+                state=outcome.state,
+                reason=outcome.reason,
+                trained_until=outcome.trained_until,
+                model_version=outcome.model_version,
+            )
+
+    def record_rhythms(self, rhythms: Sequence[SensorRhythm]) -> None:
+        self.rhythms.update({rhythm.sensor_id: rhythm for rhythm in rhythms})
+
+    def shard_labels(self, shard: int, start: datetime | None, end: datetime) -> ShardLabels:
+        return self.labels
+
+    def is_scored(self, task: TaskSpec) -> bool:
+        return False
+
+    def complete_scoring(self, task: TaskSpec, scored: WindowColumns) -> None:
+        self.completed.append((task, scored))
+        self.marks -= set(zip(scored.sensor_id.tolist(), scored.end.tolist(), strict=True))
+
+
+class FakeRegistry:
+    """Versions in memory, as bytes; ``before_publish`` may change the registry in between, as another task would."""
+
+    def __init__(self) -> None:
+        self.files: dict[ModelRef, bytes] = {}
+        self.manifests: dict[ModelRef, dict[str, object]] = {}
+        self.pointers: dict[int, ModelRef] = {}
+        self.before_publish: Callable[[], None] | None = None
+
+    def publish(
+        self, shard: int, models: pa.Table, manifest: Mapping[str, object], previous: ModelRef | None
+    ) -> ModelRef:
+        if self.before_publish:
+            interfere, self.before_publish = self.before_publish, None
+            interfere()
+        content = models_to_bytes(models)
+        time = datetime.fromisoformat(str(manifest["window_end"]))
+        ref = ModelRef(shard, f"{time:%Y%m%dT%H%M%SZ}-{checksum(content)[:16]}")
+        self.files.setdefault(ref, content)
+        self.manifests.setdefault(ref, dict(manifest))
+        self.point(ref, previous)
+        return ref
+
+    def point(self, ref: ModelRef, previous: ModelRef | None) -> None:
+        if self.pointers.get(ref.shard) not in (previous, ref):
+            raise ConflictError("the pointer has moved")
+        self.pointers[ref.shard] = ref
+
+    def current(self, shard: int) -> ModelRef | None:
+        return self.pointers.get(shard)
+
+    def load(self, ref: ModelRef) -> pa.Table:
+        try:
+            content = self.files[ref]
+        except KeyError:
+            raise NotFoundError(ref.version) from None
+        return with_version(models_from_bytes(content, ref.version[-16:]), ref.version)
+
+    def manifest(self, ref: ModelRef) -> dict[str, object]:
+        return self.manifests[ref]
+
+    def versions(self, shard: int | None = None) -> list[ModelRef]:
+        return sorted(self.files, key=lambda ref: ref.version, reverse=True)
+
+    def damage(self, ref: ModelRef) -> None:
+        content = self.files[ref]
+        self.files[ref] = content[:-1]
+        try:
+            self.load(ref)
+        except CorruptModelError:
+            return
+        raise AssertionError("a cut file must not load")
+
+
+class FakeMemories:
+    """Memories in memory, as files would keep them."""
+
+    def __init__(self) -> None:
+        self.tables: dict[datetime, pa.Table] = {}
+
+    def load(self, shard: int, until: datetime) -> tuple[datetime, pa.Table] | None:
+        time = max((time for time in self.tables if time <= until), default=None)
+        return (time, self.tables[time]) if time else None
+
+    def save(self, shard: int, since: datetime, until: datetime, memories: pa.Table) -> None:
+        needed = max((time for time in self.tables if time <= since), default=since)
+        self.tables = {time: table for time, table in self.tables.items() if time >= needed} | {until: memories}
+
+
+class FakePredictionFiles:
+    """Prediction files in memory."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def write(self, task: TaskSpec, predictions: pa.Table) -> str:
+        name = f"run={task.run_id}/shard={task.shard:06d}.parquet"
+        self.files[name] = predictions_to_bytes(predictions, "parquet")
+        return name
+
+    def read(self, name: str) -> pa.Table:
+        return self.parse(name, self.files[name])
+
+    def parse(self, name: str, content: bytes) -> pa.Table:
+        return parse_predictions(name, content)
+
+    def traceparent(self, name: str) -> None:
+        return None
+
+    def names(self, run_id: str) -> list[str]:
+        return sorted(name for name in self.files if name.startswith(f"run={run_id}/"))

@@ -1,0 +1,172 @@
+"""Scoring in many runs gives the scores of scoring at once: what models remember goes from run to run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from fakes.models import NOON, WINDOW_SECONDS, FakeMemories, FakePredictionFiles, FakeRegistry, FakeStore, task
+
+from sensorwatch.models.scoring.checkpoints import CATCH_UP_SECONDS
+from sensorwatch.models.scoring.score import score
+from sensorwatch.models.training.detector_choice import TrainingWindows
+from sensorwatch.models.training.train import train
+
+WINDOW = timedelta(seconds=WINDOW_SECONDS)
+Scores = dict[tuple[int, int], float]
+
+
+class Scene:
+    def __init__(self, detector: str, sensors: int = 3, trained: int = 400, new: int = 60) -> None:
+        self.detector = detector
+        self.store = FakeStore()
+        self.registry = FakeRegistry()
+        self.memories = FakeMemories()
+        self.end = NOON + new * WINDOW
+        random = np.random.default_rng(5)
+        wave = 3 * np.sin(np.arange(trained + new) / 9)
+        for sensor_id in range(1, sensors + 1):
+            walk = np.cumsum(random.normal(size=trained + new)) * 0.2
+            values = 10 * sensor_id + wave + walk + random.normal(size=trained + new) * 0.3
+            self.store.add(sensor_id, values.tolist(), end=self.end)
+        self.train()
+
+    def train(self, end: datetime = NOON) -> None:
+        train(
+            task("train", end),
+            store=self.store,
+            registry=self.registry,
+            detector_name=self.detector,
+            training_seconds=7200,
+            needed=TrainingWindows(100),
+            now=end,
+        )
+
+    def score(self, end: datetime, start: datetime | None, memories: FakeMemories | None) -> Scores:
+        """Return the score of each sensor's window."""
+        files = FakePredictionFiles()
+        score(
+            task("score", end, start),
+            store=self.store,
+            registry=self.registry,
+            predictions=files,
+            memories=memories,
+        )
+        return {
+            (row["sensor_id"], int(row["ts"])): row["score"]
+            for name in files.files
+            for row in files.read(name).to_pylist()
+        }
+
+    def at_once(self) -> Scores:
+        return self.score(self.end, NOON, None)
+
+    def in_runs(self, windows: int = 12) -> Scores:
+        scores: Scores = {}
+        start = NOON
+        while start < self.end:
+            scores |= self.score(start + windows * WINDOW, start, self.memories)
+            start += windows * WINDOW
+        return scores
+
+
+@pytest.fixture(params=["ewma", "ar_season", "kmeans", "auto"])
+def scene(request: pytest.FixtureRequest) -> Scene:
+    return Scene(request.param)
+
+
+def assert_same(scores: Scores, expected: Scores) -> None:
+    assert scores.keys() == expected.keys()
+    np.testing.assert_allclose([scores[key] for key in expected], list(expected.values()), rtol=1e-9, atol=1e-9)
+
+
+def test_scoring_in_runs_gives_the_scores_of_scoring_at_once(scene: Scene) -> None:
+    expected = scene.at_once()
+    assert len(expected) == 3 * 60
+    assert_same(scene.in_runs(), expected)
+
+
+def test_a_run_that_is_done_again_gives_the_same(scene: Scene) -> None:
+    for _ in range(2):
+        first = scene.score(NOON + 12 * WINDOW, NOON, scene.memories)
+    second = [scene.score(NOON + 24 * WINDOW, NOON + 12 * WINDOW, scene.memories) for _ in range(3)]
+    expected = scene.at_once()
+    assert_same(first | second[2], {key: expected[key] for key in first | second[2]})
+    assert second[0] == second[1] == second[2]
+
+
+def test_memories_that_are_lost_are_made_up_for(scene: Scene) -> None:
+    expected = scene.at_once()
+    scene.score(NOON + 24 * WINDOW, NOON, scene.memories)
+    scene.memories.tables.clear()
+    rest = scene.score(scene.end, NOON + 24 * WINDOW, scene.memories)
+    assert_same(rest, {key: expected[key] for key in rest})
+    assert len(rest) == 3 * 36
+
+
+def test_a_run_behind_a_gap_reads_what_was_missed_but_does_not_predict_it(scene: Scene) -> None:
+    expected = scene.at_once()
+    scene.score(NOON + 12 * WINDOW, NOON, scene.memories)
+    rest = scene.score(scene.end, NOON + 36 * WINDOW, scene.memories)
+    assert_same(rest, {key: expected[key] for key in rest})
+    assert min(end for _, end in rest) == int((NOON + 37 * WINDOW).timestamp())
+
+
+def test_only_so_much_is_made_up_for(scene: Scene) -> None:
+    late = NOON + timedelta(days=3)
+    scene.store.add(1, [10.0] * 12, end=late)
+    scene.score(late, late - 12 * WINDOW, scene.memories)
+    start, _ = scene.store.reads[-1]
+    assert start == late - 12 * WINDOW - timedelta(seconds=CATCH_UP_SECONDS)
+
+
+def test_a_new_model_goes_on_with_the_memory_of_the_former(scene: Scene) -> None:
+    scene.score(NOON + 12 * WINDOW, NOON, scene.memories)
+    scene.train(NOON + 24 * WINDOW)
+    scores = scene.score(scene.end, NOON + 12 * WINDOW, scene.memories)
+    assert len(scores) == 3 * 48
+    assert not np.isnan(list(scores.values())).any()
+
+
+def test_a_changed_window_is_scored_with_those_that_were_before_it(scene: Scene) -> None:
+    expected = scene.at_once()
+    scene.score(NOON + 24 * WINDOW, NOON, scene.memories)
+    changed = NOON + 20 * WINDOW
+    value, _ = scene.store.windows[2][int(changed.timestamp())]
+    scene.store.change(2, changed, value)
+    scores = scene.score(NOON + 36 * WINDOW, NOON + 24 * WINDOW, scene.memories)
+    assert len(scores) == 1 + 3 * 12
+    again = scores.pop((2, int(changed.timestamp())))
+    assert_same(scores, {key: expected[key] for key in scores})
+    # An average has no end to its past: it is made up for from two hours.
+    assert again == pytest.approx(expected[2, int(changed.timestamp())], abs=5 if scene.detector == "ewma" else 1e-9)
+    scene.store.change(2, changed, value + 500)
+    assert scene.score(scene.end, NOON + 36 * WINDOW, scene.memories)[2, int(changed.timestamp())] > 50
+
+
+def test_memories_of_another_detector_are_left_alone(scene: Scene) -> None:
+    scene.score(NOON + 12 * WINDOW, NOON, scene.memories)
+    expected = scene.at_once()
+    other = FakeMemories()
+    table = scene.memories.tables[NOON + 12 * WINDOW]
+    other.tables[NOON] = table.rename_columns(["sensor_id", "memory_shift"])
+    scores = scene.score(scene.end, NOON, other)
+    assert_same(scores, expected)
+
+
+def test_a_detector_without_memory_leaves_none() -> None:
+    scene = Scene("range")
+    assert_same(scene.in_runs(), scene.at_once())
+    assert scene.memories.tables == {}
+
+
+def test_what_was_expected_differs_from_window_to_window() -> None:
+    scene, files = Scene("ar_season"), FakePredictionFiles()
+    score(task("score", scene.end, NOON), store=scene.store, registry=scene.registry, predictions=files)
+    rows = [row for row in files.read(next(iter(files.files))).to_pylist() if row["sensor_id"] == 1]
+    assert len({row["expected_low"] for row in rows}) == len(rows)
+    for row in rows:
+        inside = row["expected_low"] <= row["value"] <= row["expected_high"]
+        assert inside == (row["prediction"] == 1)
+    assert datetime.fromtimestamp(rows[0]["ts"], UTC) == NOON + WINDOW
