@@ -247,7 +247,7 @@ def test_a_reading_of_a_device_without_a_trace_begins_with_the_run() -> None:
 
 
 def test_a_file_that_is_missing_or_something_else_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="TELEMETRY_EXPORTER=file"):
+    with pytest.raises(NotFoundError, match="set TELEMETRY_EXPORTER to file"):
         Recording.read(tmp_path / "none.jsonl")
     file = tmp_path / "other.jsonl"
     file.write_text(json.dumps({"span": 1})[:-1] + "\n")
