@@ -38,7 +38,15 @@ OTHER_VARIABLES = {
 }
 # Those of a deployment: what azd and the workflow know is written there and nowhere else.
 DEPLOYMENT = [ROOT / "infra/main.parameters.json", *sorted((ROOT / ".github/workflows").glob("*.yml"))]
-MADE_LATER = ("local.settings.json", ".venv/", ".local/", ".azurite/", "local/azurite/node_modules", "web/node_modules")
+MADE_LATER = (
+    "local.settings.json",
+    "stream.py",
+    ".venv/",
+    ".local/",
+    ".azurite/",
+    "local/azurite/node_modules",
+    "web/node_modules",
+)
 # What would tie a page to one machine.
 UNWANTED = ("/work/", "/root/", "/home/", "/Users/", "C:\\")
 
