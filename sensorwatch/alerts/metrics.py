@@ -15,7 +15,7 @@ __all__ = ["count_alerts", "count_published", "note_published"]
 
 
 def count_published(outcome: PublishOutcome) -> None:
-    """Count what storing anomalies changed."""
+    """Count the changes that publishing anomalies made."""
     if outcome.anomalies_added:
         ANOMALIES.record(outcome.anomalies_added)
     if outcome.anomalies_withdrawn:
@@ -32,7 +32,7 @@ def count_alerts(opened: int, cleared: int) -> None:
 
 
 def note_published(of: Span, outcome: PublishOutcome) -> None:
-    """Note what publishing a prediction file did in its span."""
+    """Record the outcome of a publication in its span."""
     of.set_attributes(
         {
             "sensorwatch.anomalies": outcome.anomalies_added,

@@ -13,7 +13,7 @@ __all__ = ["count_readings"]
 
 
 def count_readings(counts: IngestCounts, lag_seconds: float) -> None:
-    """Count a batch that ingestion took in, whose first event had waited so long."""
+    """Count an ingested batch; ``lag_seconds`` is the age of its first event."""
     RECEIVED.record(counts.received)
     ACCEPTED.record(counts.accepted)
     INGEST_LAG.record(max(0.0, lag_seconds))

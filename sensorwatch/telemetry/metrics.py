@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import Meter
 
-    from sensorwatch.alerts.records import PublishOutcome
-    from sensorwatch.ingestion.records import IngestCounts
 
-__all__ = ["METRICS", "Metric", "count_alerts", "count_published", "count_readings"]
+__all__ = ["METRICS", "Metric"]
 
 # In seconds, from a tenth of a second to a day. The defaults of OpenTelemetry suit milliseconds.
 _BOUNDARIES = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400)
@@ -115,32 +113,3 @@ METRICS = (
     POOL_ERRORS,
     SINKS_FAILING,
 )
-
-
-def count_readings(counts: IngestCounts, lag_seconds: float) -> None:
-    """Count an ingested batch; ``lag_seconds`` is the age of its first event."""
-    RECEIVED.record(counts.received)
-    ACCEPTED.record(counts.accepted)
-    INGEST_LAG.record(max(0.0, lag_seconds))
-    for metric, number in ((LATE, counts.late), (DUPLICATE, counts.duplicate), (INVALID, counts.invalid)):
-        if number:
-            metric.record(number)
-    if counts.late or counts.invalid:
-        DEAD_LETTERS.record(counts.late + counts.invalid)
-
-
-def count_published(outcome: PublishOutcome) -> None:
-    """Count the changes that publishing anomalies made."""
-    if outcome.anomalies_added:
-        ANOMALIES.record(outcome.anomalies_added)
-    if outcome.anomalies_withdrawn:
-        WITHDRAWN.record(outcome.anomalies_withdrawn)
-    count_alerts(outcome.alerts_opened, outcome.alerts_cleared)
-
-
-def count_alerts(opened: int, cleared: int) -> None:
-    """Count alerts that opened and cleared."""
-    if opened:
-        ALERTS_OPENED.record(opened)
-    if cleared:
-        ALERTS_CLEARED.record(cleared)

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
     from opentelemetry.util.types import AttributeValue
 
-    from sensorwatch.alerts.records import PublishOutcome
 
-__all__ = ["Kind", "attached", "current_traceparent", "note_published", "span", "start_span", "traceparent_of"]
+__all__ = ["Kind", "attached", "current_traceparent", "span", "start_span", "traceparent_of"]
 
 Kind = Literal["internal", "producer", "consumer", "client"]
 """Kind of a span, in the terms of OpenTelemetry."""
@@ -89,17 +88,6 @@ def attached(traceparent: str | None) -> Iterator[None]:
         yield
     finally:
         context.detach(token)
-
-
-def note_published(of: Span, outcome: PublishOutcome) -> None:
-    """Record the outcome of a publication in its span."""
-    of.set_attributes(
-        {
-            "sensorwatch.anomalies": outcome.anomalies_added,
-            "sensorwatch.alerts.opened": outcome.alerts_opened,
-            "sensorwatch.alerts.cleared": outcome.alerts_cleared,
-        }
-    )
 
 
 def current_traceparent() -> str | None:
