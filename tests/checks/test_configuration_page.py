@@ -7,18 +7,13 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from sensorwatch.alerting.sections import AlertRule, AlertSection, Flatline, Maintenance, NoData, Times, TimeSpan
-from sensorwatch.component_rules import ComponentRule, MachineSection
-from sensorwatch.configuration import (
-    Configuration,
-    DetectorRule,
-    EstimatorPolicy,
-    ServingRule,
-    ServingSection,
-    Step,
-    parse_configuration,
-)
-from sensorwatch.sensor_patterns import SensorPattern
+from sensorwatch.config.alerts import AlertRule, AlertSection, Flatline, NoData
+from sensorwatch.config.detectors import DetectorRule, EstimatorPolicy, Step
+from sensorwatch.config.file import Configuration, parse_configuration
+from sensorwatch.config.machines import ComponentRule, MachineSection
+from sensorwatch.config.serving import ServingRule, ServingSection
+from sensorwatch.sensors.downtime_section import Maintenance, Times, TimeSpan
+from sensorwatch.sensors.patterns import SensorPattern
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/sensorwatch-yaml.md").read_text(encoding="utf-8")
 SECTIONS: dict[str, type[BaseModel]] = {
