@@ -1,4 +1,4 @@
-"""Times of day in a time zone: when something that happens daily was due last (pure)."""
+"""Times of day in a time zone, and the last moment at which one of them was due."""
 
 from __future__ import annotations
 
@@ -14,19 +14,25 @@ def parse_times(text: str) -> tuple[time, ...]:
     Raises
     ------
     ValueError
-        There is none, or one is not of that form.
+        A time is invalid, or there is none.
     """
     try:
         found = tuple(time.fromisoformat(each) for each in text.split())
     except ValueError:
         found = ()
     if not found or any(each.tzinfo is not None for each in found):
-        raise ValueError("expected times of day with blanks between them, like `06:00 18:00`")
+        raise ValueError("expected times of day, separated by spaces, like `06:00 18:00`")
     return found
 
 
 def parse_zone(name: str) -> tzinfo:
-    """Return the time zone of an IANA name; raises ValueError where there is none."""
+    """Return the time zone with an IANA name.
+
+    Raises
+    ------
+    ValueError
+        There is no such time zone.
+    """
     if name == "UTC":
         return UTC
     try:
@@ -36,9 +42,19 @@ def parse_zone(name: str) -> tzinfo:
 
 
 def newest_due(now: datetime, times: tuple[time, ...], zone: tzinfo) -> datetime:
-    """Return the newest moment (UTC) at or before ``now`` at which it was one of these times of day.
+    """Return the newest moment (UTC) at or before ``now`` at which one of these times of day was due.
 
-    A time that a day skips, as clocks go forward, is taken an hour later; one that it has twice, the first time.
+    A time that a day skips when clocks go forward is due an hour later. A time that a day has twice is due at its first
+    occurrence.
+
+    Parameters
+    ----------
+    now
+        Current time, with any time zone.
+    times
+        Local times of day; at least one.
+    zone
+        Time zone of ``times``.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The settings of the alert sinks that are more than a number or a name: webhooks, recipients, encryption."""
+"""Parsing of the structured settings of alert sinks: webhooks and recipients."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = [
 ]
 
 SmtpSecurity = Literal["starttls", "tls", "none"]
-"""How the connection to the mail server is encrypted."""
+"""Encryption of the connection to the mail server."""
 
 WebhookShape = Literal["cloudevents", "teams", "slack"]
-"""What the body that is posted looks like."""
+"""Format of the posted body."""
 
 MAX_WEBHOOKS = 10
-"""Each webhook has a thread of its own while there is something to deliver."""
+"""Limit of webhooks: each has its own thread while there are messages to deliver."""
 
 _ENTRY = re.compile(r"(?P<name>[a-z0-9][a-z0-9-]{0,39})=(?:(?P<shape>teams|slack)\+)?(?P<url>https?://\S+)")
 _ADDRESS = re.compile(r"[^\s@,<>]+@[^\s@,<>]+")
@@ -36,7 +36,7 @@ _TAKEN = frozenset({"log", "email", "event-hub"})
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One receiver; its URL is a secret, as those of Teams and Slack let everybody post who knows them."""
+    """A receiver of alerts. Its URL is secret: everybody who knows a URL of Teams or Slack can post to it."""
 
     name: str
     shape: WebhookShape
@@ -44,14 +44,14 @@ class Webhook:
 
 
 def parse_webhooks(text: str) -> tuple[Webhook, ...]:
-    """Return the webhooks in a text: ``name=URL`` each, with blanks between them.
+    """Return the webhooks in a text of ``name=URL`` entries, separated by spaces.
 
-    ``teams+`` or ``slack+`` in front of the URL asks for a body of that shape.
+    The prefix ``teams+`` or ``slack+`` of a URL selects the format of the posted body.
 
     Raises
     ------
     ValueError
-        The text names the entry by its number only, as the rest may be secret.
+        An entry is invalid. The message contains only its number, because the entry may be secret.
 
     Examples
     --------
@@ -64,31 +64,34 @@ def parse_webhooks(text: str) -> tuple[Webhook, ...]:
         if match is None:
             raise ValueError(
                 f"entry {number}: expected name=https://…, name=teams+https://… or name=slack+https://…; a name has "
-                "1 to 40 small letters, digits and hyphens"
+                "1 to 40 lower-case letters, digits and hyphens"
             )
         name, shape, url = match["name"], match["shape"] or "cloudevents", match["url"]
         if name in found or name in _TAKEN:
-            raise ValueError(f"entry {number}: the name {name} is taken; give each sink a name of its own")
+            raise ValueError(f"entry {number}: the name {name} is taken; give each sink a different name")
         host = _host(url)
         if not host:
             raise ValueError(f"entry {number}: expected a URL with a host; try {name}=https://host/path")
         if not url.startswith("https://") and not is_loopback(host):
             raise ValueError(
-                f"entry {number}: expected https://, as alerts must not travel in the clear; http:// is "
-                "for this machine only"
+                f"entry {number}: expected https://, because alerts must not be sent without encryption; http:// is "
+                "only for this machine"
             )
         found[name] = Webhook(name, _shape(shape), SecretStr(url))
     if len(found) > MAX_WEBHOOKS:
-        raise ValueError(f"expected at most {MAX_WEBHOOKS} webhooks, got {len(found)}; let one receiver pass them on")
+        raise ValueError(
+            f"expected at most {MAX_WEBHOOKS} webhooks, got {len(found)}; try one receiver that forwards to the others"
+        )
     return tuple(found.values())
 
 
 def parse_recipients(text: str) -> tuple[str, ...]:
-    """Return the e-mail addresses in a text with commas between them.
+    """Return the e-mail addresses in a text, separated by commas.
 
     Raises
     ------
     ValueError
+        An address is invalid, or there is none.
 
     Examples
     --------
@@ -98,14 +101,14 @@ def parse_recipients(text: str) -> tuple[str, ...]:
     addresses = tuple(address.strip() for address in text.split(",") if address.strip())
     for address in addresses:
         if _ADDRESS.fullmatch(address) is None:
-            raise ValueError(f"expected addresses like ops@example.org with commas between them, not `{address}`")
+            raise ValueError(f"expected addresses like ops@example.org, separated by commas, got `{address}`")
     if not addresses:
         raise ValueError("expected at least one address like ops@example.org")
     return addresses
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address is this machine."""
+    """Return whether a host name or address is this machine's loopback."""
     if host == "localhost":
         return True
     try:

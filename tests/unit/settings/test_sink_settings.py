@@ -33,7 +33,7 @@ def test_plain_http_is_for_this_machine_only() -> None:
     [
         ({"WEBHOOKS": "https://a.example/hunter2"}, "WEBHOOKS: entry 1: expected name=https://…"),
         ({"WEBHOOKS": "a=https://x.example b=ftp://x.example/hunter2"}, "WEBHOOKS: entry 2: expected name=https://…"),
-        ({"WEBHOOKS": "Ops=https://x.example/hunter2"}, "a name has 1 to 40 small letters"),
+        ({"WEBHOOKS": "Ops=https://x.example/hunter2"}, "a name has 1 to 40 lower-case letters"),
         ({"WEBHOOKS": "a=http://x.example/hunter2"}, "expected https://"),
         ({"WEBHOOKS": "a=http://127.0.0.1.x.example/hunter2"}, "expected https://"),
         ({"WEBHOOKS": "a=https:///hunter2"}, "expected a URL with a host"),
