@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from sensorwatch import __version__
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json
 from sensorwatch.errors import SensorwatchError
 
@@ -43,7 +44,7 @@ def register(app: typer.Typer) -> None:
 def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
     """Check versions, settings and connections; for each problem, print what to do."""
     command = context.ensure_object(CommandContext)
-    checks = [_python(), *(_package(name) for name in _PACKAGES)]
+    checks = [Check("sensorwatch", True, __version__), _python(), *(_package(name) for name in _PACKAGES)]
     try:
         product = command.product
     except SensorwatchError as exc:

@@ -24,6 +24,9 @@ def text_of(name: str) -> str:
 def test_the_command_line_shows_the_version() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", __version__)
     assert CliRunner().invoke(app, ["--version"]).output == f"{__version__}\n"
+    checks = json.loads(CliRunner().invoke(app, ["doctor", "--json"], env={"DATABASE_URL": "wrong"}).stdout)
+    assert (checks[0]["name"], checks[0]["detail"]) == ("sensorwatch", __version__)
+    assert [check["name"] for check in checks if not check["well"]] == ["settings"]
 
 
 def test_the_hooks_run_what_make_check_runs() -> None:
