@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from local_stack import wait_until
 from sink_receivers import EventHubReceiver, MailServer, WebhookServer, running_broker
 
+from sensorwatch import __version__
 from sensorwatch.alerts.message import AlertMessage, alert_message
 from sensorwatch.alerts.ports import AlertSink
 from sensorwatch.alerts.records import Alert, Notification
@@ -66,6 +67,7 @@ def test_a_webhook_gets_a_signed_cloud_event() -> None:
     (post,) = server.posts
     assert post.headers["Content-Type"] == "application/cloudevents+json; charset=utf-8"
     assert post.headers["Idempotency-Key"] == "0-1795169700:opened"
+    assert post.headers["User-Agent"] == f"Sensorwatch/{__version__}"
     digest = hmac.new(b"hunter2", f"{int(NOW.timestamp())}.".encode() + post.body, hashlib.sha256).hexdigest()
     assert post.headers[SIGNATURE_HEADER] == f"t={int(NOW.timestamp())},v1={digest}"
     assert post.json == {
