@@ -1,4 +1,4 @@
-"""The use cases of predictive maintenance, over the adapters and settings that they run with."""
+"""Use cases of predictive maintenance, bound to adapters and settings."""
 
 from __future__ import annotations
 
@@ -31,18 +31,21 @@ if TYPE_CHECKING:
 __all__ = ["MACHINE_KINDS", "MachineProduct"]
 
 MACHINE_KINDS: tuple[Kind, ...] = ("machines-train", "machines-score")
-"""The runs of machines."""
+"""Kinds of runs for machines."""
 
 
 @dataclass(frozen=True)
 class MachineProduct:
-    """One method a use case; each loads what it needs when it is called. Times are UTC; ranges are ``(start, end]``."""
+    """Use cases of predictive maintenance; each imports its modules when it is called.
+
+    Times are in UTC; ranges are ``(start, end]``.
+    """
 
     adapters: Adapters
 
     @cached_property
     def data(self) -> BlobMachineData:
-        """The machines' data."""
+        """Data of machines."""
         from sensorwatch.machines.data_files import BlobMachineData
 
         settings = self.adapters.settings
@@ -51,13 +54,13 @@ class MachineProduct:
 
     @cached_property
     def models(self) -> BlobModelRegistry:
-        """The models of machines: a registry of one shard, beside their data."""
+        """Registry of models of machines: one shard, beside their data."""
         from sensorwatch.models.registry import BlobModelRegistry
 
         return BlobModelRegistry(self.adapters.blobs.get_container_client(self.adapters.settings.machines_container))
 
     def plan(self, recipe: Recipe | None = None) -> TrainingPlan:
-        """Return how a model is made by the settings, or by a recipe in place of theirs."""
+        """Return the parameters of training from the settings; ``recipe`` overrides the classifier."""
         from sensorwatch.machines.training import TrainingPlan
 
         settings = self.adapters.settings
@@ -69,13 +72,13 @@ class MachineProduct:
         )
 
     def ingest(self, folder: Path) -> list[IngestedDataSet]:
-        """Take in the data sets in a folder."""
+        """Import the data sets in a folder."""
         from sensorwatch.machines.ingest import find_sources, ingest_machines
 
         return ingest_machines(find_sources(folder), store=self.adapters.store, data=self.data)
 
     def fleet(self, end: datetime) -> Fleet:
-        """Return everything that is stored of all machines until then."""
+        """Return all stored data of all machines until ``end`` (inclusive)."""
         from sensorwatch.machines.read_fleet import read_fleet
 
         shard_machines = self.adapters.settings.machines_per_shard
@@ -84,7 +87,7 @@ class MachineProduct:
         )[0]
 
     def features(self, feature_set: FeatureSet, start: datetime, end: datetime) -> tuple[Fleet, FeatureTable]:
-        """Return the fleet, and the features of its samples."""
+        """Return the fleet with the features of its samples in ``(start, end]``."""
         from sensorwatch.machines.features import make_features
         from sensorwatch.machines.fleet import sample_at
 
@@ -93,7 +96,7 @@ class MachineProduct:
         return fleet, make_features(fleet, sorted(set(fleet.machines.model)), feature_set, first, last)
 
     def confirmed(self) -> tuple[ConfirmedFault, ...]:
-        """Return the alerts of machines that people confirmed, if the settings let them train as failures."""
+        """Return the confirmed alerts of machines; none if MAINTENANCE_FEEDBACK_LABELS is off."""
         from sensorwatch.machines.feedback import confirmed_faults
 
         if not self.adapters.settings.maintenance_feedback_labels:
@@ -102,9 +105,9 @@ class MachineProduct:
         return confirmed_faults(self.adapters.configuration.machines, machines=store, alerts=store)
 
     def confirmed_outcomes(self, end: datetime | None) -> list[tuple[ConfirmedFault, ConfirmedOutcome | None]]:
-        """Return the confirmed alerts with what a training up to ``end`` makes of them.
+        """Return the confirmed alerts with their outcomes in a training up to ``end``.
 
-        None stands for those that are not known by then; ``end`` None: the newest reading.
+        The outcome is None for alerts confirmed after ``end``. Without ``end``, the time of the newest reading is used.
         """
         from sensorwatch.machines.confirmed import join_confirmed
 
@@ -116,7 +119,7 @@ class MachineProduct:
         return [(fault, known.get(fault)) for fault in faults]
 
     def train(self, start: datetime | None, end: datetime | None, recipe: Recipe | None = None) -> MachineTraining:
-        """Train, measure and publish a model; ``end`` None: up to the newest reading."""
+        """Train, measure and publish a model; without ``end``, on data up to the newest reading."""
         from sensorwatch.machines.train import train_machines
 
         return train_machines(
@@ -131,7 +134,7 @@ class MachineProduct:
         )
 
     def evaluate(self, start: datetime | None, end: datetime | None) -> dict[Recipe, Metrics]:
-        """Return the metrics of every recipe on the same test part; nothing is published."""
+        """Return the measures of all recipes on the same test part; nothing is published."""
         from sensorwatch.machines.classifiers import RECIPES
         from sensorwatch.machines.training import measure_model
 
@@ -141,12 +144,12 @@ class MachineProduct:
         return {recipe: measure_model(fleet, self.plan(recipe), since, _seconds(until)).metrics for recipe in RECIPES}
 
     def card(self, version: str | None) -> str:
-        """Return a version's model card as an HTML page; None: of the one in use.
+        """Return the model card of a version as an HTML page; None for the version in use.
 
         Raises
         ------
         NotFoundError
-            There is no such version, or no model yet.
+            The version does not exist, or there is no model yet.
         """
         from sensorwatch.errors import NotFoundError
         from sensorwatch.machines.card import model_card
@@ -155,11 +158,11 @@ class MachineProduct:
 
         ref = self.models.current(MACHINES_SHARD) if version is None else ModelRef(MACHINES_SHARD, version)
         if ref is None:
-            raise NotFoundError("there is no model of machines yet; `sensorwatch maintenance train` makes one")
+            raise NotFoundError("no model of machines yet; train one with `sensorwatch maintenance train`")
         return model_card(self.models.manifest(ref))
 
     def score(self, shard: int, start: datetime, end: datetime) -> MachineScoring:
-        """Score a shard's machines, and open and clear their alerts."""
+        """Score a shard of machines, and open and clear their alerts."""
         from sensorwatch.machines.fleet import HALF_DAY_SECONDS, sample_at
         from sensorwatch.machines.score import score_machines
         from sensorwatch.machines.watch import watch_machines
@@ -186,28 +189,28 @@ class MachineProduct:
         return replace(scored, alerts_opened=opened, alerts_cleared=cleared)
 
     def score_all(self, start: datetime | None, end: datetime | None) -> list[MachineScoring]:
-        """Score all shards, one after the other; without ``start`` the days that a scheduled run goes back."""
+        """Score all shards one after the other; without ``start``, as many days as a scheduled run."""
         until = datetime.fromtimestamp(self._newest(), UTC) if end is None else end
         since = until - timedelta(days=self.adapters.settings.maintenance_rescore_days) if start is None else start
         return [self.score(shard, since, until) for shard in self.data.shards()]
 
     def submit_due(self, *, past_due: bool = False) -> list[Submission]:
-        """Submit the training and the scoring that are due now; ``past_due``: the timer fired too late."""
+        """Submit training and scoring that is due; ``past_due`` if the timer fired too late."""
         if past_due:
             for kind in MACHINE_KINDS:
                 metrics.CYCLES_MISSED.record(1, kind=kind)
         return [self.submit(kind) for kind in MACHINE_KINDS]
 
     def submit(self, kind: Kind) -> Submission:
-        """Submit the training, or the scoring, that is due now.
+        """Submit training or scoring if it is due.
 
         Raises
         ------
         SettingsError
-            The configuration has mistakes: nothing is submitted.
+            The configuration is invalid; nothing is submitted.
         """
         with submission_span(kind) as current:
-            # Every task of a run would fail with a wrong configuration: it is read before there is a run.
+            # Read the configuration first, because with an invalid one every task of the run would fail.
             _checked = self.adapters.configuration
             submission = self._submit_training() if kind == "machines-train" else self._submit_scoring()
             note_submission(current, submission)
@@ -247,7 +250,7 @@ class MachineProduct:
 
         newest = self.data.newest()
         if newest is None:
-            raise NotFoundError("there is no telemetry yet; `sensorwatch maintenance ingest DIR` takes some in")
+            raise NotFoundError("no telemetry yet; import some with `sensorwatch maintenance ingest DIR`")
         return newest
 
 

@@ -1,4 +1,4 @@
-"""Predictive maintenance: the risk that a machine's component fails soon (pure).
+"""Predictive maintenance: the risk that a component of a machine fails soon.
 
 ``docs/concepts/predictive-maintenance.md`` describes the method.
 

@@ -1,4 +1,4 @@
-"""From checked rows to a fleet: machines in order, hours that are there twice made one, events counted once."""
+"""Assembly of a fleet from checked rows: machines ordered, duplicate hours averaged, duplicate events dropped."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ __all__ = ["FleetCounts", "assemble"]
 
 @dataclass(frozen=True, slots=True)
 class FleetCounts:
-    """What is in a fleet, and what was made of its rows.
+    """Contents of a fleet, and how its rows were used.
 
     Attributes
     ----------
     machines, readings, errors, replacements, failures
-        What there is.
+        Numbers of each.
     repeated_hours
-        Readings beyond the first of their machine and hour; the hour's value is the mean of all.
+        Readings after the first of their machine and hour; the value of an hour is the mean of all its readings.
     repeated_events
-        Errors, replacements and failures that were there already.
+        Duplicate errors, replacements and failures, which are dropped.
     missing_hours
-        Hours between a machine's first and last reading that have none.
+        Hours without a reading, between the first and last reading of their machine.
     unknown_machines
-        Rows of machines that no row of ``machines`` describes, which are left out.
+        Rows of machines that are not in ``machines``, which are left out.
     """
 
     machines: int
@@ -52,14 +52,14 @@ class FleetCounts:
 
 
 def assemble(rows: Mapping[DataSet, pa.Table]) -> tuple[Fleet, FleetCounts]:
-    """Return the fleet that checked rows describe.
+    """Assemble a fleet from checked rows.
 
-    Of several rows of one machine the last one counts. The order of other rows has no effect.
+    If there are several rows of one machine, the last one is used. The order of other rows has no effect.
 
     Parameters
     ----------
     rows
-        A table for each data set, with the columns of :func:`sensorwatch.machines.datasets.schema_of`.
+        One table for each data set, with the columns of :func:`sensorwatch.machines.datasets.schema_of`.
     """
     machines = _machines(rows["machines"])
     telemetry, repeated, missing, unknown = _telemetry(rows["telemetry"], machines.machine_id)
@@ -118,7 +118,7 @@ def _telemetry(table: pa.Table, machine_ids: Ints) -> tuple[Telemetry, int, int,
     if not known.all():
         position, hour, values = position[known], hour[known], values[known]
     if not _ascending(position, hour):
-        # The values take part, so that equal hours are added up in the same order however they came.
+        # The values are sort keys too, so that the sum of equal hours does not depend on the order of the rows.
         order = np.lexsort((*values.T[::-1], hour, position))
         position, hour, values = position[order], hour[order], values[order]
     begins = np.flatnonzero(np.r_[True, (position[1:] != position[:-1]) | (hour[1:] != hour[:-1])][: len(hour)])

@@ -1,17 +1,17 @@
-"""The classifiers: how a recipe is fitted, and what it says of samples.
+"""Classifiers: fitting by recipe, probabilities, and decisions.
 
 ==========  ==========  ====================================================================================
-Recipe      Features    What it is
+Recipe      Features    Description
 ==========  ==========  ====================================================================================
-boosted     extended    The default. Gradient-boosted trees for each component, with class weights; a component
-                        warns above a threshold of its own that is calibrated on later samples.
-forest      original    The original system's: a random forest of 200 trees of depth 15; the likeliest class.
-tree        original    The original system's other one: a decision tree of depth 15; the likeliest class.
+boosted     extended    Default. Gradient-boosted trees for each component, with class weights; each component
+                        warns above its own threshold, which is calibrated on later samples.
+forest      original    Original system: random forest of 200 trees of depth 15; the most likely class wins.
+tree        original    Original system: decision tree of depth 15; the most likely class wins.
 ==========  ==========  ====================================================================================
 
-Class weights make the rare failures count as much as the healthy samples, and so make every failure look likelier than
-it is: the odds are divided by the ratio of the weights again (Elkan, *The Foundations of Cost-Sensitive Learning*,
-2001), so that a risk of 0.3 means that three of ten such components fail within the horizon.
+Class weights make the rare failures count as much as the healthy samples. This raises the estimated probabilities of
+failures. They are corrected by dividing the odds by the ratio of the weights (Elkan, *The Foundations of Cost-Sensitive
+Learning*, 2001), so that of components with a risk of 0.3, three in ten fail within the horizon.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 Recipe = Literal["boosted", "forest", "tree"]
-"""The name of a way to make a model."""
+"""Name of a classifier with its features and thresholds."""
 
 RECIPES: tuple[Recipe, ...] = get_args(Recipe)
 
@@ -54,23 +54,27 @@ _FOREST_TREES = 200
 _DEPTH = 15
 _BOOSTING_ROUNDS = 100
 BOOTSTRAP_ROWS = 60_000
-"""Rows that each tree of a forest is grown on at most: all rows of a large fleet cost hours and change little."""
+"""Maximum number of rows for each tree of a forest; all rows of a large fleet take hours and change little."""
 
 _HEALTHY_ROWS = 100_000
-"""Healthy samples that boosting looks at, at most; those it does look at weigh as much as all."""
+"""Maximum number of healthy samples for boosting; their weights sum to the number of all healthy samples."""
 
 _LEVELS = 200
-"""Different values of a column that boosting sees, at most; it can tell 255 apart."""
+"""Maximum number of distinct values of a column for boosting, whose limit is 255 bins."""
 
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
-    """Fitted estimators: one of several classes, or one per component that knows of that component only.
+    """Fitted estimators: either one for all classes, or one for each component.
 
     Attributes
     ----------
+    recipe
+        Recipe that it was fitted by.
+    estimators
+        scikit-learn classifiers; None for a component that never fails in the training data.
     odds
-        By how much class weights have raised the odds of each component; empty for an estimator of several classes.
+        Factor by which class weights have raised the odds of each component; empty for one estimator of all classes.
     """
 
     recipe: Recipe
@@ -78,7 +82,7 @@ class Classifier:
     odds: tuple[float, ...] = ()
 
     def probabilities(self, values: Floats) -> Floats:
-        """Return how likely each component fails within the horizon, shape ``(n_rows, 4)``."""
+        """Return the probability that each component fails within the horizon, shape ``(n_rows, 4)``."""
         found = np.zeros((len(values), len(COMPONENTS)))
         if not len(values):
             return found
@@ -101,11 +105,11 @@ class Classifier:
 
 
 class Decisions(NamedTuple):
-    """What a model says of samples.
+    """Decisions of a model for samples.
 
-    ``risk`` is the probability of a failure within the horizon, shape ``(n_rows, 4)``; ``warns`` of the same shape is
-    whether that is worth a warning; ``predicted`` of shape ``(n_rows,)`` is the one class: the component that warns
-    most, or healthy.
+    ``risk`` is the probability of a failure within the horizon, float64 of shape ``(n_rows, 4)``. ``warns``, bool of
+    the same shape, is true for a warning. ``predicted``, int8 of shape ``(n_rows,)``, is a single class: the component
+    with the highest risk relative to its threshold, or healthy.
     """
 
     risk: Floats
@@ -114,20 +118,20 @@ class Decisions(NamedTuple):
 
 
 def feature_set_of(recipe: Recipe) -> FeatureSet:
-    """Return the columns that a recipe is fitted on."""
+    """Return the set of columns that a recipe is fitted on."""
     return _FEATURES[recipe]
 
 
 def decide(risk: Floats, thresholds: Floats | None) -> Decisions:
-    """Return what follows from risks.
+    """Decide which components warn.
 
     Parameters
     ----------
     risk
-        Shape ``(n_rows, 4)``.
+        Probability that each component fails within the horizon, shape ``(n_rows, 4)``, float64.
     thresholds
-        A component warns at this risk or above, shape ``(4,)``. None: the likeliest class, healthy among them, is the
-        only one that may warn.
+        Lowest risk at which each component warns, shape ``(4,)``, float64. None: only the most likely class warns, and
+        only if it is more likely than healthy.
     """
     if thresholds is None:
         likeliest = risk.argmax(axis=1)
@@ -151,22 +155,24 @@ def fit_classifier(
     jobs: int,
     rounds: int | None = None,
 ) -> Classifier:
-    """Return a fitted classifier.
+    """Fit a classifier.
 
     Parameters
     ----------
+    recipe
+        Kind of classifier.
     values
-        Features, shape ``(n_rows, n_columns)``.
+        Features, shape ``(n_rows, n_columns)``, float64.
     first_failing
-        Each row's class, shape ``(n_rows,)``.
+        Class of each row: 0 for healthy, i + 1 if component i fails first; shape ``(n_rows,)``, int8.
     fails
-        Which components fail within the horizon, shape ``(n_rows, 4)``.
+        True for each component that fails within the horizon, shape ``(n_rows, 4)``, bool.
     seed
-        Equal seeds and rows give equal classifiers.
+        Seed; equal seeds and rows give equal classifiers.
     jobs
-        Threads of a forest.
+        Number of threads of a forest.
     rounds
-        Trees of a forest, or rounds of boosting; None: the recipe's own number.
+        Number of trees of a forest, or of boosting rounds; None for the default of the recipe.
     """
     if recipe == "boosted":
         return _fit_boosted(values, fails, seed, rounds or _BOOSTING_ROUNDS)
@@ -215,10 +221,10 @@ def _fit_boosted(values: Floats, fails: Bools, seed: int, rounds: int) -> Classi
 
 
 def _to_levels(values: Floats) -> Floats:
-    """Return values with those of each column moved to the nearest of its quantiles, where it has more values.
+    """Return values rounded to the nearest of 200 quantiles in each column with more distinct values.
 
-    Boosting puts columns into bins anyway. It finds the bins of weighted rows by sorting all of them anew for each one,
-    which takes minutes, but takes the values of a column that has few as they are.
+    Boosting puts values into bins anyway. For weighted rows it sorts all of them for each bin, which takes minutes,
+    unless the column has few distinct values.
     """
     quantiles = np.quantile(values, np.linspace(0.0, 1.0, _LEVELS), axis=0)
     found = np.empty_like(values)
@@ -232,9 +238,9 @@ def _to_levels(values: Floats) -> Floats:
 
 
 def _one_thread() -> threadpool_limits:
-    """Return a context in which boosting takes one thread.
+    """Return a context in which boosting uses one thread.
 
-    Several wait for each other at every node of a tree, which costs more than it brings wherever a core is shared.
+    Several threads wait for each other at every node of a tree, which costs more than it saves if a core is shared.
     """
     from threadpoolctl import threadpool_limits
 
@@ -242,7 +248,7 @@ def _one_thread() -> threadpool_limits:
 
 
 def _thinned(failing: Bools, seed: int) -> tuple[Ints, Floats]:
-    """Return rows to fit on with their weights: all before failures, and of the healthy ones as many as are allowed."""
+    """Return rows to fit on with their weights: all rows before failures, and a random sample of healthy rows."""
     healthy = np.flatnonzero(~failing)
     if len(healthy) > _HEALTHY_ROWS:
         kept = np.sort(np.random.default_rng(seed).choice(healthy, _HEALTHY_ROWS, replace=False))

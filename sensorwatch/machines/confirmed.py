@@ -1,12 +1,11 @@
-"""Alerts that people confirmed, as failures: the way from unsupervised alerts to a supervised model (pure).
+"""Confirmed alerts as failures, from which a supervised model learns.
 
-A confirmed alert says that a component of a machine was at fault. It becomes a failure at the moment after the newest
-window that showed it, or at that of the confirmation, whichever came first; so the samples that saw the fault are
-before the failure. It is known from the confirmation on and not earlier: what a model of an earlier time is made of
-does not change.
+A confirmed alert means that a component of a machine was at fault. It is added as a failure after its newest anomalous
+window, or at the time of the confirmation, whichever came first. So all samples that contain the fault are before the
+failure. The failure is known only from the confirmation on: the training data of an earlier time does not change.
 
-An alert adds nothing where the data have the failure already, or where another alert told of the same fault: a failure
-of the same component, no further away than the horizon.
+An alert adds nothing if the failure is already in the data or was added by another alert: a failure of the same
+component, at most one horizon away.
 """
 
 from __future__ import annotations
@@ -27,40 +26,40 @@ if TYPE_CHECKING:
 __all__ = ["CONFIRMED_OUTCOMES", "ConfirmedOutcome", "JoinedFailures", "join_confirmed"]
 
 ConfirmedOutcome = Literal["joined", "recorded", "repeated", "no component", "unknown machine"]
-"""What becomes of a confirmed alert: it is a failure from now on; the failure is in the data; another alert told of it
-already; nothing says which component it speaks of; the fleet has no such machine."""
+"""Outcome of a confirmed alert in training: added as a failure; already in the data; already added by another alert;
+without a known component; of an unknown machine."""
 
 CONFIRMED_OUTCOMES: tuple[ConfirmedOutcome, ...] = get_args(ConfirmedOutcome)
 
 
 class JoinedFailures(NamedTuple):
-    """Failures of the data and of confirmed alerts, and the outcome of each alert in the order of the fleet's."""
+    """Failures of the data and of confirmed alerts, and the outcome of each of ``Fleet.confirmed``."""
 
     failures: Events
     outcomes: tuple[ConfirmedOutcome, ...]
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many alerts had each outcome."""
+        """Number of alerts by outcome."""
         found = Counter(self.outcomes)
         return {outcome: found[outcome] for outcome in CONFIRMED_OUTCOMES}
 
 
 def join_confirmed(fleet: Fleet, horizon_seconds: int) -> JoinedFailures:
-    """Return a fleet's failures with those that confirmed alerts tell of.
+    """Add the failures of confirmed alerts to those of the data.
 
     Parameters
     ----------
     fleet
-        All its confirmed alerts count, whenever they were confirmed: :meth:`Fleet.until` leaves out later ones.
+        The fleet. All its confirmed alerts are used; :meth:`Fleet.until` removes those of a later time.
     horizon_seconds
-        Failures of one component no further apart are the same.
+        Failures of a component that are at most so many seconds apart are one failure.
     """
     position = {machine_id: place for place, machine_id in enumerate(fleet.machines.machine_id.tolist())}
     recorded: dict[tuple[int, int], list[int]] = defaultdict(list)
     for machine, time, kind in zip(*(each.tolist() for each in fleet.failures), strict=True):
         insort(recorded[machine, kind], time)
-    told: dict[tuple[int, int], int] = {}
+    added: dict[tuple[int, int], int] = {}
     outcomes: dict[ConfirmedFault, ConfirmedOutcome] = {}
     for fault in sorted(set(fleet.confirmed), key=lambda each: (each.time, each.alert_id)):
         if fault.component is None:
@@ -72,11 +71,11 @@ def join_confirmed(fleet: Fleet, horizon_seconds: int) -> JoinedFailures:
         place = position[fault.machine_id], COMPONENTS.index(fault.component)
         if _near(recorded.get(place, []), fault.time, horizon_seconds):
             outcomes[fault] = "recorded"
-        elif place in told and fault.time - told[place] <= horizon_seconds:
+        elif place in added and fault.time - added[place] <= horizon_seconds:
             outcomes[fault] = "repeated"
         else:
             outcomes[fault] = "joined"
-            told[place] = fault.time
+            added[place] = fault.time
     joined = [
         (position[fault.machine_id], fault.time, COMPONENTS.index(fault.component))
         for fault, outcome in outcomes.items()

@@ -1,12 +1,12 @@
-"""The machines' data in a blob container, sharded by machine.
+"""Data of machines in a blob container, sharded by machine.
 
 ::
 
     telemetry/shard=000003/month=2015-06/0123456789abcdef.parquet     checked rows, named after their content
-    rejects/telemetry/0123456789abcdef.csv                            rows that can't be used: row, reason
+    rejects/telemetry/0123456789abcdef.csv                            rejected rows: row, reason
 
-Files are only ever added. Rows that come again are in a file of the same name, or are made one when they are read: so
-taking the same data in twice, or again after a crash, changes nothing.
+Files are only added. Rows that are imported again are in a file of the same name, or are merged when they are read.
+Therefore importing the same data twice, or again after a crash, changes nothing.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ _PART = re.compile(r"\w+/shard=(\d+)/month=(\d{4}-\d{2})/[0-9a-f]+\.parquet")
 
 
 class BlobMachineData:
-    """The machines' data in one blob container (:class:`~sensorwatch.machines.ports.MachineData`).
+    """Data of machines in one blob container; implements :class:`~sensorwatch.machines.ports.MachineData`.
 
     Parameters
     ----------
     container
-        A client of the container, which exists.
+        Client of the container, which must exist.
     shard_machines
-        Machines in a shard: consecutive ids.
+        Number of consecutive machine ids in a shard.
     """
 
     def __init__(self, container: ContainerClient, shard_machines: int) -> None:
@@ -55,7 +55,7 @@ class BlobMachineData:
         self._shard_machines = shard_machines
 
     def add(self, data_set: DataSet, rows: pa.Table) -> int:
-        """Store checked rows; return how many files that made, without those that were there already."""
+        """Store checked rows; return the number of new files."""
         shard = rows["machineID"].to_numpy() // self._shard_machines
         month = rows["datetime"].to_numpy().astype("datetime64[s]").astype("datetime64[M]")
         keys = np.column_stack([shard, month.astype(np.int64)])
@@ -72,7 +72,17 @@ class BlobMachineData:
         return added
 
     def add_rejects(self, data_set: DataSet, source: str, rejects: Sequence[Reject]) -> str:
-        """Store which rows of a source can't be used, and why; return the blob's name."""
+        """Store the rejected rows of a source with their reasons; return the name of the blob.
+
+        Parameters
+        ----------
+        data_set
+            Data set of the rows.
+        source
+            Name of the source, such as a file name.
+        rejects
+            Rejected rows.
+        """
         lines = ["row,reason", *(f'{reject.row},"{reject.reason}"' for reject in rejects)]
         content = ("\n".join(lines) + "\n").encode()
         name = f"rejects/{data_set}/{hashlib.sha256(source.encode() + content).hexdigest()[:_NAME_DIGITS]}.csv"
@@ -87,19 +97,30 @@ class BlobMachineData:
         return sorted({int(match[1]) for name in names if (match := _PART.fullmatch(name))})
 
     def read(self, data_set: DataSet, shards: Sequence[int], start: int | None, end: int) -> pa.Table:
-        """Return the rows with ``start < datetime <= end`` (seconds since 1970; None: no lower bound).
+        """Return rows of a data set.
+
+        Parameters
+        ----------
+        data_set
+            The data set.
+        shards
+            Shards to read.
+        start
+            Only rows after this time (exclusive), in seconds since 1970-01-01T00:00:00Z; None for no limit.
+        end
+            Only rows up to this time (inclusive), in the same unit.
 
         Raises
         ------
         InvalidInputError
-            A file is no Parquet of this data set.
+            A file is not a Parquet file of this data set.
         """
         schema = schema_of(data_set)
         parts = [self._part(name, schema, start, end) for name in self._names(data_set, shards, start, end)]
         return pa.concat_tables([schema.empty_table(), *parts])
 
     def newest(self, data_set: DataSet = "telemetry") -> int | None:
-        """Return the time of the newest row (seconds since 1970), None where there is none."""
+        """Return the time of the newest row in seconds since 1970-01-01T00:00:00Z; None if there are no rows."""
         with translate_blob_errors():
             names = list(self._container.list_blob_names(name_starts_with=f"{data_set}/"))
         found = [(match[2], name) for name in names if (match := _PART.fullmatch(name))]

@@ -1,7 +1,7 @@
-"""The five data sets as they come: tables of texts or typed columns, checked row by row.
+"""The five data sets: their columns, and the check of their rows.
 
 ==========  ==========================================================  =====================================
-Data set    Columns                                                     A row
+Data set    Columns                                                     Meaning of a row
 ==========  ==========================================================  =====================================
 machines    machineID, model, age                                       a machine; age in years
 telemetry   datetime, machineID, volt, rotate, pressure, vibration      its signals over the hour that ended
@@ -10,8 +10,9 @@ maint       datetime, machineID, comp                                   a replac
 failures    datetime, machineID, failure                                a failure, ``comp1`` to ``comp4``
 ==========  ==========================================================  =====================================
 
-Times are ISO 8601, with a blank or a T, in UTC unless they say otherwise. A machine's id is a whole number. Rows that
-can't be used are left out with a reason; they never stop the others.
+Times are ISO 8601, with a space or a T, and in UTC unless they contain an offset. Machine ids are whole numbers.
+Columns are texts or have the types that they mean. Rows that cannot be used are left out, with a reason, and do not
+affect other rows.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ COLUMNS: dict[DataSet, tuple[str, ...]] = {
     "maint": ("datetime", "machineID", "comp"),
     "failures": ("datetime", "machineID", "failure"),
 }
-"""The columns that each data set has to have; others are passed over."""
+"""Required columns of each data set; others are ignored."""
 
 DATA_SETS: tuple[DataSet, ...] = ("machines", "telemetry", "errors", "maint", "failures")
 
@@ -51,13 +52,13 @@ _LARGEST_SIGNAL = 1e9
 _OLDEST_YEARS = 200.0
 _EARLIEST = 0
 _LATEST = 4_102_444_800
-"""2100-01-01: what is later is a mistake."""
+"""2100-01-01; later times are mistakes."""
 _MODEL_LENGTH = 64
 _TIME_FORMATS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ")
 
 
 class Reject(NamedTuple):
-    """A row that can't be used: its number in the table, counted from 1, and why."""
+    """Row that cannot be used: its number in the table, starting at 1, and the reason."""
 
     row: int
     reason: str
@@ -65,7 +66,7 @@ class Reject(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The usable rows of a data set, with :func:`schema_of` its columns, and those left out."""
+    """Usable rows of a data set, with the columns of :func:`schema_of`, and the rejected rows."""
 
     data_set: DataSet
     rows: pa.Table
@@ -73,33 +74,36 @@ class Checked:
 
     @property
     def reasons(self) -> dict[str, int]:
-        """How many rows were left out for each reason, the most frequent first."""
+        """Number of rejected rows by reason, most frequent first."""
         return dict(Counter(reject.reason for reject in self.rejects).most_common())
 
 
 def schema_of(data_set: DataSet) -> pa.Schema:
-    """Return the columns of checked rows: times as seconds since 1970, ids as whole numbers, signals as float64."""
+    """Return the schema of checked rows.
+
+    Times are seconds since 1970-01-01T00:00:00Z, ids int64, signals float64.
+    """
     types = {"datetime": pa.int64(), "machineID": pa.int64(), "age": pa.float64()}
     types |= dict.fromkeys(SIGNALS, pa.float64())
     return pa.schema([pa.field(name, types.get(name, pa.string()), nullable=False) for name in COLUMNS[data_set]])
 
 
 def check_rows(data_set: DataSet, table: pa.Table, known_machines: Collection[int] | None = None) -> Checked:
-    """Return the usable rows of a table, with the reason for each that is not.
+    """Check the rows of a table.
 
     Parameters
     ----------
     data_set
-        What the rows are.
+        Data set of the rows.
     table
-        Its columns are texts, or have the types that they mean.
+        Rows, with columns of texts or of the types that they mean.
     known_machines
-        Ids of machines that exist; None: any.
+        Ids of known machines; rows of others are rejected. None to accept all.
 
     Raises
     ------
     InvalidInputError
-        Columns are missing.
+        A required column is missing.
     """
     missing = [name for name in COLUMNS[data_set] if name not in table.column_names]
     if missing:
@@ -124,11 +128,11 @@ def check_rows(data_set: DataSet, table: pa.Table, known_machines: Collection[in
 
 
 def _converted(name: str, column: pa.Array) -> tuple[pa.Array, str]:
-    """Return the column's values, null where they can't be used, and what is wrong with those."""
+    """Return the column's values, null for invalid ones, and the reason for those."""
     if name == "datetime":
         return _within(_times(column), _EARLIEST, _LATEST), "datetime: expected a time from 1970 to 2100"
     if name == "machineID":
-        return _within(_numbers(column, pa.int64()), 0, _LARGEST_ID), "machineID: expected a whole number from 0 on"
+        return _within(_numbers(column, pa.int64()), 0, _LARGEST_ID), "machineID: expected a whole number of at least 0"
     if name == "age":
         problem = f"age: expected years from 0 to {_OLDEST_YEARS:g}"
         return _within(_numbers(column, pa.float64()), 0.0, _OLDEST_YEARS), problem
@@ -146,7 +150,7 @@ def _converted(name: str, column: pa.Array) -> tuple[pa.Array, str]:
 
 
 def _within(column: pa.Array, lowest: float, highest: float) -> pa.Array:
-    # A comparison with NaN is false, so NaN is left out as well.
+    # A comparison with NaN is false, so NaN becomes null as well.
     inside = pc.and_(pc.greater_equal(column, lowest), pc.less_equal(column, highest))
     return pc.if_else(inside, column, None)
 
@@ -168,7 +172,7 @@ def _numbers(column: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _times(column: pa.Array) -> pa.Array:
-    """Return seconds since 1970-01-01T00:00:00Z, rounded up: what has happened by then is known."""
+    """Return seconds since 1970-01-01T00:00:00Z, rounded up so that an event is never known before it happened."""
     if pa.types.is_timestamp(column.type):
         return _seconds(column.cast(pa.timestamp("us", tz="UTC"), safe=False))
     texts = column.cast(pa.string())

@@ -1,7 +1,7 @@
-"""When the warnings of a machine's component become an alert, and when it is over (pure).
+"""Alerts from the warnings of machines' components; pure functions.
 
-An episode is a row of samples at which a component warns, no more than a quiet period apart. With enough of them it is
-an alert, which is over when the component was silent for the quiet period, up to the newest sample that was scored.
+An episode is a series of warnings of one component, at most one quiet period apart. With enough warnings it becomes an
+alert, which clears when the component has not warned for a quiet period, up to the newest scored sample.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 QUIET_SECONDS = 86_400
-"""Warnings further apart than this belong to two episodes, where no rule says otherwise."""
+"""Quiet period: warnings of an episode are at most so many seconds apart."""
 
 _SEVERITIES = ((0.8, "critical"), (0.5, "high"), (0.0, "medium"))
 
@@ -38,7 +38,7 @@ _TAG = "failure risk of "
 
 
 class RiskEpisode(NamedTuple):
-    """Warnings of one machine's component, in order of time."""
+    """Warnings of one component of a machine, ordered by time."""
 
     machine_id: int
     component: str
@@ -46,7 +46,7 @@ class RiskEpisode(NamedTuple):
 
 
 def risk_key(machine_id: int, component: str) -> tuple[str, str]:
-    """Return the device and tag by which the catalogue knows a component's risk.
+    """Return the device and tag of a component's risk in the catalogue of sensors.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def risk_key(machine_id: int, component: str) -> tuple[str, str]:
 
 
 def risk_component(tag: str) -> str:
-    """Return the component that a tag of :func:`risk_key` names.
+    """Return the component in a tag of :func:`risk_key`.
 
     Examples
     --------
@@ -73,7 +73,9 @@ def risk_episodes(warnings: Sequence[MachineRisk], quiet_seconds: int = QUIET_SE
     Parameters
     ----------
     warnings
-        Ordered by time within a machine; all of them warn.
+        Warnings, ordered by time within a machine.
+    quiet_seconds
+        Longest time between two warnings of an episode.
     """
     newest: dict[tuple[int, str], list[MachineRisk]] = {}
     for risk in warnings:
@@ -85,7 +87,17 @@ def risk_episodes(warnings: Sequence[MachineRisk], quiet_seconds: int = QUIET_SE
 
 
 def warnings_needed(key: SensorKey, policy: AlertPolicy, fewest: int) -> int:
-    """Return how many warnings open an alert: ``anomalous_windows`` of the component's rule, or else ``fewest``."""
+    """Return the number of warnings that open an alert.
+
+    Parameters
+    ----------
+    key
+        Device and tag of the component's risk.
+    policy
+        Alert rules; ``anomalous_windows`` of the matching rule overrides ``fewest``.
+    fewest
+        Number of warnings without a rule.
+    """
     return policy.rule(key).anomalous_windows or fewest
 
 
@@ -98,22 +110,22 @@ def risk_changes(
     *,
     fewest: int,
 ) -> AlertChanges:
-    """Return what to store: episodes that are alerts now, and alerts that are over.
+    """Return the alerts to open, update and clear.
 
     Parameters
     ----------
     episodes
-        The newest one of each sensor, of as many warnings as :func:`warnings_needed` at least.
+        Newest episode of each sensor, by sensor id; each has at least :func:`warnings_needed` warnings.
     keys
-        Names of the sensors of the episodes.
+        Device and tag of the sensors of the episodes, by sensor id.
     stored
-        The stored alerts that begin with these episodes, and the open ones of all sensors that were scored, by id.
+        Stored alerts of these episodes and open alerts of all scored sensors, by alert id.
     policy
-        What alerts: rules by device and tag, hours, planned maintenance.
+        Alert rules, hours and downtime.
     scored_until
-        The newest sample that was scored, in seconds since 1970-01-01T00:00:00Z.
+        Newest scored sample, in seconds since 1970-01-01T00:00:00Z.
     fewest
-        Warnings that open an alert, where no rule says otherwise.
+        Number of warnings that open an alert, unless a rule overrides it.
     """
     found: dict[str, Alert] = {}
     notifications: list[Notification] = []
@@ -122,14 +134,14 @@ def risk_changes(
         alert = _alert(sensor_id, episode, warnings_needed(keys[sensor_id], policy, fewest))
         running = next((each for each in stored.values() if _continues(each, alert)), None)
         if running is not None:
-            # An episode whose beginning is no longer looked at goes on under the id that it has.
+            # If the beginning of an episode is outside the range, its alert keeps the stored id.
             alert = replace(alert, alert_id=running.alert_id, opened_end=running.opened_end)
         elif policy.suppressed_now(keys[sensor_id], alert.last_anomaly_end):
             continue
         before = stored.get(alert.alert_id)
         over_at = alert.last_anomaly_end + QUIET_SECONDS
         if before is None and scored_until >= over_at:
-            # The past that is scored for the first time: there is nobody to warn any more.
+            # The episode was over before it was first scored, so a warning would be too late.
             continue
         if before is not None and before.cleared_end is not None:
             continue

@@ -1,12 +1,13 @@
-"""What a model is told of a machine at a sample: one row per machine and half-day.
+"""Features of machines: one row for each machine and half-day.
 
-Two sets of columns. ``original`` are those of the original system: means and standard deviations of the signals over
-12, 24 and 36 hours, errors of the last 24 hours by type, days since each component was replaced, the machine's age, and
-its model one-hot. ``extended`` adds how far each signal is from the machine's own usual level, in its own standard
-deviations, and errors of the last week: machines of one model differ, and what is high for one is normal for another.
+There are two sets of columns. ``original`` is that of the original system: means and standard deviations of the signals
+over 12, 24 and 36 hours, errors of the last 24 hours by type, days since the replacement of each component, the age of
+the machine, and its model (one-hot). ``extended`` adds the deviation of each signal from the machine's own usual level,
+in standard deviations of that machine, and errors of the last week. It helps because machines of one model differ: a
+high value for one is normal for another.
 
-Every window ends with its sample and includes it, ``(start, end]``: nothing later is looked at. The original aligned
-rolling windows by rounding to half-days, so that a row saw up to six hours beyond its time; that is left out.
+Every window is ``(start, end]`` and ends at its sample; later data is never used. The original system rounded rolling
+windows to half-days, so that a row included up to six hours after its time; this is not reproduced.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
 __all__ = ["HISTORY_SECONDS", "FeatureCounts", "FeatureSet", "FeatureTable", "feature_names", "make_features"]
 
 FeatureSet = Literal["original", "extended"]
-"""Which columns a model is trained on."""
+"""Set of columns that a model is trained on."""
 
 _WINDOWS = {12: 1, 24: 2, 36: 3}
 _SHIFTS = {"24h": (2, 0), "24h_before": (2, 2), "72h": (6, 0)}
-"""Half-days that are looked at, and how many are left out after them."""
+"""Length of each span in half-days, and the number of half-days between its end and the sample."""
 _USUAL_HALF_DAYS = 60
 _USUAL_SKIP = 8
 _WEEK_HALF_DAYS = 14
@@ -41,23 +42,23 @@ _DAY_SECONDS = 86_400
 _DAYS_PER_YEAR = 365.25
 
 HISTORY_SECONDS = (_USUAL_HALF_DAYS + _USUAL_SKIP) * HALF_DAY_SECONDS
-"""How much telemetry before a sample its features look at; replacements are looked at however old they are."""
+"""Length of the telemetry before a sample that its features use, in seconds; replacements of any age are used."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureCounts:
-    """What was made of the samples asked for.
+    """Numbers of requested samples by outcome.
 
     Attributes
     ----------
     rows
         Samples with features.
     silent
-        Samples without, as there are fewer than two readings of the 36 hours before.
+        Samples without features, because there are fewer than two readings in the 36 hours before.
     imputed_windows
-        Windows of 12 or 24 hours with fewer than two readings, for which the next longer one stands in.
+        Windows of 12 or 24 hours with fewer than two readings, which are replaced by the next longer window.
     never_replaced
-        Rows and components without a known replacement, whose age is the machine's.
+        Pairs of row and component without a known replacement, for which the age of the machine is used.
     """
 
     rows: int = 0
@@ -66,7 +67,7 @@ class FeatureCounts:
     never_replaced: int = 0
 
     def __add__(self, other: FeatureCounts) -> FeatureCounts:
-        """Return the sums."""
+        """Return the sums of the numbers."""
         return FeatureCounts(
             self.rows + other.rows,
             self.silent + other.silent,
@@ -77,20 +78,20 @@ class FeatureCounts:
 
 @dataclass(frozen=True, slots=True)
 class FeatureTable:
-    """Features, ordered by (machine, sample).
+    """Features of samples, ordered by (machine, sample).
 
     Attributes
     ----------
     names
-        The columns.
+        Names of the columns.
     machine
-        Position of the machine in its fleet, shape ``(n_rows,)``.
+        Position of the machine in its fleet, shape ``(n_rows,)``, int64.
     sample
-        The half-day's end, in half-days since 1970-01-01T00:00:00Z.
+        End of the half-day, in half-days since 1970-01-01T00:00:00Z; shape ``(n_rows,)``, int64.
     values
-        Shape ``(n_rows, n_columns)``, all finite.
+        Shape ``(n_rows, n_columns)``, float64, all finite.
     counts
-        What was imputed or left out.
+        Numbers of samples that were imputed or left out.
     """
 
     names: tuple[str, ...]
@@ -100,12 +101,12 @@ class FeatureTable:
     counts: FeatureCounts
 
     def rows(self, wanted: npt.NDArray[np.bool_]) -> FeatureTable:
-        """Return the rows of a mask."""
+        """Return the rows where the mask is true; its shape is ``(n_rows,)``."""
         return replace(self, machine=self.machine[wanted], sample=self.sample[wanted], values=self.values[wanted])
 
 
 def feature_names(models: Sequence[str], feature_set: FeatureSet) -> tuple[str, ...]:
-    """Return the names of the columns for machines of these models.
+    """Return the names of the columns for machines of the given models.
 
     Examples
     --------
@@ -124,16 +125,18 @@ def feature_names(models: Sequence[str], feature_set: FeatureSet) -> tuple[str, 
 
 
 def make_features(fleet: Fleet, models: Sequence[str], feature_set: FeatureSet, first: int, last: int) -> FeatureTable:
-    """Return the features of all machines at the samples from ``first`` to ``last`` (inclusive).
+    """Compute the features of all machines.
 
     Parameters
     ----------
     fleet
-        Its telemetry has to begin :data:`HISTORY_SECONDS` before ``first``, or with the machines' lives.
+        The fleet. Its telemetry must start :data:`HISTORY_SECONDS` before ``first``, or contain all of the history.
     models
-        The models that get a column; a machine of another model has zeros in all of them.
+        Models of machines that have a column; a machine of another model has zeros in these columns.
     feature_set
-        Which columns.
+        Set of columns.
+    first, last
+        First and last sample (both inclusive), in half-days since 1970-01-01T00:00:00Z.
     """
     machines = len(fleet.machines.machine_id)
     samples = last - first + 1
@@ -161,7 +164,7 @@ def make_features(fleet: Fleet, models: Sequence[str], feature_set: FeatureSet, 
 
 
 def _windows(moments: Moments, history: int) -> tuple[Floats, Floats, npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-    """Return means and deviations of the windows, which samples have some, and how many windows were filled."""
+    """Return means and deviations of the windows, a mask of samples with features, and imputed windows."""
     means: list[Floats] = []
     deviations: list[Floats] = []
     imputed = np.zeros(moments.readings[:, history:].shape, np.int64)
@@ -182,7 +185,7 @@ def _windows(moments: Moments, history: int) -> tuple[Floats, Floats, npt.NDArra
 
 
 def _shifts(moments: Moments, history: int) -> Floats:
-    """Return how far the signals are from the machine's own level, 0 where that is not known yet."""
+    """Return the deviations of the signals from the machine's own level, 0 if the level is not known yet."""
     usual = Moments(*(each[:, history:] for each in merged(moments, _USUAL_HALF_DAYS, _USUAL_SKIP)))
     spread = standard_deviation(usual)
     found = []
@@ -219,7 +222,7 @@ def _error_counts(errors: Events, machines: int, first: int, last: int) -> Float
 
 
 def _summed(counts: Floats, half_days: int) -> Floats:
-    """Return of each sample the sum over so many half-days; counts are whole numbers, so nothing is lost."""
+    """Return the sums over ``half_days`` up to each sample; exact, because counts are whole numbers."""
     total = np.cumsum(counts, axis=1)
     total[:, half_days:] -= total[:, :-half_days].copy()
     return total

@@ -1,4 +1,4 @@
-"""Alerts of machines that people confirmed, as faults of their components."""
+"""Confirmed alerts of machines, as faults of their components."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ _KINDS = frozenset({"anomaly", "failure-risk"})
 def confirmed_faults(
     section: MachineSection, *, machines: MachineStore, alerts: LifecycleStore
 ) -> tuple[ConfirmedFault, ...]:
-    """Return the confirmed alerts of sensors whose device is a machine's id, oldest first.
+    """Return the confirmed alerts of sensors whose device is a machine id, oldest first.
 
     Parameters
     ----------
     section
-        Says which component an alert of anomalous windows speaks of; one of a risk names it itself.
+        Rules that map sensors to components, for alerts of anomalous windows. Alerts of risks name their component.
+    machines
+        Catalogue of machines.
+    alerts
+        Store of alerts and verdicts.
     """
     known = {str(machine.machine_id) for machine in machines.machines()}
     return tuple(
@@ -47,10 +51,10 @@ def _fault(label: Label, section: MachineSection) -> ConfirmedFault:
         component = named if named in COMPONENTS else None
     else:
         component = section.component(label.sensor)
-    # A verdict without its moment is from before moments were kept: it is as old as its alert.
+    # Old verdicts have no time; they count as given right after the alert.
     known_at = (
         alert.last_anomaly_end + 1 if handling.feedback_at is None else math.ceil(handling.feedback_at.timestamp())
     )
-    # A second later, so that a sample at the newest window's end is before the failure.
+    # One second later, so that a sample at the end of the newest window is before the failure.
     time = min(alert.last_anomaly_end + 1, known_at)
     return ConfirmedFault(alert.alert_id, int(label.sensor.device), component, time, known_at)

@@ -1,7 +1,7 @@
-"""What is known of a fleet of machines, as columns.
+"""Data of a fleet of machines, as columns.
 
-Times are whole seconds since 1970-01-01T00:00:00Z; a *sample* is a half-day's end (00:00 or 12:00 UTC), counted in
-half-days since then.
+Times are whole seconds since 1970-01-01T00:00:00Z. A *sample* is the end of a half-day (00:00 or 12:00 UTC), counted in
+half-days since 1970-01-01T00:00:00Z.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ __all__ = [
 ]
 
 SIGNALS = ("volt", "rotate", "pressure", "vibration")
-"""The four signals that every machine reports each hour."""
+"""Signals that every machine reports each hour."""
 
 COMPONENTS = ("comp1", "comp2", "comp3", "comp4")
-"""The components that can fail and be replaced."""
+"""Components that can fail and be replaced."""
 
 ERRORS = ("error1", "error2", "error3", "error4", "error5")
-"""The errors that a machine reports while it goes on working."""
+"""Errors that a machine reports while it keeps working."""
 
 HOUR_SECONDS = 3600
 HALF_DAY_SECONDS = 12 * HOUR_SECONDS
 
 
 class Machines(NamedTuple):
-    """The machines, ordered by id; arrays of shape ``(n_machines,)``.
+    """Machines, ordered by id; arrays of shape ``(n_machines,)``.
 
-    ``age`` is in years. ``model`` holds each machine's model by name.
+    ``age`` is in years. ``model`` contains the name of each machine's model.
     """
 
     machine_id: Ints
@@ -55,11 +55,11 @@ class Machines(NamedTuple):
 
 
 class Telemetry(NamedTuple):
-    """Hourly readings, ordered by (machine, hour) and distinct in it.
+    """Hourly readings, ordered by (machine, hour), one for each pair.
 
     ``machine`` is the position in :class:`Machines`, shape ``(n_readings,)``. ``hour`` counts hours since
-    1970-01-01T00:00:00Z: the reading describes the hour that ends then. ``values`` has shape ``(n_readings, 4)``, in
-    the order of :data:`SIGNALS`.
+    1970-01-01T00:00:00Z; the reading describes the hour that ends at that time. ``values`` has shape
+    ``(n_readings, 4)``, in the order of :data:`SIGNALS`.
     """
 
     machine: npt.NDArray[np.int32]
@@ -67,7 +67,7 @@ class Telemetry(NamedTuple):
     values: Floats
 
     def rows(self, wanted: npt.NDArray[np.bool_]) -> Telemetry:
-        """Return the readings of a mask."""
+        """Return the readings where the mask is true; its shape is ``(n_readings,)``."""
         return Telemetry(self.machine[wanted], self.hour[wanted], self.values[wanted])
 
 
@@ -82,15 +82,15 @@ class Events(NamedTuple):
     kind: npt.NDArray[np.int8]
 
     def rows(self, wanted: npt.NDArray[np.bool_]) -> Events:
-        """Return the events of a mask."""
+        """Return the events where the mask is true; its shape is ``(n_events,)``."""
         return Events(self.machine[wanted], self.time[wanted], self.kind[wanted])
 
 
 class ConfirmedFault(NamedTuple):
-    """An alert of a machine that a person confirmed.
+    """Alert of a machine that a person confirmed.
 
-    ``component`` is None where nothing says which one the alert speaks of. The fault is a failure at ``time``, and is
-    known from ``known_at`` on.
+    ``component`` is None if it is not known which one the alert is about. The alert counts as a failure at ``time``,
+    which is known from ``known_at`` on; both are seconds since 1970-01-01T00:00:00Z.
     """
 
     alert_id: str
@@ -102,7 +102,7 @@ class ConfirmedFault(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """All five data sets of the same machines, and the alerts of them that people confirmed."""
+    """The five data sets of some machines, and their confirmed alerts."""
 
     machines: Machines
     telemetry: Telemetry
@@ -112,7 +112,7 @@ class Fleet:
     confirmed: tuple[ConfirmedFault, ...] = ()
 
     def until(self, time: int) -> Fleet:
-        """Return what was known at a time: all that happened, or was confirmed, by then (seconds since 1970)."""
+        """Return the data known at a time (inclusive), in seconds since 1970-01-01T00:00:00Z."""
         return replace(
             self,
             telemetry=self.telemetry.rows(self.telemetry.hour * HOUR_SECONDS <= time),
@@ -124,7 +124,7 @@ class Fleet:
 
 
 def sample_at(time: int) -> int:
-    """Return the newest sample at or before a time in seconds.
+    """Return the newest sample at or before a time in seconds since 1970-01-01T00:00:00Z.
 
     Examples
     --------

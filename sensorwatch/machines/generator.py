@@ -1,20 +1,20 @@
-"""Fleets of machines whose failures follow stated physics, for trials and benchmarks.
+"""Simulated fleets of machines whose failures follow a physical model, for tests and benchmarks.
 
-The physics knows nothing of windows, half-days or features:
+The physical model does not depend on windows, half-days or features:
 
-- **Wear.** A component's life, in running days from its replacement, is drawn from a Weibull distribution with a shape
-  above 1 (wear-out, as Weibull 1951 has it). Its scale depends on the component, the machine's model, and falls with
-  the machine's age.
-- **Symptoms.** A failure shows before it happens for a P-F interval (Moubray, *Reliability-centred Maintenance*, 1997):
-  log-normal with a median of 5 days. Over it the symptom grows with the square of the elapsed share, from 0 to a final
-  strength that differs from failure to failure. One failure in ten is sudden and shows nothing.
-- **Signals.** Each component disturbs one signal in level and one in noise. A machine has a level of its own for each
-  signal, a daily cycle of load, and slow drift (an autoregressive process of first order).
-- **Errors.** Each type occurs at a low rate of its own on healthy machines; the symptoms of two components raise it.
-- **Replacement.** A failed component is replaced at once. Crews also visit every machine at regular intervals, with a
-  phase of its own, and replace the component that is oldest by its expected life.
+- **Wear.** The life of a component, in running days since its replacement, has a Weibull distribution with a shape
+  above 1 (wear-out; Weibull 1951). Its scale depends on the component and on the model of the machine, and decreases
+  with the age of the machine.
+- **Symptoms.** A failure has symptoms for a P-F interval before it (Moubray, *Reliability-centred Maintenance*, 1997),
+  log-normal with a median of 5 days. During this interval the symptom grows with the square of the elapsed fraction,
+  from 0 to a final strength that is drawn for each failure. One failure in ten is sudden, without symptoms.
+- **Signals.** Each component disturbs the level of one signal and the noise of one signal. Each machine has its own
+  level of each signal, a daily load cycle, and slow drift (a first-order autoregressive process).
+- **Errors.** Each type has a low base rate on healthy machines, which the symptoms of two components raise.
+- **Replacement.** A failed component is replaced at once. In addition, crews visit each machine at regular intervals,
+  with a random phase, and replace the component that has used the largest part of its expected life.
 
-After a failure a machine reports nothing while it is repaired, for 2 to 12 hours; single readings are lost besides.
+After a failure a machine reports nothing during its repair, 2 to 12 hours. Single readings are lost at random.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _NOISE_EFFECT = np.array([[0.4, 0, 0, 0], [0, 0.4, 0, 0.3], [0, 0.3, 0.4, 0], [0
 _STRENGTH_SPREAD = 0.3
 
 _ERRORS_PER_YEAR = np.array([9.0, 9.0, 7.0, 6.0, 5.0])
-# Rows are components, columns errors: additional errors a day at full symptom.
+# Rows are components, columns errors: additional errors per day at full symptom.
 _ERROR_EFFECT = np.array([[1.2, 0.3, 0, 0, 0], [0, 1.2, 0.3, 0, 0], [0, 0, 1.2, 0.3, 0], [0, 0, 0, 0.6, 1.2]])
 _LOST_SHARE = 0.001
 
@@ -69,18 +69,18 @@ class _Failure(NamedTuple):
 
 
 def generate_fleet(machines: int, days: int, start: int, seed: int) -> Fleet:
-    """Return a fleet's five data sets.
+    """Simulate a fleet.
 
     Parameters
     ----------
     machines
-        How many; their ids are 1, 2, ….
+        Number of machines; their ids are 1, 2, ….
     days
-        Length of the telemetry. Replacements go back a year further, so that components have ages from the beginning.
+        Length of the telemetry in days. Replacements start a year earlier, so that all components have a known age.
     start
-        Beginning of the telemetry, in seconds since 1970-01-01T00:00:00Z, a whole hour.
+        Start of the telemetry, in seconds since 1970-01-01T00:00:00Z; a whole hour.
     seed
-        Equal seeds give equal fleets.
+        Seed; equal seeds give equal fleets.
     """
     random = np.random.default_rng(seed)
     model = random.integers(0, len(_MODEL_LIFE), machines)
@@ -121,7 +121,7 @@ def _live(
     failures: list[_Failure],
     replaced: list[tuple[int, int, int]],
 ) -> None:
-    """Let one machine's components wear, fail and be replaced between two hours."""
+    """Simulate wear, failures and replacements of one machine from hour ``first`` to ``last``."""
     installed = [first] * len(COMPONENTS)
     dies = [first + max(1, int(hours)) for hours in life_hours * random.weibull(_WEIBULL_SHAPE, len(COMPONENTS))]
     visit = first + int(random.integers(0, _VISIT_DAYS * _DAY_HOURS))
@@ -142,7 +142,7 @@ def _live(
 
 
 def _symptoms(failures: list[_Failure], machines: int, hours: int) -> npt.NDArray[np.float32]:
-    """Return each component's symptom by hour, shape ``(n_machines, n_hours, 4)``."""
+    """Return the symptom of each component by hour, shape ``(n_machines, n_hours, 4)``."""
     symptoms = np.zeros((machines, hours, len(COMPONENTS)), np.float32)
     for failure in failures:
         begin = failure.hour - failure.onset_hours
@@ -154,7 +154,7 @@ def _symptoms(failures: list[_Failure], machines: int, hours: int) -> npt.NDArra
 
 
 def _silent(random: np.random.Generator, failures: list[_Failure], machines: int, hours: int) -> npt.NDArray[np.bool_]:
-    """Return the hours without a reading, shape ``(n_machines, n_hours)``."""
+    """Return a mask of the hours without a reading, shape ``(n_machines, n_hours)``."""
     silent = random.random((machines, hours), np.float32) < _LOST_SHARE
     for failure in failures:
         repaired = failure.hour + int(random.integers(2, 13))

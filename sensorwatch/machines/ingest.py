@@ -1,4 +1,4 @@
-"""Files with machines' data sets become checked rows in the store; taken in twice, they change nothing."""
+"""Import of data sets of machines from files; importing the same files twice changes nothing."""
 
 from __future__ import annotations
 
@@ -27,18 +27,20 @@ _SHOWN_REJECTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class IngestedDataSet:
-    """What became of one data set.
+    """Result of the import of one data set.
 
     Attributes
     ----------
+    data_set
+        Data set.
     rows, rejected
-        Rows stored, and rows left out.
+        Number of stored rows, and of rejected rows.
     reasons
-        Rows left out by reason.
+        Number of rejected rows by reason.
     files
-        Files made; 0 if all had been taken in before.
+        Number of new files; 0 if all rows had been imported before.
     rejects_in
-        Where the rejected rows are listed, by number and reason: the first ten thousand.
+        Location of the list of rejected rows, the first ten thousand; None without rejected rows.
     """
 
     data_set: DataSet
@@ -50,15 +52,17 @@ class IngestedDataSet:
 
 
 def find_sources(folder: Path) -> dict[DataSet, list[Path]]:
-    """Return each data set's files in a folder: ``telemetry.csv``, ``telemetry.parquet``, ``telemetry-2015.csv``, ….
+    """Find the files of each data set, such as ``telemetry.csv``, ``telemetry.parquet`` and ``telemetry-2015.csv``.
 
     Raises
     ------
     InvalidInputError
-        There is no such folder, or none of the data sets is in it.
+        The folder does not exist, or contains none of the data sets.
     """
     if not folder.is_dir():
-        raise InvalidInputError(f"{folder}: expected a folder with {', '.join(DATA_SETS)} as .csv or .parquet")
+        raise InvalidInputError(
+            f"{folder}: folder not found; expected one with {', '.join(DATA_SETS)} as .csv or .parquet"
+        )
     found: dict[DataSet, list[Path]] = {}
     for data_set in DATA_SETS:
         files = sorted(
@@ -69,19 +73,28 @@ def find_sources(folder: Path) -> dict[DataSet, list[Path]]:
         if files:
             found[data_set] = files
     if not found:
-        raise InvalidInputError(f"{folder}: holds none of {', '.join(DATA_SETS)} as .csv or .parquet")
+        raise InvalidInputError(f"{folder}: expected files named {', '.join(DATA_SETS)}, .csv or .parquet; found none")
     return found
 
 
 def ingest_machines(
     sources: dict[DataSet, list[Path]], *, store: MachineStore, data: MachineData
 ) -> list[IngestedDataSet]:
-    """Take in the rows of files; machines first, as rows of machines that nobody knows are left out.
+    """Import the rows of files; machines first, because rows of unknown machines are rejected.
+
+    Parameters
+    ----------
+    sources
+        Files by data set, from :func:`find_sources`.
+    store
+        Catalogue of machines.
+    data
+        Data of machines.
 
     Raises
     ------
     InvalidInputError
-        A file is not CSV or Parquet, or lacks columns. What came before it is stored, and may be taken in again.
+        A file is not CSV or Parquet, or lacks columns. Earlier files are stored; importing them again is safe.
     """
     known: set[int] | None = None
     done = []
@@ -106,7 +119,7 @@ def _ingest(
             checked = check_rows(data_set, table, known)
             rows += checked.rows.num_rows
             reasons.update(reject.reason for reject in checked.rejects)
-            reasons.update(["row: another number of columns"] * malformed)
+            reasons.update(["row: wrong number of columns"] * malformed)
             listed += [Reject(reject.row + before, f"{file.name}: {reject.reason}") for reject in checked.rejects]
             before += table.num_rows
             if data_set == "machines":
@@ -118,7 +131,7 @@ def _ingest(
 
 
 def _tables(file: Path) -> Iterator[tuple[pa.Table, int]]:
-    """Yield a file's rows in parts, with how many lines were skipped as they have another number of columns."""
+    """Yield the rows of a file in parts, with the number of lines skipped because of a wrong number of columns."""
     try:
         yield from _parquet(file) if file.suffix == ".parquet" else _csv(file)
     except (pa.ArrowException, UnicodeDecodeError) as exc:

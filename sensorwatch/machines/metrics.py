@@ -1,16 +1,16 @@
-"""How good warnings are.
+"""Accuracy of warnings.
 
-**Pooled**, as the original computes them from the confusion matrix of the healthy class and the four components: true
-positives are samples before a failure whose component is named, false positives all other samples for which a component
-is named (so also those before a failure of another component), false negatives samples before a failure that are called
-healthy, true negatives healthy samples called so.
+**Pooled** measures are those of the original system, from the confusion matrix of the healthy class and the four
+components. A true positive is a sample before a failure whose component is named. A false positive is any other sample
+for which a component is named, including samples before a failure of another component. A false negative is a sample
+before a failure that is called healthy. A true negative is a healthy sample that is called healthy.
 
-**By component**: the area under the curve of precision over recall (average precision), beside the share of samples
-before a failure, which is what guessing gives.
+**By component**: the area under the precision-recall curve (average precision), and the share of samples before a
+failure, which is the average precision of guessing.
 
-**By failure**: a failure is warned of if its component warns at some sample of the 7 days before it; the lead is the
-time from the first such warning to the failure. A false alarm is a run of warnings of one component, no more than a day
-apart, that no failure of it follows within the horizon after the last of them.
+**By failure**: a failure has a warning if its component warns at a sample in the 7 days before it. The lead time is the
+time from the first such warning to the failure. A false alarm is a run of warnings of one component, at most a day
+apart, without a failure of that component within the horizon after the last warning.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _CURVE_POINTS = 60
 
 @dataclass(frozen=True, slots=True)
 class Pooled:
-    """Accuracy, precision, recall and F1 over the four components together; 0 where nothing is to be divided by."""
+    """Accuracy, precision, recall and F1 over the four components together; 0 if the denominator is 0."""
 
     accuracy: float
     precision: float
@@ -50,26 +50,32 @@ class Pooled:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """All that is measured of a model on samples that it was not trained on.
+    """Measures of a model on samples that it was not trained on.
 
     Attributes
     ----------
     samples
         Number of samples.
     confusion
-        Samples by true class (rows) and predicted class (columns): healthy, then the components.
-    pr_auc, prevalence
-        By component.
+        Numbers of samples by true class (rows) and predicted class (columns): healthy, then the components.
+    pooled
+        Measures over the four components together.
+    pr_auc
+        Area under the precision-recall curve by component, without components that never fail.
+    prevalence
+        Share of samples before a failure, by component.
     curves
-        By component: recalls and precisions to draw, from high thresholds to low ones.
-    failures, warned
-        Failures in the samples' time, and those that were warned of.
+        Points of the precision-recall curve by component: recalls and precisions, from high thresholds to low ones.
+    failures
+        Number of failures in the time of the samples.
+    warned
+        Number of these failures with a warning.
     lead_days
-        Of each failure that was warned of, ascending.
+        Lead time of each failure with a warning, in days, ascending.
     false_alarms
-        Runs of warnings that no failure follows.
+        Number of runs of warnings without a failure.
     false_alarms_per_machine_year
-        The same, for each year that a machine was watched.
+        Number of false alarms per machine and year.
     """
 
     samples: int
@@ -86,16 +92,16 @@ class Metrics:
 
     @property
     def median_lead_days(self) -> float | None:
-        """The median lead of the failures that were warned of, None where there are none."""
+        """Median lead time of the failures with a warning, in days; None if there are none."""
         return float(np.median(self.lead_days)) if self.lead_days else None
 
     def as_json(self) -> dict[str, Any]:
-        """Return everything as JSON-ready values."""
+        """Return all measures as JSON-compatible values."""
         return {**asdict(self), "median_lead_days": self.median_lead_days}
 
 
 def pooled(confusion: npt.ArrayLike) -> Pooled:
-    """Return the original's measures of a confusion matrix (true classes are rows, healthy comes first).
+    """Return the pooled measures of a confusion matrix (rows are true classes, healthy comes first).
 
     Examples
     --------
@@ -114,18 +120,18 @@ def pooled(confusion: npt.ArrayLike) -> Pooled:
 
 
 def measure(decisions: Decisions, machine: Ints, sample: Ints, to_failure: Ints, horizon_seconds: int) -> Metrics:
-    """Return the measures of a model.
+    """Measure the decisions of a model.
 
     Parameters
     ----------
     decisions
-        What the model says of the samples.
+        Decisions of the model for the samples.
     machine, sample
-        The samples, ordered by (machine, sample), shape ``(n_rows,)``.
+        Position of the machine and sample number of each row, ordered by (machine, sample); shape ``(n_rows,)``, int64.
     to_failure
-        Seconds to each component's next failure, shape ``(n_rows, 4)``.
+        Seconds to the next failure of each component, shape ``(n_rows, 4)``, int64.
     horizon_seconds
-        How far ahead a failure counts.
+        Length of the time after a sample in which a failure counts.
     """
     truth = first_failure(to_failure, horizon_seconds)
     confusion = np.zeros((_CLASSES, _CLASSES), np.int64)
@@ -166,7 +172,7 @@ def _curves(risk: Floats, fails: Bools) -> tuple[dict[str, float], dict[str, tup
 
 
 def _leads(warns: Bools, machine: Ints, sample: Ints, to_failure: Ints) -> tuple[int, list[float]]:
-    """Return how many failures the samples have before them, and the leads in days of those that were warned of."""
+    """Return the number of failures after the samples, and the lead times in days of those with a warning."""
     failures = 0
     leads: list[float] = []
     near = to_failure <= _LOOK_BACK_SECONDS

@@ -1,4 +1,4 @@
-"""A trained model: a classifier with all that is needed to apply it to a fleet and to say why."""
+"""Trained model: a classifier with everything needed to apply it to a fleet and to explain its risks."""
 
 from __future__ import annotations
 
@@ -27,23 +27,24 @@ _LEAST_WEIGHT = 0.05
 
 @dataclass(frozen=True, slots=True)
 class MachineModel:
-    """What training gives.
+    """Trained model of machines.
 
     Attributes
     ----------
     classifier
-        Fitted on the columns that its recipe names.
+        Classifier, fitted on the columns of its recipe.
     machine_models
-        The models of machines that have a column.
+        Models of machines that have a column.
     thresholds
-        Risk from which each component warns, shape ``(4,)``; None: the likeliest class decides.
+        Lowest risk at which each component warns, shape ``(4,)``, float64; None if the most likely class wins.
     usual
-        The median of each column over healthy samples.
+        Median of each column over healthy samples, shape ``(n_columns,)``, float64.
     horizon_seconds
-        How far ahead it looks.
+        Length of the time after a sample in which a failure counts.
     rows
-        Samples that it was trained on, with ``trained_from < time of the sample <= trained_until`` (seconds since
-        1970-01-01T00:00:00Z).
+        Number of training samples.
+    trained_from, trained_until
+        Range of the training samples, ``trained_from < time <= trained_until``, in seconds since 1970-01-01T00:00:00Z.
     """
 
     classifier: Classifier
@@ -56,26 +57,44 @@ class MachineModel:
     trained_until: int
 
     def features(self, fleet: Fleet, first: int, last: int) -> FeatureTable:
-        """Return the features that the model wants of samples ``first`` to ``last`` (inclusive)."""
+        """Compute the features that the model uses.
+
+        Parameters
+        ----------
+        fleet
+            The fleet, as for :func:`~sensorwatch.machines.features.make_features`.
+        first, last
+            First and last sample (both inclusive), in half-days since 1970-01-01T00:00:00Z.
+        """
         return make_features(fleet, self.machine_models, feature_set_of(self.classifier.recipe), first, last)
 
     def decide(self, table: FeatureTable) -> Decisions:
-        """Return what the model says of samples."""
+        """Return the decisions of the model for the samples in a table of features."""
         return decide(self.classifier.probabilities(table.values), self.thresholds)
 
     def reasons(
         self, table: FeatureTable, decisions: Decisions, rows: Ints, top: int = 3
     ) -> list[list[list[RiskReason]]]:
-        """Return what makes each component's risk high at some rows, the strongest reason first.
+        """Explain the risks of some rows.
 
-        Each group of columns is put to its usual values, one group after the other, and what the risk loses is the
-        group's weight (occlusion, Zeiler and Fergus 2014, on the logarithm of the odds). Groups without weight are no
-        reasons.
+        One group of columns at a time is set to its usual values. The decrease of the log odds of the risk is the
+        weight of the group (occlusion; Zeiler and Fergus 2014). Groups with a weight of at most 0.05 are left out.
+
+        Parameters
+        ----------
+        table
+            Features of samples.
+        decisions
+            Decisions of the model for the same samples.
+        rows
+            Positions of the rows to explain, shape ``(n_explained,)``, int64.
+        top
+            Maximum number of reasons for each component.
 
         Returns
         -------
         list
-            For each row and component its reasons.
+            Reasons for each row and component, highest weight first.
         """
         if not len(rows):
             return []
@@ -94,7 +113,9 @@ class MachineModel:
 
 
 def feature_groups(names: Sequence[str]) -> dict[str, list[int]]:
-    """Return which columns are about the same thing; the model of the machine is left out, as nobody can change it.
+    """Group columns by signal, error, component or property.
+
+    The model of the machine is left out, because it cannot be changed.
 
     Examples
     --------
@@ -124,7 +145,7 @@ def _in_words(about: str, names: Sequence[str], columns: list[int], values: Floa
         return text if shift is None else f"{text}; {shift[0]:+.1f} standard deviations from this machine's own level"
     if about in ERRORS:
         day, week = by_name[f"{about}_24h"][0], by_name.get(f"{about}_week")
-        text = f"{day:.0f} of {about} in 24 h"
+        text = f"{day:.0f} times {about} in 24 h"
         return text if week is None else f"{text}, {week[0]:.0f} in 7 days"
     now, before = by_name[names[columns[0]]]
     if about == "age":

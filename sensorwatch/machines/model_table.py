@@ -1,9 +1,9 @@
-"""Models of machines as a table that the model registry keeps: one row per component, like a shard of four sensors.
+"""Model of machines as a table of the model registry: one row for each component, like a shard of four sensors.
 
-The columns are those of :mod:`sensorwatch.models.table`; what a model of machines has beside them is in the column
-``params_machines``: the specification as JSON, and the estimators as skops. An estimator of several classes is in the
-first row. Nothing is unpickled, and only the listed types are made; the nodes of its trees are checked before one is
-used, as scikit-learn follows them without looking.
+The columns are those of :mod:`sensorwatch.models.table`; the rest of the model is in the column
+``params_machines``: the specification as JSON, and the estimators as skops. A single estimator for all classes is in
+the first row. Nothing is unpickled, and only the listed types are created. The nodes of trees are checked before use,
+because scikit-learn does not check them.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ TRUSTED_TYPES = (
     "sklearn.tree._tree.Tree",
     "_loss.CyHalfBinomialLoss",
 )
-"""What stored estimators may hold beside what skops knows itself: the parts of scikit-learn's trees."""
+"""Types allowed in stored estimators in addition to those that skops trusts: the parts of scikit-learn's trees."""
 
 _COLUMN = params_column("machines")
 _PARAMS = pa.struct([pa.field("specification", pa.string()), pa.field("model", pa.large_binary())])
 
 
 def model_to_table(model: MachineModel) -> pa.Table:
-    """Return a model as a table; equal models give equal tables.
+    """Convert a model to a table; equal models give equal tables.
 
     Raises
     ------
     InvalidInputError
-        An estimator can't be stored.
+        An estimator cannot be stored.
     """
     classifier = model.classifier
     specification = json.dumps(
@@ -82,17 +82,17 @@ def model_to_table(model: MachineModel) -> pa.Table:
 
 
 def model_from_table(table: pa.Table) -> MachineModel:
-    """Return the model in a table.
+    """Convert a table to a model.
 
     Raises
     ------
     CorruptModelError
-        It is no model of machines, or its estimators can't be used.
+        The table is not a model of machines, or its estimators cannot be used.
     """
     try:
         return _model(table.to_pylist())
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, InvalidInputError) as exc:
-        raise CorruptModelError(f"expected a model of machines, got another content: {exc}") from exc
+        raise CorruptModelError(f"expected a model of machines, got other content: {exc}") from exc
 
 
 def _model(rows: list[dict[str, Any]]) -> MachineModel:
@@ -126,9 +126,9 @@ def _model(rows: list[dict[str, Any]]) -> MachineModel:
 
 
 def _check_trees(estimator: Any, columns: int) -> None:
-    """Refuse trees whose nodes point outside: following them would read foreign memory."""
+    """Refuse trees with invalid node numbers, because following them would read foreign memory."""
     if estimator.n_features_in_ != columns:
-        raise ValueError(f"an estimator of {estimator.n_features_in_} columns, expected {columns}")
+        raise ValueError(f"expected an estimator of {columns} columns, got {estimator.n_features_in_}")
     if hasattr(estimator, "_predictors"):
         for iteration in estimator._predictors:
             for predictor in iteration:
@@ -148,4 +148,4 @@ def _check_nodes(left: Any, right: Any, feature: Any, nodes: int, columns: int) 
     if nodes < 1 or (lowest < 1).any() or (parents >= nodes).any() or (np.asarray(feature, np.int64) >= columns).any():
         raise ValueError("a tree with nodes that do not exist")
     if (np.asarray(feature, np.int64) < 0).any():
-        raise ValueError("a tree that asks for columns that do not exist")
+        raise ValueError("a tree with columns that do not exist")

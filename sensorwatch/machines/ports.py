@@ -1,4 +1,4 @@
-"""Machines: their data, and the risks of their components."""
+"""Ports of predictive maintenance: data of machines, and risks of their components."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["MachineData", "MachineStore"]
 
 
 class MachineData(Protocol):
-    """The rows of the machines' data sets, sharded by machine."""
+    """Rows of the machines' data sets, sharded by machine."""
 
     def add(self, data_set: DataSet, rows: pa.Table) -> int:
-        """Store checked rows; return how many files that made, without those that were there already."""
+        """Store checked rows; return the number of new files."""
         ...
 
     def add_rejects(self, data_set: DataSet, source: str, rejects: Sequence[Reject]) -> str:
-        """Store which rows of a source can't be used, and why; return the place."""
+        """Store the rejected rows of a source with their reasons; return the location of the list."""
         ...
 
     def shards(self) -> list[int]:
@@ -31,37 +31,37 @@ class MachineData(Protocol):
         ...
 
     def read(self, data_set: DataSet, shards: Sequence[int], start: int | None, end: int) -> pa.Table:
-        """Return the rows with ``start < datetime <= end`` (seconds since 1970; None: no lower bound)."""
+        """Return the rows with ``start < datetime <= end`` (seconds since 1970-01-01T00:00:00Z; None for no limit)."""
         ...
 
     def newest(self, data_set: DataSet = "telemetry") -> int | None:
-        """Return the time of the newest row (seconds since 1970), None where there is none."""
+        """Return the time of the newest row in seconds since 1970-01-01T00:00:00Z; None if there are no rows."""
         ...
 
 
 class MachineStore(Protocol):
-    """The catalogue of machines, and what scoring said of them."""
+    """Catalogue of machines, and the risks of their components."""
 
     def put_machines(self, machines: Sequence[MachineInfo]) -> None:
-        """Store machines, in place of what was known of them."""
+        """Store machines, replacing those with the same ids."""
         ...
 
     def machines(self, first: int = 0, last: int | None = None) -> list[MachineInfo]:
-        """Return the machines with ids from ``first`` to ``last`` (inclusive; None: all), ordered by id."""
+        """Return the machines with ids from ``first`` to ``last`` (inclusive; None for no limit), ordered by id."""
         ...
 
     def put_risks(self, risks: Sequence[MachineRisk]) -> None:
-        """Store risks, in place of those of the same machine, component and time."""
+        """Store risks, replacing those of the same machine, component and time."""
         ...
 
     def newest_risks(self) -> list[MachineRisk]:
-        """Return the risks of every machine's newest sample, ordered by machine and component."""
+        """Return the risks of the newest sample of every machine, ordered by machine and component."""
         ...
 
     def risks(self, machine_id: int, start: int | None = None, end: int | None = None) -> list[MachineRisk]:
-        """Return a machine's risks with ``start < end of the sample <= end``, ordered by time and component."""
+        """Return the risks of a machine with ``start < sample <= end`` in seconds, ordered by time and component."""
         ...
 
     def warnings_after(self, start: int, first: int, last: int) -> list[MachineRisk]:
-        """Return what warns after a time, of machines ``first`` to ``last``, ordered by machine, time and component."""
+        """Return warnings after ``start`` of machines ``first`` to ``last``, by machine, time, component."""
         ...

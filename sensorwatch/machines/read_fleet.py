@@ -1,4 +1,4 @@
-"""The stored fleet as training and scoring want it."""
+"""Reading of the stored fleet, for training and scoring."""
 
 from __future__ import annotations
 
@@ -30,18 +30,23 @@ def read_fleet(
     store: MachineStore,
     data: MachineData,
 ) -> tuple[Fleet, FleetCounts]:
-    """Return the machines of some shards with all that happened until ``end``.
+    """Read the machines of some shards with their data until ``end``.
 
     Parameters
     ----------
     shards
-        The shards, in order.
+        Shards, in order.
     shard_machines
-        Machines in a shard.
+        Number of machines in a shard.
     telemetry_after
-        Only readings after this time (seconds since 1970; None: all). Events are few, and read whole.
+        Only readings after this time (exclusive), in seconds since 1970-01-01T00:00:00Z; None for all. Events are few,
+        and always read completely.
     end
-        Inclusive.
+        Only data up to this time (inclusive), in the same unit.
+    store
+        Catalogue of machines.
+    data
+        Data of machines.
 
     Raises
     ------
@@ -54,7 +59,7 @@ def read_fleet(
         for machine in store.machines(shard * shard_machines, (shard + 1) * shard_machines - 1)
     ]
     if not known:
-        raise NotFoundError("there are no machines yet; `sensorwatch maintenance ingest DIR` takes their data in")
+        raise NotFoundError("no machines yet; import their data with `sensorwatch maintenance ingest DIR`")
     rows: dict[DataSet, pa.Table] = {
         "machines": pa.Table.from_pylist(
             [{"machineID": each.machine_id, "model": each.model, "age": each.age} for each in known],

@@ -1,4 +1,4 @@
-"""Machines of predictive maintenance, and the risks that their components fail."""
+"""Records of predictive maintenance: machines, and the risks of their components."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["MachineInfo", "MachineRisk", "RiskReason"]
 
 
 class MachineInfo(NamedTuple):
-    """A machine; ``age`` is in years."""
+    """Machine; ``age`` is in years."""
 
     machine_id: int
     model: str
@@ -17,7 +17,7 @@ class MachineInfo(NamedTuple):
 
 
 class RiskReason(NamedTuple):
-    """One thing that makes a risk high: what it is about, in words, and by how much it raises the log odds."""
+    """Reason for a high risk: its subject, a text, and the increase of the log odds."""
 
     about: str
     text: str
@@ -26,10 +26,10 @@ class RiskReason(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MachineRisk:
-    """How likely a component of a machine fails within the model's horizon after ``end``.
+    """Probability that a component of a machine fails within the model's horizon after ``end``.
 
-    ``end`` is the sample's time in seconds since 1970-01-01T00:00:00Z, ``risk`` a probability, ``threshold`` that from
-    which it ``warns`` (None: the model decides by the likeliest class).
+    ``end`` is the time of the sample in seconds since 1970-01-01T00:00:00Z, ``risk`` the probability, ``threshold`` the
+    lowest risk at which it ``warns`` (None if the most likely class wins).
     """
 
     machine_id: int

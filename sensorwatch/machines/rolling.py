@@ -1,9 +1,9 @@
-"""Means and standard deviations of the signals over the last half-days.
+"""Means and standard deviations of the signals over half-days.
 
-Readings are summed up by half-day, ``(start, end]``; windows of 12, 24 and 36 hours are one, two and three of them.
-Each half-day is described by its count, its mean and the sum of squared deviations from that mean (two passes over the
-readings), and half-days are merged by the formula of Chan, Golub and LeVeque (1983): unlike differences of running
-sums this loses no digits, however large a signal's level is beside its noise.
+Readings are aggregated by half-day, ``(start, end]``; windows of 12, 24 and 36 hours are one, two and three half-days.
+A half-day is described by its count, its mean and the sum of squared deviations from that mean, computed in two passes.
+Half-days are merged by the formula of Chan, Golub and LeVeque (1983). Unlike differences of running sums, this keeps
+full precision even if the level of a signal is large compared to its noise.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ _HOURS = 12
 
 
 class Moments(NamedTuple):
-    """Readings of each machine and half-day: shapes ``(n_machines, n_samples)`` and twice ``(…, n_samples, 4)``.
+    """Aggregated readings of each machine and half-day.
 
-    ``mean`` and ``squares`` (the sum of squared deviations from the mean) are 0 where ``readings`` is.
+    ``readings`` is the number of readings, float64 of shape ``(n_machines, n_samples)``. ``mean`` and ``squares``, the
+    sum of squared deviations from the mean, are float64 of shape ``(n_machines, n_samples, 4)``, 0 without readings.
     """
 
     readings: npt.NDArray[np.float64]
@@ -34,14 +35,16 @@ class Moments(NamedTuple):
 
 
 def half_day_moments(telemetry: Telemetry, machines: int, first: int, last: int) -> Moments:
-    """Return the moments of the half-days that end at samples ``first`` to ``last`` (inclusive).
+    """Aggregate readings by half-day.
 
     Parameters
     ----------
     telemetry
-        Ordered by (machine, hour).
+        Readings, ordered by (machine, hour).
     machines
         Number of machines.
+    first, last
+        First and last sample at which a half-day ends (both inclusive), in half-days since 1970-01-01T00:00:00Z.
     """
     samples = last - first + 1
     count = np.zeros((machines, samples))
@@ -69,9 +72,23 @@ def half_day_moments(telemetry: Telemetry, machines: int, first: int, last: int)
 
 
 def merged(moments: Moments, half_days: int, skip: int = 0) -> Moments:
-    """Return of each sample the moments of so many half-days up to it, leaving out the last ``skip`` of them.
+    """Merge several half-days up to each sample.
 
-    Half-days before the first count as empty. Widths are doubled: 60 half-days take 8 merges.
+    Half-days before the first are empty. Widths are doubled, so that 60 half-days take 8 merges.
+
+    Parameters
+    ----------
+    moments
+        Aggregated half-days.
+    half_days
+        Number of half-days to merge, at least 1.
+    skip
+        Number of half-days between the end of the merged ones and the sample.
+
+    Raises
+    ------
+    ValueError
+        ``half_days`` is 0.
     """
     found: Moments | None = None
     doubled, width, offset = moments, 1, skip
@@ -90,7 +107,7 @@ def merged(moments: Moments, half_days: int, skip: int = 0) -> Moments:
 
 
 def standard_deviation(moments: Moments) -> Floats:
-    """Return the sample standard deviation (divisor n - 1), NaN where there are fewer than two readings."""
+    """Return the sample standard deviation (divisor n - 1), NaN for fewer than two readings."""
     degrees = np.where(moments.readings > 1, moments.readings - 1, np.nan)
     return np.sqrt(moments.squares / degrees[..., None])
 

@@ -1,4 +1,4 @@
-"""Plan and submit the training and scoring of machines; done twice for the same moment, it submits nothing new."""
+"""Planning and submission of training and scoring of machines; submitting twice for the same time adds nothing."""
 
 from __future__ import annotations
 
@@ -25,9 +25,24 @@ __all__ = ["submit_machine_scoring", "submit_machine_training"]
 def submit_machine_training(
     *, train_days: int, store: RunStore, pool: Pool, data: MachineData, registry: ModelRegistry, clock: Clock
 ) -> Submission:
-    """Submit training where there is no model, or it is older than ``train_days``.
+    """Submit training if there is no model, or if it is older than ``train_days``.
 
-    It takes in what there is until the newest reading; the id follows from that moment.
+    The training uses all data until the newest reading, whose time determines the id of the run.
+
+    Parameters
+    ----------
+    train_days
+        Maximum age of the model in days, from its newest training data to the newest reading.
+    store
+        Store of runs.
+    pool
+        Pool that runs the tasks.
+    data
+        Data of machines.
+    registry
+        Registry of models of machines.
+    clock
+        Clock.
     """
     newest = data.newest()
     if newest is None:
@@ -56,10 +71,22 @@ def submit_machine_scoring(
 
     Parameters
     ----------
-    times, zone
+    times
         Local times of day at which scoring is due.
+    zone
+        Time zone of ``times``.
     rescore_days
-        How many days it goes back, for data that came late.
+        Number of days that are scored again, to include late data.
+    store
+        Store of runs.
+    pool
+        Pool that runs the tasks.
+    data
+        Data of machines.
+    registry
+        Registry of models of machines.
+    clock
+        Clock.
     """
     if registry.current(MACHINES_SHARD) is None:
         return Submission(None, 0)

@@ -1,4 +1,4 @@
-"""Apply the model in use to a shard of machines; the results replace those of the same samples."""
+"""Scoring of a shard of machines with the model in use; results replace those of the same samples."""
 
 from __future__ import annotations
 
@@ -29,9 +29,20 @@ __all__ = ["MachineScoring", "score_machines"]
 
 @dataclass(frozen=True, slots=True)
 class MachineScoring:
-    """What scoring did: samples scored, warnings among their components, what features were made of, the version.
+    """Result of scoring.
 
-    ``alerts_opened`` and ``alerts_cleared`` count the alerts that followed.
+    Attributes
+    ----------
+    samples
+        Number of scored samples.
+    warnings
+        Number of warnings of components.
+    counts
+        Numbers of samples that were imputed or left out.
+    version
+        Version of the model.
+    alerts_opened, alerts_cleared
+        Number of alerts opened and cleared.
     """
 
     samples: int
@@ -42,7 +53,7 @@ class MachineScoring:
     alerts_cleared: int = 0
 
     def __str__(self) -> str:
-        """Return it in one line."""
+        """Return the result in one line."""
         silent = f"; {self.counts.silent} without readings" if self.counts.silent else ""
         alerts = f"{self.alerts_opened} alerts opened, {self.alerts_cleared} cleared"
         return f"scored {self.samples} samples with {self.version}: {self.warnings} warnings, {alerts}{silent}"
@@ -58,25 +69,42 @@ def score_machines(
     data: MachineData,
     registry: ModelRegistry,
 ) -> MachineScoring:
-    """Score the samples with ``start < time <= end`` (seconds since 1970) of a shard's machines.
+    """Score the samples of a shard of machines.
 
-    Reasons are found for what warns, and for every machine's newest sample.
+    Warnings and the newest sample of each machine are explained.
+
+    Parameters
+    ----------
+    shard
+        Number of the shard.
+    start
+        Only samples after this time (exclusive), in seconds since 1970-01-01T00:00:00Z.
+    end
+        Only samples up to this time (inclusive), in the same unit.
+    shard_machines
+        Number of machines in a shard.
+    store
+        Store of machines and risks.
+    data
+        Data of machines.
+    registry
+        Registry of models of machines.
 
     Raises
     ------
     NotFoundError
         There is no model yet, or there are no machines.
     InvalidInputError
-        There is no sample in that time.
+        There is no sample in this range.
     """
     first, last = sample_at(start) + 1, sample_at(end)
     if last < first:
         raise InvalidInputError(
-            f"there is no sample after {start} up to {end}: they are at 00:00 and 12:00 UTC; take a longer range"
+            f"no sample after {start} up to {end}: samples are at 00:00 and 12:00 UTC; give a longer range"
         )
     ref = registry.current(MACHINES_SHARD)
     if ref is None:
-        raise NotFoundError("there is no model of machines yet; `sensorwatch maintenance train` makes one")
+        raise NotFoundError("no model of machines yet; train one with `sensorwatch maintenance train`")
     model = model_from_table(registry.load(ref))
     telemetry_after = first * HALF_DAY_SECONDS - HISTORY_SECONDS - HALF_DAY_SECONDS
     fleet, _ = read_fleet([shard], shard_machines, telemetry_after, last * HALF_DAY_SECONDS, store=store, data=data)
@@ -87,7 +115,19 @@ def score_machines(
 
 
 def machine_risks(model: MachineModel, fleet: Fleet, table: FeatureTable, version: str) -> list[MachineRisk]:
-    """Return the risk of every sample and component, with reasons where they are worth finding."""
+    """Return the risk of every sample and component; warnings and newest samples have reasons.
+
+    Parameters
+    ----------
+    model
+        Model.
+    fleet
+        Fleet that the features were computed from.
+    table
+        Features of the samples.
+    version
+        Version of the model.
+    """
     decisions = model.decide(table)
     explained = _worth_explaining(table, np.asarray(decisions.warns.any(axis=1)))
     reasons = dict(zip(explained.tolist(), model.reasons(table, decisions, explained), strict=True))

@@ -1,4 +1,4 @@
-"""Train the model of a fleet, measure it on later samples, publish it; done twice, the second changes nothing."""
+"""Training, measurement and publication of the model of a fleet; repeating it changes nothing."""
 
 from __future__ import annotations
 
@@ -22,14 +22,23 @@ if TYPE_CHECKING:
 __all__ = ["MACHINES_SHARD", "MachineTraining", "train_machines"]
 
 MACHINES_SHARD = 0
-"""All machines share one model: the only shard of their registry."""
+"""Shard of the registry; there is only one, because all machines share one model."""
 
 
 @dataclass(frozen=True, slots=True)
 class MachineTraining:
-    """What a training gave: the version that is current now, on how many samples, and its figures.
+    """Result of training.
 
-    ``confirmed_alerts`` counts the confirmed alerts by what became of them.
+    Attributes
+    ----------
+    ref
+        Version of the model that is now in use.
+    rows
+        Number of training samples.
+    metrics
+        Measures on later samples.
+    confirmed_alerts
+        Number of confirmed alerts by outcome.
     """
 
     ref: ModelRef
@@ -38,14 +47,14 @@ class MachineTraining:
     confirmed_alerts: dict[str, int]
 
     def __str__(self) -> str:
-        """Return it in one line."""
+        """Return the result in one line."""
         pooled = self.metrics.pooled
         found = {outcome: count for outcome, count in self.confirmed_alerts.items() if count}
         alerts = f"; confirmed alerts: {', '.join(f'{n} {outcome}' for outcome, n in found.items())}" if found else ""
         return (
-            f"version {self.ref.version} of {self.rows} samples; on later ones precision {pooled.precision:.3f}, "
-            f"recall {pooled.recall:.3f}, F1 {pooled.f1:.3f}, {self.metrics.warned} of {self.metrics.failures} "
-            f"failures warned of{alerts}"
+            f"version {self.ref.version}, trained on {self.rows} samples; on later samples "
+            f"precision {pooled.precision:.3f}, recall {pooled.recall:.3f}, F1 {pooled.f1:.3f}, "
+            f"{self.metrics.warned} of {self.metrics.failures} failures with a warning{alerts}"
         )
 
 
@@ -60,16 +69,35 @@ def train_machines(
     data: MachineData,
     registry: ModelRegistry,
 ) -> MachineTraining:
-    """Train on the samples with ``start < time <= end`` (seconds since 1970; None: no lower bound) and publish.
+    """Train a model on all machines and publish it.
 
-    Alerts that were confirmed by ``end`` count as failures.
+    Parameters
+    ----------
+    plan
+        Parameters of training.
+    start
+        Only samples after this time (exclusive), in seconds since 1970-01-01T00:00:00Z; None for no limit.
+    end
+        Only data up to this time (inclusive), in the same unit.
+    confirmed
+        Confirmed alerts; those confirmed by ``end`` count as failures.
+    shard_machines
+        Number of machines in a shard.
+    store
+        Catalogue of machines.
+    data
+        Data of machines.
+    registry
+        Registry of models of machines.
 
     Raises
     ------
-    NotFoundError, InvalidInputError
-        There are no data, or too few.
+    NotFoundError
+        There are no machines.
+    InvalidInputError
+        There is too little data.
     ConflictError
-        Another training was published meanwhile; running again is safe.
+        Another training was published at the same time; repeating the training is safe.
     """
     end -= end % HALF_DAY_SECONDS
     previous = registry.current(MACHINES_SHARD)

@@ -1,10 +1,10 @@
-"""From a fleet to a model with honest figures: labels, a split in time, calibration, measuring, the final fit.
+"""Training of a model of machines: labels, split in time, calibration of thresholds, measurement, final fit.
 
-Time is cut into three: training, validation (where thresholds are calibrated) and test (which nothing has seen).
-Between them lies a guard gap of the horizon and 36 hours: a training sample's label looks no further than the gap, and
-the original's windows of the first sample behind it begin after it. Recipes without thresholds train on the validation
-part as well. What is measured is a model that was fitted on the training part alone. The model that is returned is then
-fitted on all labelled samples, with the same thresholds.
+Time is split into three parts: training, validation (to calibrate thresholds) and test (for measurement only). Between
+two parts is a guard gap of the horizon and 36 hours. So the label of a training sample does not use data after the gap,
+and the windows of the first sample after the gap do not use data before it. Recipes without thresholds also train on
+the validation part. The measured model is fitted on the training part only. The published model is then fitted on all
+labelled samples, with the same thresholds.
 """
 
 from __future__ import annotations
@@ -52,20 +52,22 @@ _IMPORTANCE_ROWS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """How a model is made.
+    """Parameters of training.
 
     Attributes
     ----------
     recipe
-        Which classifier.
+        Kind of classifier.
     horizon_seconds
-        How far ahead a failure counts; whole half-days.
+        Length of the time after a sample in which a failure counts; whole half-days.
     validation_days, test_days
-        Lengths of the parts behind the training part.
-    seed, jobs
-        Of the random numbers, and threads of a forest.
+        Lengths of the parts after the training part, in days.
+    seed
+        Seed of the random numbers.
+    jobs
+        Number of threads of a forest.
     rounds
-        Trees of a forest, or rounds of boosting; None: the recipe's own number.
+        Number of trees of a forest, or of boosting rounds; None for the default of the recipe.
     """
 
     recipe: Recipe = "boosted"
@@ -89,13 +91,13 @@ class Samples:
     Attributes
     ----------
     table
-        The features.
+        Features.
     to_failure
-        Seconds to each component's next failure, shape ``(n_rows, 4)``.
+        Seconds to the next failure of each component, shape ``(n_rows, 4)``, int64.
     horizon_seconds
-        How far ahead a failure counts.
+        Length of the time after a sample in which a failure counts.
     confirmed
-        How many confirmed alerts had each of :data:`~sensorwatch.machines.confirmed.CONFIRMED_OUTCOMES`.
+        Number of confirmed alerts with each of :data:`~sensorwatch.machines.confirmed.CONFIRMED_OUTCOMES`.
     """
 
     table: FeatureTable
@@ -105,34 +107,34 @@ class Samples:
 
     @property
     def fails(self) -> Bools:
-        """Which components fail within the horizon."""
+        """True for each component that fails within the horizon, shape ``(n_rows, 4)``."""
         return self.to_failure <= self.horizon_seconds
 
     @property
     def first_failing(self) -> npt.NDArray[np.int8]:
-        """The class of each row."""
+        """Class of each row, shape ``(n_rows,)``."""
         return first_failure(self.to_failure, self.horizon_seconds)
 
     def between(self, first: int, last: int) -> Samples:
-        """Return those from ``first`` to ``last`` (inclusive)."""
+        """Return the samples from ``first`` to ``last`` (both inclusive)."""
         wanted = (self.table.sample >= first) & (self.table.sample <= last)
         return replace(self, table=self.table.rows(wanted), to_failure=self.to_failure[wanted])
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A model of the training part, and how good it is on samples that were kept apart.
+    """Model of the training part, measured on the test part.
 
     Attributes
     ----------
     model
-        Fitted on the training part only.
+        Model, fitted on the training part only.
     samples
-        All samples with labels.
+        All labelled samples.
     metrics
-        On the test part.
+        Measures on the test part.
     parts
-        First and last sample of each part.
+        First and last sample of each part, by name.
     """
 
     model: MachineModel
@@ -143,10 +145,17 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A model of all samples with labels, and what is known of its kind.
+    """Model of all labelled samples, with the measures of the model of the training part.
 
-    ``importances`` say by group of columns how much average precision, over all components, the measured model loses on
-    the test part when the group is shuffled.
+    Attributes
+    ----------
+    model
+        Model, fitted on all labelled samples.
+    measured
+        Model of the training part, with its measures.
+    importances
+        Average precision over all components that the measured model loses on the test part if a group of columns is
+        shuffled, by group.
     """
 
     model: MachineModel
@@ -155,24 +164,35 @@ class Trained:
 
 
 def labelled_samples(fleet: Fleet, plan: TrainingPlan, start: int | None, end: int) -> Samples:
-    """Return the samples with ``start < time <= end`` (seconds) whose labels are known by then.
+    """Return the samples whose labels are known at ``end``.
+
+    Parameters
+    ----------
+    fleet
+        The fleet.
+    plan
+        Parameters of training.
+    start
+        Only samples after this time (exclusive), in seconds since 1970-01-01T00:00:00Z; None for no limit.
+    end
+        Only samples up to this time (inclusive) whose horizon has ended by then, in the same unit.
 
     Raises
     ------
     InvalidInputError
-        There are none.
+        There are no such samples.
     """
     telemetry = fleet.telemetry
     if not len(telemetry.hour):
-        raise InvalidInputError("there is no telemetry to train on; `sensorwatch maintenance ingest DIR` takes some in")
+        raise InvalidInputError("no telemetry to train on; import some with `sensorwatch maintenance ingest DIR`")
     begin = int(telemetry.hour.min() - 1) * HOUR_SECONDS
     first = max(begin, -1 if start is None else start) // HALF_DAY_SECONDS + 1
     known = min(end, int(telemetry.hour.max()) * HOUR_SECONDS)
     last = last_labelled_sample(known, plan.horizon_seconds)
     if last < first:
         raise InvalidInputError(
-            f"there is nothing to train on: labels look {plan.horizon_seconds / _DAY_SECONDS:g} days ahead, and the "
-            f"telemetry covers {(known - first * HALF_DAY_SECONDS) / _DAY_SECONDS:.1f}"
+            f"nothing to train on: labels need {plan.horizon_seconds / _DAY_SECONDS:g} days of telemetry after a "
+            f"sample, got {(known - first * HALF_DAY_SECONDS) / _DAY_SECONDS:.1f} days in all; import a longer range"
         )
     table = make_features(fleet, sorted(set(fleet.machines.model)), feature_set_of(plan.recipe), first, last)
     joined = join_confirmed(fleet, plan.horizon_seconds)
@@ -181,7 +201,24 @@ def labelled_samples(fleet: Fleet, plan: TrainingPlan, start: int | None, end: i
 
 
 def train_model(fleet: Fleet, plan: TrainingPlan, start: int | None, end: int) -> Trained:
-    """Return a model trained on what was known at ``end``; parameters and errors are those of :func:`measure_model`."""
+    """Train a model on the data known at ``end``, and measure it.
+
+    Parameters
+    ----------
+    fleet
+        The fleet.
+    plan
+        Parameters of training.
+    start
+        Only samples after this time (exclusive), in seconds since 1970-01-01T00:00:00Z; None for no limit.
+    end
+        Only data up to this time (inclusive), in the same unit.
+
+    Raises
+    ------
+    InvalidInputError
+        The data is too short for the parts, or contains too few failures.
+    """
     measured = measure_model(fleet, plan, start, end)
     classifier = _fit(measured.samples, plan)
     model = _model(classifier, measured.model.machine_models, measured.model.thresholds, measured.samples)
@@ -190,17 +227,23 @@ def train_model(fleet: Fleet, plan: TrainingPlan, start: int | None, end: int) -
 
 
 def measure_model(fleet: Fleet, plan: TrainingPlan, start: int | None, end: int) -> Measured:
-    """Return a model of the training part and its measures on the test part.
+    """Fit a model on the training part, and measure it on the test part.
 
     Parameters
     ----------
-    start, end
-        Samples with ``start < time <= end``, in seconds since 1970-01-01T00:00:00Z; None: no lower bound.
+    fleet
+        The fleet.
+    plan
+        Parameters of training.
+    start
+        Only samples after this time (exclusive), in seconds since 1970-01-01T00:00:00Z; None for no limit.
+    end
+        Only data up to this time (inclusive), in the same unit.
 
     Raises
     ------
     InvalidInputError
-        The data are too short for the parts, or hold too few failures.
+        The data is too short for the parts, or contains too few failures.
     """
     samples = labelled_samples(fleet.until(end), plan, start, end)
     parts = _parts(samples.table.sample, plan)
@@ -209,7 +252,7 @@ def measure_model(fleet: Fleet, plan: TrainingPlan, start: int | None, end: int)
         if failing < _FEWEST_FAILING and name != "test":
             raise InvalidInputError(
                 f"the {name} part has {failing} samples before a failure, expected at least {_FEWEST_FAILING}; "
-                "take a longer range, or more machines"
+                "import a longer range or more machines"
             )
     training, test = samples.between(*parts["training"]), samples.between(*parts["test"])
     models = tuple(sorted(set(fleet.machines.model)))
@@ -237,9 +280,9 @@ def _parts(sample: Ints, plan: TrainingPlan) -> dict[str, tuple[int, int]]:
     if training_end < first:
         needed = (2 * (plan.test_days + plan.validation_days) + 2 * plan.guard_samples) / 2
         raise InvalidInputError(
-            f"there are {(last - first + 1) / 2:g} days with labels; validation, test and the gaps take {needed:g} of "
-            "them and leave nothing to train on: ingest a longer range, or set MAINTENANCE_VALIDATION_DAYS and "
-            "MAINTENANCE_TEST_DAYS to less"
+            f"nothing to train on: validation, test and the gaps need {needed:g} days with labels, got "
+            f"{(last - first + 1) / 2:g}; import a longer range, or reduce MAINTENANCE_VALIDATION_DAYS and "
+            "MAINTENANCE_TEST_DAYS"
         )
     if plan.recipe != "boosted":
         return {"training": (first, validation_end), "test": (test, last)}
@@ -276,10 +319,10 @@ def _model(
 
 
 def _thresholds(risk: Floats, fails: Bools) -> Floats:
-    """Return for each component the lowest risk at which F1 is within 2 % of its highest.
+    """Return the lowest risk of each component at which F1 is within 2 % of its maximum, shape ``(4,)``.
 
-    The curve is flat around its top: of thresholds that are as good, the lowest misses the fewest failures. A component
-    that never fails gets 1.
+    F1 is flat around its maximum; of about equally good thresholds, the lowest misses the fewest failures. The
+    threshold of a component that never fails is 1.
     """
     from sklearn.metrics import precision_recall_curve
 
@@ -293,7 +336,7 @@ def _thresholds(risk: Floats, fails: Bools) -> Floats:
 
 
 def _importances(model: MachineModel, test: Samples, seed: int) -> dict[str, float]:
-    """Return the loss of average precision by shuffling each group of columns (Breiman 2001), the largest first."""
+    """Return the loss of average precision if a group of columns is shuffled (Breiman 2001), largest first."""
     from sklearn.metrics import average_precision_score
 
     random = np.random.default_rng(seed)
@@ -317,7 +360,7 @@ def _importances(model: MachineModel, test: Samples, seed: int) -> dict[str, flo
 
 
 def summary_of(trained: Trained) -> dict[str, Any]:
-    """Return what is worth knowing of a training as JSON-ready values."""
+    """Return a summary of a training run for its manifest, as JSON-compatible values."""
     model, measured = trained.model, trained.measured
     return {
         "recipe": model.classifier.recipe,

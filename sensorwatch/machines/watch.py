@@ -1,4 +1,4 @@
-"""Components that keep warning raise alerts, which are over when they no longer do."""
+"""Alerts of components that keep warning; an alert clears when its component no longer warns."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_ALERTS = 100_000
 
 
 class WatchedMachines(MachineStore, WatchStore, LifecycleStore, Protocol):
-    """What watching machines needs of the store."""
+    """Methods of the store that watching machines uses."""
 
     def sensor_ids(self, keys: Collection[SensorKey]) -> dict[SensorKey, int]:
         """As :meth:`sensorwatch.ingestion.ports.IngestStore.sensor_ids`."""
@@ -38,18 +38,23 @@ class WatchedMachines(MachineStore, WatchStore, LifecycleStore, Protocol):
 def watch_machines(
     first: int, last: int, scored_until: int, *, fewest: int, store: WatchedMachines, policy: AlertPolicy
 ) -> tuple[int, int]:
-    """Open and clear the alerts of some machines; return how many of each. Doing it twice changes nothing.
+    """Open and clear the alerts of some machines; return the numbers of opened and cleared alerts.
 
-    A component that alerts enters the catalogue of sensors, so that rules, silences and incidents apply to it.
+    Repeating it changes nothing. A component with an alert is added to the catalogue of sensors, so that rules, muting
+    and incidents apply to it.
 
     Parameters
     ----------
     first, last
-        Ids of the machines, inclusive.
+        First and last machine id (both inclusive).
     scored_until
-        Their newest sample that was scored (seconds since 1970-01-01T00:00:00Z).
+        Newest scored sample, in seconds since 1970-01-01T00:00:00Z.
     fewest
-        Warnings that open an alert, where no rule says otherwise.
+        Number of warnings that open an alert, unless a rule overrides it.
+    store
+        Store of machines, sensors and alerts.
+    policy
+        Alert rules, hours and downtime.
     """
     warnings = store.warnings_after(scored_until - _LOOK_BACK_SECONDS, first, last)
     episodes = risk_episodes([risk for risk in warnings if risk.end <= scored_until])

@@ -1,4 +1,4 @@
-"""A fleet as the five data sets: checked rows, and files in the original system's form."""
+"""Output of a fleet as the five data sets: checked rows, and files in the format of the original system."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ROWS_AT_ONCE = 1_000_000
 
 
 def data_set_rows(fleet: Fleet) -> Iterator[tuple[DataSet, pa.Table]]:
-    """Yield each data set with its rows, as :func:`sensorwatch.machines.datasets.schema_of` has them."""
+    """Yield each data set with its rows; :func:`sensorwatch.machines.datasets.schema_of` describes their columns."""
     machines, telemetry = fleet.machines, fleet.telemetry
     yield "machines", _table("machines", machines.machine_id, list(machines.model), machines.age)
     ids = machines.machine_id
@@ -38,9 +38,16 @@ def data_set_rows(fleet: Fleet) -> Iterator[tuple[DataSet, pa.Table]]:
 
 
 def write_data_sets(fleet: Fleet, folder: Path, file_format: FileFormat) -> list[Path]:
-    """Write a file for each data set, named after it; times are like ``2015-01-01 06:00:00``, in UTC.
+    """Write one file for each data set, named after it, and return the paths.
 
-    Files that are there already are replaced.
+    Parameters
+    ----------
+    fleet
+        The fleet.
+    folder
+        Folder of the files, created if it is missing; existing files are replaced.
+    file_format
+        CSV files have times such as ``2015-01-01 06:00:00``, in UTC.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = []

@@ -55,7 +55,7 @@ def test_files_become_risks_and_everything_may_be_done_twice(environment: dict[s
     folder = small_files(tmp_path / "data")
     first = {each["data_set"]: each for each in json.loads(typed("ingest", str(folder), "--json"))}
     assert first["telemetry"]["reasons"] == {
-        "row: another number of columns": 1,
+        "row: wrong number of columns": 1,
         "machineID: unknown machine": 1,
         "volt: expected a finite number": 1,
     }
