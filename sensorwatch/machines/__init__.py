@@ -2,6 +2,6 @@
 
 ``docs/concepts/predictive-maintenance.md`` describes the method.
 
-Not to be confused with the calendars of planned maintenance that keep alerts quiet
+Planned downtime, during which no alerts open, is a different subject
 (:mod:`sensorwatch.sensors.downtime`).
 """

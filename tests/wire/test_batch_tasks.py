@@ -24,7 +24,7 @@ pytestmark = pytest.mark.wire
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LATER = NOON + timedelta(minutes=1)
 # Of these a task of the own detectors needs nothing, and its start is most of what it costs.
-UNNEEDED = {"alembic", "fastapi", "icalendar", "joblib", "matplotlib", "onnx", "onnxruntime", "rich", "scipy", "skops"}
+UNNEEDED = {"alembic", "fastapi", "icalendar", "joblib", "onnx", "onnxruntime", "rich", "scipy", "skops"}
 UNNEEDED |= {"sklearn", "starlette", "typer"}
 PARTITION = Partition("readings", "$Default", "0")
 

@@ -85,8 +85,8 @@ def test_files_become_risks_and_everything_may_be_done_twice(environment: dict[s
     assert "comp" in typed("machines", "3")
     card = (tmp_path / typed("card", "card.html").strip()).read_text(encoding="utf-8")
     assert trained["version"] in card
-    assert "1 further readings of an hour" in card
-    assert "1 events that were there already" in card
+    assert "1 further readings in an hour" in card
+    assert "1 duplicate events" in card
     assert "hours without a reading" in card
     assert "240 samples without readings" in typed(
         "features", "all.parquet", "--from", "2015-01-01", "--to", "2015-05-01"
@@ -140,7 +140,7 @@ def test_confirmed_alerts_train_in_place_of_failures_that_nobody_wrote_down(
     assert trained["metrics"]["failures"] > 0
     assert json.loads(typed("train", "--json"))["version"] == trained["version"]
     typed("card", "card.html")
-    assert f"{trained['confirmed_alerts']['joined']} count as failures" in (tmp_path / "card.html").read_text("utf-8")
+    assert f"{trained['confirmed_alerts']['joined']} added as failures" in (tmp_path / "card.html").read_text("utf-8")
 
 
 def test_what_is_missing_is_said(environment: dict[str, str], tmp_path: Path) -> None:

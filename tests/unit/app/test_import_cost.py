@@ -15,7 +15,7 @@ CLIENTS = {"azure.batch", "azure.eventhub", "azure.identity", "azure.storage", "
 CLIENTS |= {"azure.monitor", "opentelemetry.sdk"}
 # What a Batch task may need later, or never: tasks are so short that their start is most of what scoring costs.
 LATER = {"alembic", "azure.batch", "azure.eventhub", "azure.identity", "azure.monitor", "croniter", "fastapi", "httpx"}
-LATER |= {"icalendar", "joblib", "local", "matplotlib", "numba", "onnx", "onnxruntime", "opentelemetry.sdk", "pandas"}
+LATER |= {"icalendar", "joblib", "local", "numba", "onnx", "onnxruntime", "opentelemetry.sdk", "pandas"}
 LATER |= {
     "pyodbc",
     "recurring_ical_events",

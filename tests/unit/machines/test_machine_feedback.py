@@ -141,7 +141,7 @@ def test_the_card_says_what_became_of_confirmed_alerts() -> None:
         "no component": 1,
         "unknown machine": 0,
     }
-    assert "1 count as failures, 1 name no component" in model_card(manifest)
+    assert "1 added as failures, 1 without a component" in model_card(manifest)
     del manifest["confirmed_alerts"]
     assert "Confirmed alerts" not in model_card(manifest)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import cache
 
@@ -119,6 +120,11 @@ def test_the_card_shows_every_figure_and_escapes_what_it_is_given() -> None:
     page = model_card(manifest)
     assert page == model_card(manifest)
     assert page.count("<svg") == 4
+    assert not re.search(r"\bnan\b", page)
+    assert page.count("samples of healthy predicted as") == len(COMPONENTS) + 1
+    assert page.count("days before</title>") == len({int(2 * days) for days in manifest["metrics"]["lead_days"]})
+    for group, loss in manifest["importances"].items():
+        assert f"<title>{group}: {loss:.4f}</title>" in page
     assert "&lt;v&gt;" in page
     assert "<v>" not in page
     assert "<script" not in page
