@@ -148,4 +148,4 @@ def test_what_is_missing_is_said(environment: dict[str, str], tmp_path: Path) ->
     for words in (["train"], ["score"], ["card"], ["machines", "1"], ["ingest", str(tmp_path / "nothing")]):
         result = CliRunner().invoke(app, ["maintenance", *words])
         assert result.exit_code == 1
-        assert "`sensorwatch maintenance" in str(result.exception) or "expected a folder" in str(result.exception)
+        assert "`sensorwatch maintenance" in str(result.exception) or "folder not found" in str(result.exception)
