@@ -95,17 +95,17 @@ class Adapters:
 
     @cached_property
     def models(self) -> BlobModelRegistry:
-        """The model shards."""
+        """The registry of the sensors' primary models."""
         from sensorwatch.models.registry import BlobModelRegistry
 
         return BlobModelRegistry(self.blobs.get_container_client(self.settings.models_container))
 
     def model_set(self, name: str) -> BlobModelRegistry:
-        """Return the shards of a set of models: the sensors' own, or further ones for scoring in real time."""
-        from sensorwatch.config.serving import OWN_MODEL
+        """Return the registry of a set of models: the primary models, or a challenger's for scoring in real time."""
+        from sensorwatch.config.serving import PRIMARY_MODEL
         from sensorwatch.models.registry import BlobModelRegistry
 
-        if name == OWN_MODEL:
+        if name == PRIMARY_MODEL:
             return self.models
         return BlobModelRegistry(self.blobs.get_container_client(self.settings.models_container), f"serving={name}/")
 

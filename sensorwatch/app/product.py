@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -81,13 +81,13 @@ class Product(Adapters):
 
     @cached_property
     def _serve(self) -> Serve:
-        from sensorwatch.config.serving import OWN_MODEL
+        from sensorwatch.config.serving import PRIMARY_MODEL
         from sensorwatch.realtime.background import ServeBackground
         from sensorwatch.realtime.models_in_use import ModelsInUse
         from sensorwatch.realtime.serve import Serve, ServeRules
 
         section, poll_seconds = self.configuration.serving, self.settings.serving_poll_seconds
-        registries = {name: self.model_set(name) for name in (OWN_MODEL, *section.models)}
+        registries = {name: self.model_set(name) for name in (PRIMARY_MODEL, *section.models)}
         models = ModelsInUse(registries.__getitem__, self.store, self.configuration.estimators, self.clock)
         rules = ServeRules.from_settings(self.settings, section)
         serve = Serve(self.store, models, self.alert_policy, rules, self.clock)
@@ -271,46 +271,42 @@ class Product(Adapters):
         A ``detector`` is every sensor's, whatever the configuration says.
         """
         from sensorwatch.config.file import Configuration
-        from sensorwatch.models.training.challengers import train_further
+        from sensorwatch.models.training.challengers import train_challengers
         from sensorwatch.models.training.detector_choice import TrainingWindows
         from sensorwatch.models.training.ensemble_schedule import EnsembleRules
         from sensorwatch.models.training.promotion import PromotionRules
         from sensorwatch.models.training.train import train
 
         settings = self.settings
-        ensembles = EnsembleRules(
-            settings.auto_weights_days, settings.auto_weights_sensors, settings.new_normal_seconds
+        step = partial(
+            train,
+            training_seconds=training_seconds or settings.training_seconds,
+            now=self.clock(),
+            promotion=PromotionRules(settings.promotion_holdout_share, settings.promotion_max_flagged_share),
+            maintenance=self.maintenance,
+            ensembles=EnsembleRules(
+                settings.auto_weights_days, settings.auto_weights_sensors, settings.new_normal_seconds
+            ),
         )
+        least = settings.minimum_training_windows
         with observed(task) as current:
-            summary = train(
+            summary = step(
                 task,
                 store=store or self.store,
                 registry=registry or self.models,
                 detector_name=detector or settings.detector,
-                training_seconds=training_seconds or settings.training_seconds,
-                needed=TrainingWindows(
-                    settings.minimum_training_windows, settings.warming_windows, settings.warming_detector
-                ),
-                now=self.clock(),
-                promotion=PromotionRules(settings.promotion_holdout_share, settings.promotion_max_flagged_share),
+                needed=TrainingWindows(least, settings.warming_windows, settings.warming_detector),
                 configuration=Configuration() if detector else self.configuration,
-                maintenance=self.maintenance,
-                ensembles=ensembles,
             )
             if not (detector or registry) and self.configuration.serving.models:
-                further = train_further(
+                challengers = train_challengers(
                     task,
                     store=self.store,
                     registry=self.model_set,
                     configuration=self.configuration,
-                    training_seconds=training_seconds or settings.training_seconds,
-                    needed=TrainingWindows(settings.minimum_training_windows),
-                    now=self.clock(),
-                    promotion=PromotionRules(settings.promotion_holdout_share, settings.promotion_max_flagged_share),
-                    maintenance=self.maintenance,
-                    ensembles=ensembles,
+                    train=partial(step, needed=TrainingWindows(least)),
                 )
-                summary = replace(summary, further=further)
+                summary = replace(summary, challengers=challengers)
             current.set_attributes({"sensorwatch.sensors": summary.trained, "sensorwatch.model": summary.version or ""})
             return summary
 

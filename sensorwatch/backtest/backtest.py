@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from sensorwatch.backtest.in_memory import MemoryAlerts, MemoryModels, MemoryPredictions
 from sensorwatch.errors import InvalidInputError, NotFoundError
-from sensorwatch.models.read_only_store import PastStore
+from sensorwatch.models.read_only_store import ReadOnlyStore
 from sensorwatch.models.records import ModelRef
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.simulation.matching import Detection, match
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sensorwatch.models.ports import ModelRegistry
-    from sensorwatch.models.read_only_store import PastSource
+    from sensorwatch.models.ports import ModelRegistry, WindowSource
     from sensorwatch.scheduling.ports import RunStore
     from sensorwatch.sensors.records import SensorStatus
     from sensorwatch.simulation.anomalies import InjectedAnomaly
@@ -44,11 +43,13 @@ _TOLERANCE = 1e-9
 class Steps(Protocol):
     """The steps, bound to their settings."""
 
-    def train(self, task: TaskSpec, store: PastStore, models: MemoryModels) -> object:
+    def train(self, task: TaskSpec, store: ReadOnlyStore, models: MemoryModels) -> object:
         """Train a shard."""
         ...
 
-    def score(self, task: TaskSpec, store: PastStore, models: MemoryModels, predictions: MemoryPredictions) -> object:
+    def score(
+        self, task: TaskSpec, store: ReadOnlyStore, models: MemoryModels, predictions: MemoryPredictions
+    ) -> object:
         """Score a shard."""
         ...
 
@@ -146,7 +147,7 @@ def backtest(
     start: datetime,
     end: datetime,
     *,
-    store: PastSource,
+    store: WindowSource,
     steps: Steps,
     window_seconds: int,
     labels: Sequence[InjectedAnomaly] | None = None,
@@ -173,7 +174,7 @@ def backtest(
     """
     if start >= end:
         raise InvalidInputError(f"expected a range that begins before it ends, got {start} to {end}")
-    past = PastStore(store)
+    past = ReadOnlyStore(store)
     known = None if labels is None else [label for label in labels if label.start < end and label.end > start]
     rows: list[SensorBacktest] = []
     detections: list[Detection] = []
@@ -270,7 +271,7 @@ def compare_with_live(
     start: datetime,
     end: datetime,
     *,
-    store: PastSource,
+    store: WindowSource,
     runs: RunStore,
     registry: ModelRegistry,
     predictions: PredictionFiles,
@@ -327,7 +328,7 @@ def _score_again(
     sensor_ids: set[int],
     start: datetime,
     end: datetime,
-    store: PastSource,
+    store: WindowSource,
     registry: ModelRegistry,
     steps: Steps,
 ) -> dict[tuple[int, int], tuple[float, int]]:
@@ -338,7 +339,7 @@ def _score_again(
     wanted = pc.is_in(models["sensor_id"], pa.array(sorted(sensor_ids), pa.int64()))
     predictions = MemoryPredictions()
     task = TaskSpec("backtest", "score", "score", ref.shard, start, end)
-    steps.score(task, PastStore(store), MemoryModels({ref: models.filter(wanted)}), predictions)
+    steps.score(task, ReadOnlyStore(store), MemoryModels({ref: models.filter(wanted)}), predictions)
     if predictions.table is None:
         return {}
     columns = (predictions.table[name].to_pylist() for name in ("sensor_id", "ts", "score", "prediction"))

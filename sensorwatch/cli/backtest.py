@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sensorwatch.app import Product
     from sensorwatch.backtest.backtest import LiveComparison, SensorBacktest
     from sensorwatch.backtest.in_memory import MemoryAlerts, MemoryModels, MemoryPredictions
-    from sensorwatch.models.read_only_store import PastStore
+    from sensorwatch.models.read_only_store import ReadOnlyStore
     from sensorwatch.tasks.records import TaskSpec
 
 __all__ = ["BoundSteps", "register"]
@@ -48,7 +48,7 @@ class BoundSteps:
         self._detector = detector
         self._training_seconds = training_seconds
 
-    def train(self, task: TaskSpec, store: PastStore, models: MemoryModels) -> object:
+    def train(self, task: TaskSpec, store: ReadOnlyStore, models: MemoryModels) -> object:
         """Train the models of a shard; arguments are those of the protocol."""
         return self._product.train(
             task,
@@ -58,7 +58,9 @@ class BoundSteps:
             training_seconds=self._training_seconds,
         )
 
-    def score(self, task: TaskSpec, store: PastStore, models: MemoryModels, predictions: MemoryPredictions) -> object:
+    def score(
+        self, task: TaskSpec, store: ReadOnlyStore, models: MemoryModels, predictions: MemoryPredictions
+    ) -> object:
         """Score the windows of a shard; arguments are those of the protocol."""
         return self._product.score(task, store=store, registry=models, predictions=predictions)
 

@@ -25,7 +25,7 @@
         detector: ocsvm
         warming: none                # what stands in until there are windows enough; left out: WARMING_DETECTOR
     serving:                         # scoring in real time
-      models:                        # further models, trained beside the sensors' own ones
+      models:                        # challengers, trained beside the sensors' primary models
         forest: {estimator: sklearn.ensemble.IsolationForest}
       rules:                         # the first that matches a sensor decides
         - tag: vibration

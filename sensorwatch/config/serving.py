@@ -12,11 +12,10 @@ from sensorwatch.sensors.patterns import Section, SensorPattern
 if TYPE_CHECKING:
     from sensorwatch.sensors.records import SensorKey
 
-__all__ = ["OWN_MODEL", "ServingRule", "ServingSection"]
+__all__ = ["PRIMARY_MODEL", "ServingRule", "ServingSection"]
 
-
-OWN_MODEL = "own"
-
+PRIMARY_MODEL = "own"
+"""Name of the sensors' primary models in ``sensorwatch.yaml``."""
 
 _MODEL_NAME = r"^[a-z][a-z0-9-]{0,31}$"
 
@@ -27,7 +26,7 @@ class ServingRule(SensorPattern):
     Attributes
     ----------
     models
-        Names of models; ``own`` is the sensor's own, which batch scoring uses.
+        Names of models; ``own`` is the sensor's primary model, which batch scoring uses.
     decider
         Which of the answers that arrive in time counts.
     weights
@@ -36,7 +35,7 @@ class ServingRule(SensorPattern):
         How long a batch of readings waits for answers; None: as the setting says.
     """
 
-    models: Annotated[tuple[str, ...], Field(min_length=1, max_length=8)] = (OWN_MODEL,)
+    models: Annotated[tuple[str, ...], Field(min_length=1, max_length=8)] = (PRIMARY_MODEL,)
     decider: Literal["majority", "weighted", "first", "confidence"] = "majority"
     weights: dict[str, Annotated[float, Field(gt=0, le=1e6)]] = Field(default_factory=dict)
     deadline_ms: Annotated[float, Field(gt=0, le=60_000)] | None = None
@@ -53,27 +52,27 @@ class ServingRule(SensorPattern):
 
 
 class ServingSection(Section):
-    """Scoring in real time: further models by name, and which sensors are scored by which."""
+    """Scoring in real time: challengers by name, and the rules that say which models answer for which sensors."""
 
     models: dict[Annotated[str, Field(pattern=_MODEL_NAME)], DetectorRule] = Field(default_factory=dict)
     rules: tuple[ServingRule, ...] = ()
 
     @model_validator(mode="after")
     def _known_models(self) -> ServingSection:
-        if OWN_MODEL in self.models:
-            raise ValueError(f"models: `{OWN_MODEL}` is what the sensors' own models are called; take another name")
-        known = [OWN_MODEL, *sorted(self.models)]
+        if PRIMARY_MODEL in self.models:
+            raise ValueError(f"models: `{PRIMARY_MODEL}` is the name of the sensors' primary models; take another name")
+        known = [PRIMARY_MODEL, *sorted(self.models)]
         for i, rule in enumerate(self.rules):
             if unknown := sorted(set(rule.models) - set(known)):
                 raise ValueError(f"rules.{i}: unknown model `{unknown[0]}`; expected one of {', '.join(known)}")
         return self
 
     def rule(self, key: SensorKey) -> ServingRule:
-        """Return the rule that decides on a sensor; its own model alone where none matches."""
+        """Return the rule of a sensor; if none matches, its primary model answers alone."""
         return next((rule for rule in self.rules if rule.matches(key)), _DEFAULT_SERVING)
 
     def trains(self, name: str, key: SensorKey) -> bool:
-        """Return whether a sensor gets a further model: its rule names it, and the model's own patterns match."""
+        """Return whether a sensor gets a challenger: its rule names it, and the challenger's patterns match."""
         return name in self.rule(key).models and self.models[name].matches(key)
 
 

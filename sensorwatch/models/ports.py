@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from sensorwatch.sensors.ports import SensorStore
+from sensorwatch.sensors.windows import WindowStore
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -11,8 +14,17 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sensorwatch.models.records import ModelRef
+    from sensorwatch.sensors.labels import ShardLabels
 
-__all__ = ["Memories", "ModelRegistry", "Pointer", "WatchedRegistry"]
+__all__ = ["Memories", "ModelRegistry", "Pointer", "WatchedRegistry", "WindowSource"]
+
+
+class WindowSource(WindowStore, SensorStore, Protocol):
+    """Source of windows, sensors and labels."""
+
+    def shard_labels(self, shard: int, start: datetime | None, end: datetime) -> ShardLabels:
+        """As :meth:`sensorwatch.sensors.ports.LabelStore.shard_labels`."""
+        ...
 
 
 class Pointer(NamedTuple):

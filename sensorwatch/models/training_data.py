@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -11,34 +11,22 @@ from sensorwatch.detectors.windowing.lagged_values import lagged, positions
 from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.sensors.labelling import label_windows
 from sensorwatch.sensors.labels import UNKNOWN, ShardLabels
-from sensorwatch.sensors.windows import WindowStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from sensorwatch.models.ports import WindowSource
     from sensorwatch.sensors.labels import LabelSpan
     from sensorwatch.sensors.records import SensorKey, SensorStatus
 
-__all__ = ["LabelSource", "labelled_windows"]
+__all__ = ["labelled_windows"]
 
 _US = 1_000_000
 
 
-class LabelSource(WindowStore, Protocol):
-    """Where windows, sensors and labels come from."""
-
-    def sensors(self, shard: int | None = None) -> list[SensorStatus]:
-        """As :meth:`sensorwatch.sensors.ports.SensorStore.sensors`."""
-        ...
-
-    def shard_labels(self, shard: int, start: datetime | None, end: datetime) -> ShardLabels:
-        """As :meth:`sensorwatch.sensors.ports.LabelStore.shard_labels`."""
-        ...
-
-
 def labelled_windows(
-    source: LabelSource,
+    source: WindowSource,
     *,
     wanted: Callable[[SensorKey], bool],
     width: int,

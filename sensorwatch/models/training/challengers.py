@@ -1,83 +1,73 @@
-"""Train the further models of a shard, those that only scoring in real time uses, beside the sensors' own ones."""
+"""Training of challengers: models beside the sensors' primary ones that only scoring in real time uses."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from sensorwatch.config.file import Configuration
-from sensorwatch.models.read_only_store import PastStore
-from sensorwatch.models.training.train import train
+from sensorwatch.models.read_only_store import ReadOnlyStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from sensorwatch.config.serving import ServingSection
-    from sensorwatch.models.ports import ModelRegistry
-    from sensorwatch.models.read_only_store import PastSource
-    from sensorwatch.models.training.detector_choice import TrainingWindows
-    from sensorwatch.models.training.ensemble_schedule import EnsembleRules
-    from sensorwatch.models.training.promotion import PromotionRules
+    from sensorwatch.models.ports import ModelRegistry, WindowSource
     from sensorwatch.models.training.train import TrainSummary
-    from sensorwatch.sensors.downtime import MaintenancePlan
     from sensorwatch.sensors.records import SensorStatus
     from sensorwatch.tasks.records import TaskSpec
 
-__all__ = ["train_further"]
+__all__ = ["train_challengers"]
 
 
-class _SomeSensors(PastStore):
-    """Of a shard's sensors those that get the model; what training says of them is not theirs, and goes nowhere."""
+class _ChallengedSensors(ReadOnlyStore):
+    """The sensors of a shard that get one challenger.
 
-    def __init__(self, source: PastSource, section: ServingSection, name: str) -> None:
+    Nothing is written: a sensor's stored state is that of its primary model.
+    """
+
+    def __init__(self, source: WindowSource, section: ServingSection, challenger: str) -> None:
         super().__init__(source)
         self._section = section
-        self._name = name
+        self._challenger = challenger
 
     def sensors(self, shard: int | None = None) -> list[SensorStatus]:
-        return [sensor for sensor in super().sensors(shard) if self._section.trains(self._name, sensor.key)]
+        return [sensor for sensor in super().sensors(shard) if self._section.trains(self._challenger, sensor.key)]
 
 
-def train_further(
+def train_challengers(
     task: TaskSpec,
     *,
-    store: PastSource,
+    store: WindowSource,
     registry: Callable[[str], ModelRegistry],
     configuration: Configuration,
-    training_seconds: int,
-    needed: TrainingWindows,
-    now: datetime,
-    promotion: PromotionRules,
-    maintenance: MaintenancePlan,
-    ensembles: EnsembleRules,
+    train: Callable[..., TrainSummary],
 ) -> dict[str, TrainSummary]:
-    """Train every further model of a shard, as the sensors' own are trained; return what was done, by name.
+    """Train all challengers of a shard and return their summaries by name.
 
     Parameters
     ----------
+    task
+        The shard, and the windows that may be used, as :func:`sensorwatch.models.training.train.train` takes it.
+    store
+        Source of windows, sensors and labels; nothing is written to it.
     registry
-        Gives the registry of a model's shards by its name.
+        Returns the registry of a challenger by its name.
     configuration
-        What ``sensorwatch.yaml`` says: its section ``serving`` has the models.
-
-    Other parameters are those of :func:`sensorwatch.models.training.train.train`, and so is what it raises.
+        ``sensorwatch.yaml``: the section ``serving`` lists the challengers.
+    train
+        :func:`sensorwatch.models.training.train.train`, bound to all arguments but ``task``, ``store``, ``registry``,
+        ``detector_name`` and ``configuration``. Its exceptions propagate.
     """
     section = configuration.serving
-    done: dict[str, TrainSummary] = {}
+    summaries: dict[str, TrainSummary] = {}
     for name, rule in section.models.items():
-        some = _SomeSensors(store, section, name)
-        if some.sensors(task.shard):
-            done[name] = train(
+        challenged = _ChallengedSensors(store, section, name)
+        if challenged.sensors(task.shard):
+            summaries[name] = train(
                 task,
-                store=some,
+                store=challenged,
                 registry=registry(name),
                 detector_name=rule.choice.detector,
-                training_seconds=training_seconds,
-                needed=needed,
-                now=now,
-                promotion=promotion,
                 configuration=Configuration(detectors=(rule,), estimators=configuration.estimators),
-                maintenance=maintenance,
-                ensembles=ensembles,
             )
-    return done
+    return summaries

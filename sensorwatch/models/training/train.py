@@ -96,8 +96,8 @@ class TrainSummary:
         Number of the shard's sensors by state.
     problem
         Why the models that were current could not be used; empty when they could.
-    further
-        What was done for the models that only scoring in real time uses, by name.
+    challengers
+        Summaries of the shard's challengers, by name.
     """
 
     shard: int
@@ -106,7 +106,7 @@ class TrainSummary:
     windows: int
     states: Mapping[str, int]
     problem: str
-    further: Mapping[str, TrainSummary] = field(default_factory=dict)
+    challengers: Mapping[str, TrainSummary] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Return it as one line."""
@@ -114,7 +114,7 @@ class TrainSummary:
         line = f"shard {self.shard}: trained {self.trained} sensors on {self.windows} windows; {states}"
         line += f"; version {self.version}" if self.version else "; no models"
         line = f"{line}; went back to an older version: {self.problem}" if self.problem else line
-        return "\n".join([line, *(f"model {name}, {summary}" for name, summary in self.further.items())])
+        return "\n".join([line, *(f"model {name}, {summary}" for name, summary in self.challengers.items())])
 
 
 def train(

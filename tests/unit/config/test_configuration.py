@@ -71,7 +71,7 @@ def test_the_order_of_parameters_makes_no_difference() -> None:
         ("detectors: 3", "f.yaml: detectors: expected a list; got `3`"),
         ("alert: 1", "f.yaml: alert: unknown key `alert`; correct or remove it"),
         ("- a", "mapping with the sections detectors, estimators, serving, alerts, maintenance and machines; got"),
-        ("serving: {models: {own: {detector: ocsvm}}}", "`own` is what the sensors' own models are called"),
+        ("serving: {models: {own: {detector: ocsvm}}}", "`own` is the name of the sensors' primary models"),
         ("serving: {models: {Own: {detector: ocsvm}}}", "String should match pattern"),
         (
             "serving: {models: {a: {estimator: os.system}}}",
