@@ -1,1 +1,1 @@
-"""One machine: servers that speak the real protocols, so that product code runs unchanged without Azure."""
+"""The local stack: servers with the real protocols, so that product code runs unchanged on one machine."""

@@ -1,4 +1,4 @@
-"""``python -m local setup|up|demo``: the local stack's commands, as the Makefile calls them."""
+"""The command ``python -m local setup|up|demo``, which the Makefile calls."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ _NPM_FOLDERS = (_ROOT / "local" / "azurite", _ROOT / "web")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; return its exit code."""
+    """Run a command and return its exit code.
+
+    0: success. 1: the demo found a problem. 3: a port is in use. 4: the stack can't be used. 130: interrupted.
+    """
     parser = argparse.ArgumentParser(prog="python -m local", description="The local stack.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("setup", help="install what comes from npm, and write local.settings.json where it is missing")
-    up = commands.add_parser("up", help="start the stack and stay until Ctrl-C")
+    commands.add_parser("setup", help="install the npm packages, and write local.settings.json if it is missing")
+    up = commands.add_parser("up", help="run the stack until Ctrl-C")
     up.add_argument("--data", type=Path, default=_ROOT / ".local", help="folder of the servers' data and logs")
     up.add_argument("--settings", type=Path, default=_ROOT / "local.settings.json", help="settings file")
-    demo = commands.add_parser("demo", help="run the whole way once, from readings to alerts")
-    demo.add_argument("--data", type=Path, default=_ROOT / ".local" / "demo", help="folder that is made anew")
+    demo = commands.add_parser("demo", help="run everything once, from readings to alerts")
     demo.add_argument(
-        "--report", type=Path, default=_ROOT / ".local" / "demo-report.json", help="where the report goes"
+        "--data", type=Path, default=_ROOT / ".local" / "demo", help="folder of the demo's data; it is deleted first"
     )
+    demo.add_argument("--report", type=Path, default=_ROOT / ".local" / "demo-report.json", help="file of the report")
     options = parser.parse_args(arguments)
-    # A shell starts background jobs with SIGINT ignored, and Python then installs no handler of its own.
+    # A shell starts background jobs with SIGINT ignored, and then Python installs no handler of its own.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
@@ -51,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Unwind the stack as Ctrl-C does, so that every server is stopped."""
+    """Raise KeyboardInterrupt as for Ctrl-C, so that every server is stopped."""
     raise KeyboardInterrupt
 
 
@@ -69,7 +72,8 @@ def _up(data: Path, settings: Path) -> int:
     from local.stack import Stack
 
     with Stack(_ROOT, settings, data) as stack:
-        print(f"The stack is up; the Functions host is at {stack.host_url}. Data and logs: {data}. Ctrl-C stops it.")
+        print(f"The stack is up. Dashboard: {stack.host_url}. Data and logs: {data}. Press Ctrl-C to stop it.")
+        print("Next, in another terminal: .venv/bin/sensorwatch simulate")
         stack.watch()
     return 0
 

@@ -1,4 +1,4 @@
-"""``make demo``: the whole way once, from readings to alerts, on servers that it starts and stops."""
+"""``make demo``: everything once, from readings to alerts, on servers that it starts and stops."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rich.progress import Progress
 
 from local.demo_live import run_live
 from local.demo_report import BEHIND_SECONDS, DemoReport
-from local.demo_telemetry import differences, measured, way_of_a_reading
+from local.demo_telemetry import differences, measured, path_table
 from local.settings_file import write_settings_file
 from local.stack import Stack
 from sensorwatch.cli.trace import follow
@@ -48,14 +48,14 @@ _LIMIT_SECONDS = 240
 _POLL_SECONDS = 0.2
 _METRICS_LIMIT_SECONDS = 15
 _ALL = 1_000_000
-# Fired by hand, so that nobody waits for the hour; what follows from a run is looked after every other second.
-# Readings of the past are sent at once, with pauses in between: sensors are not silent for that.
+# The demo starts training and scoring itself instead of waiting for their timers; the sweep runs every other second.
+# Past readings are sent in blocks with pauses in between, which must not count as silent sensors.
 _VALUES = {
     "TRAIN_SCHEDULE": "0 0 0 1 1 *",
     "SCORE_SCHEDULE": "0 0 0 1 1 *",
     "SWEEP_SCHEDULE": "*/2 * * * * *",
     "NO_DATA_FLOOR_SECONDS": "86400",
-    # Trained twice within a minute, and on a machine that may be busy with all the servers at once.
+    # Models are trained twice within a minute, on a machine that may be busy with all servers.
     "RUN_WINDOW_SECONDS": "1",
     "SERVING_DEADLINE_MS": "1000",
     "DATABASE_URL": "sqlite:///sensorwatch.db",
@@ -65,11 +65,11 @@ _VALUES = {
 
 
 class DemoError(SensorwatchError):
-    """A stage did not do its work."""
+    """A stage of the demo failed."""
 
 
 def run_demo(app: Path, template: Path, data: Path, report_file: Path) -> int:
-    """Run the demo in a folder that is made anew; return 0, or 1 with the reasons printed.
+    """Run the demo in a new folder; return 0, or 1 with the problems printed.
 
     Parameters
     ----------
@@ -78,9 +78,9 @@ def run_demo(app: Path, template: Path, data: Path, report_file: Path) -> int:
     template
         Template of the settings file.
     data
-        Folder of the demo's data, logs and settings file.
+        Folder of the demo's data, logs and settings file; deleted first.
     report_file
-        Where the report goes as JSON.
+        File of the report, as JSON.
     """
     console = Console()
     settings_file = data / "local.settings.json"
@@ -95,24 +95,26 @@ def run_demo(app: Path, template: Path, data: Path, report_file: Path) -> int:
         demo = _Demo(console, stack, data / "ground-truth.ndjson", stages)
         report = demo.run()
     except SensorwatchError as exc:
-        console.print(f"[red]The demo failed:[/red] {exc}\nThe servers' logs are in {data / 'logs'}")
+        console.print(f"[red]The demo failed:[/red] {exc}\nThe servers' logs are in {data / 'logs'}.")
         return 1
     finally:
         stack.stop()
     report_file.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
     console.print(report.as_table())
-    console.print(way_of_a_reading(demo.way))
+    console.print(path_table(demo.path))
     problems = [*report.problems(), *demo.differing]
     if not demo.differing:
-        console.print("The metrics that the processes published add up to this report.")
+        console.print("The metrics of all processes agree with this report.")
     for problem in problems:
-        console.print(f"[red]Not as it should be:[/red] {problem}")
+        console.print(f"[red]Problem:[/red] {problem}")
+    if problems:
+        console.print(f"The servers' logs are in {data / 'logs'}.")
     _print_next(console, settings_file, data, report_file)
     return 1 if problems else 0
 
 
 class _Demo:
-    """The stages between the start and the end of the stack."""
+    """The stages between the start and the stop of the stack."""
 
     def __init__(self, console: Console, stack: Stack, truth_file: Path, stages: dict[str, float]) -> None:
         self._console = console
@@ -123,16 +125,16 @@ class _Demo:
         self._fleet = Fleet(seed=_SEED)
         self._sent = 0
         self.differing: list[str] = []
-        self.way: list[Step] = []
+        self.path: list[Step] = []
 
     def run(self) -> DemoReport:
-        """Go through the stages and return what they found.
+        """Run the stages and return the report.
 
-        The hour that the models are trained on holds anomalies too, as real data does; detection is judged by those in
-        the fresh readings, which alone are scored.
+        The hour of training data has anomalies too, as real data does. Detection is measured on the anomalies in the
+        fresh readings, as only these are scored.
         """
         now = datetime.now(UTC).replace(second=0, microsecond=0)
-        # All windows must be settled when scoring is planned.
+        # When scoring is planned, all windows must be settled.
         end = now - timedelta(seconds=self._product.settings.settle_seconds + 60)
         fresh = end - _FRESH
         before = plan_anomalies(self._fleet.sensors, fresh - _HISTORY, fresh, per_kind=1, seed=_SEED)
@@ -149,10 +151,10 @@ class _Demo:
             scored = self._run("score")
             self._wait(lambda: not self._product.store.pending_notifications(), "the notifications to be delivered")
         report = self._report(injected, [trained, scored])
-        # What follows goes on while it is looked at, and is not in these figures.
-        self.differing, self.way = self._differences(report), self._way_of_a_reading()
+        # Compared before the next stage, as that adds to the metrics but not to the report.
+        self.differing, self.path = self._differences(report), self._path_of_a_reading()
         with self._stage("score in real time, and swap the models meanwhile"):
-            self._console.print("    readings of now are sent one by one, each far off")
+            self._console.print("    sending current readings one by one, each far from normal")
             live = run_live(self._stack, self._wait, lambda: self._run("train"))
         return replace(report, live=live)
 
@@ -164,9 +166,9 @@ class _Demo:
                 self._fleet.readings(start, end, anomalies),
                 progress=lambda sent: progress.update(bar, completed=sent),
             )
-        self._console.print(f"    {self._sent} readings are sent")
+        self._console.print(f"    {self._sent} readings sent")
         self._wait(lambda: self._counts().received >= self._sent, "the readings to be ingested")
-        self._console.print(f"    {self._counts().received} readings are ingested")
+        self._console.print(f"    {self._counts().received} readings ingested")
 
     def _counts(self) -> IngestCounts:
         parts = [status.counts for status in self._product.store.ingest_status()]
@@ -177,7 +179,7 @@ class _Demo:
         )
 
     def _run(self, kind: Kind) -> RunSummary:
-        """Fire a timer and wait for the end of what it submits."""
+        """Start a timer function and wait for the end of the run that it submits."""
         before = {run.run_id for run in self._product.store.runs(kind)}
         self._stack.fire(kind)
         self._wait(
@@ -185,7 +187,7 @@ class _Demo:
             f"the {kind} timer to submit a job",
         )
         run = self._product.store.runs(kind)[0]
-        self._console.print(f"    job {run.run_id} is submitted")
+        self._console.print(f"    job {run.run_id} submitted")
         self._wait(lambda: self._product.store.runs(kind)[0].ended_at is not None, f"the job {run.run_id} to end")
         for task in self._product.store.tasks(run.run_id):
             if task.state != "succeeded":
@@ -217,7 +219,7 @@ class _Demo:
         )
 
     def _differences(self, report: DemoReport) -> list[str]:
-        """Return where the metrics do not add up to the report, once every process has written its last ones."""
+        """Return the differences between the metrics and the report, after waiting for the last metrics."""
         deadline = time.monotonic() + _METRICS_LIMIT_SECONDS
         while True:
             recording = Recording.read(Path(self._product.settings.telemetry_file))
@@ -226,8 +228,8 @@ class _Demo:
                 return found
             time.sleep(_POLL_SECONDS)
 
-    def _way_of_a_reading(self) -> list[Step]:
-        """Return the steps of the reading that opened the newest alert; none where there is no alert."""
+    def _path_of_a_reading(self) -> list[Step]:
+        """Return the steps of the reading that opened the newest alert; none without an alert."""
         alerts = self._product.store.alerts(limit=1)
         if not alerts:
             return []
@@ -242,9 +244,9 @@ class _Demo:
         while not condition():
             for server in self._stack.servers.values():
                 if server.ended:
-                    raise DemoError(f"{server.name} did not stay up: {server.describe_end()}")
+                    raise DemoError(f"{server.name} {server.describe_end()}")
             if time.monotonic() > deadline:
-                raise DemoError(f"waited {_LIMIT_SECONDS} s for {what}")
+                raise DemoError(f"waited {_LIMIT_SECONDS} s in vain for {what}")
             time.sleep(_POLL_SECONDS)
 
 
@@ -259,11 +261,11 @@ def _stage(console: Console, stages: dict[str, float], name: str) -> Iterator[No
 def _print_next(console: Console, settings_file: Path, data: Path, report_file: Path) -> None:
     command = f".venv/bin/sensorwatch --settings {_shown(settings_file)}"
     console.print(
-        f"\nWhere to look next:\n"
+        f"\nNext:\n"
         f"  {command} alerts      (or sensors, jobs, anomalies, ingest-status, trace)\n"
-        f"  {_shown(report_file)}   this report as JSON\n"
-        f"  {_shown(data / 'ground-truth.ndjson')}   the injected anomalies\n"
-        f"  make up DATA={_shown(data)}   the stack again, with this data",
+        f"  {_shown(report_file)}   has this report as JSON\n"
+        f"  {_shown(data / 'ground-truth.ndjson')}   has the injected anomalies\n"
+        f"  make up DATA={_shown(data)}   starts the stack with this data, and the dashboard",
         highlight=False,
         soft_wrap=True,
     )

@@ -1,4 +1,4 @@
-"""The demo's last stage: readings of now are scored as they arrive, while the models are trained anew and swapped."""
+"""Last stage of the demo: current readings are scored on arrival, while new models are trained and come into use."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ __all__ = ["LiveFigures", "run_live"]
 _READINGS = 40
 _POLL_SECONDS = 0.005
 _FAR = 10_000.0
-"""Further off than any reading of the simulated fleet."""
+"""Further from normal than any reading of the simulated fleet."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveFigures:
-    """What came of readings that were sent one by one, each far off.
+    """Results of readings that were sent one by one, each far from normal.
 
     Attributes
     ----------
     sent, served, scored
-        Readings sent, taken in by scoring in real time, and scored by it.
+        Number of readings sent, received by real-time scoring, and scored by it.
     latencies_ms
-        From sending each one to its anomaly being in the database, in milliseconds.
+        Time from sending a reading to its anomaly in the database, in milliseconds.
     versions
-        The versions that these anomalies name, in the order in which they came.
+        Model versions of these anomalies, in the order of their appearance.
     swap_seconds
-        From the pointer's move to the first anomaly that names the new version.
+        Time from the end of training to the first anomaly of the new version; None if training made no new version.
     """
 
     sent: int
@@ -58,20 +58,22 @@ class LiveFigures:
 
     @property
     def p99_ms(self) -> float:
-        """The latency that 99 of 100 do not exceed; of fewer than 100 the longest."""
+        """The 99th percentile of the latencies; of fewer than 100 the longest."""
         ordered = sorted(self.latencies_ms)
         return ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
 
 
 def run_live(stack: Stack, wait: Callable[[Callable[[], bool], str], None], train: Callable[[], object]) -> LiveFigures:
-    """Send readings one after the other, have new models trained meanwhile, and go on until these are in use.
+    """Send readings one by one, train new models in between, and continue until these are in use.
 
     Parameters
     ----------
+    stack
+        The running stack.
     wait
-        Waits for a condition; raises with its name when it does not come true.
+        Function that waits for a condition, and raises an error with its name if it does not become true.
     train
-        Fires the training timer and waits for the end of its run.
+        Function that starts training and waits for the end of the run.
     """
     return _Live(stack, wait).run(train)
 

@@ -1,4 +1,4 @@
-"""What a demo run found: one table for a person, the same figures as JSON."""
+"""Report of a demo run: a table for people, the same figures as JSON."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["BEHIND_SECONDS", "DemoReport", "TaskFigures"]
 
 
 BEHIND_SECONDS = 480
-"""So long a detector that looks back over 96 windows of five seconds still sees an anomaly that is over."""
+"""Time after its end in which an anomaly still affects detectors, which look back 96 windows of five seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFigures:
-    """One Batch task: its state, and the seconds that it ran."""
+    """A Batch task: its state and its run time in seconds."""
 
     run_id: str
     task_id: str
@@ -35,7 +35,7 @@ class TaskFigures:
 
 @dataclass(frozen=True, slots=True)
 class DemoReport:
-    """The figures of a demo run; counts of readings, windows in the store, stages in seconds of wall time."""
+    """Figures of a demo run: counts of readings and windows, detected anomalies, wall time of each stage in seconds."""
 
     sent: int
     counts: IngestCounts
@@ -51,24 +51,24 @@ class DemoReport:
 
     @staticmethod
     def task_figures(run: RunSummary, tasks: Sequence[TaskSummary]) -> list[TaskFigures]:
-        """Return a run's tasks as the report has them."""
+        """Return the figures of a run's tasks."""
         return [TaskFigures(run.run_id, task.spec.task_id, task.state, task.seconds) for task in tasks]
 
     @staticmethod
     def ready(sensors: Sequence[SensorStatus]) -> int:
-        """Return how many sensors have a model."""
+        """Return the number of sensors that have a model."""
         return sum(sensor.state == "ready" for sensor in sensors)
 
     def problems(self) -> list[str]:
-        """Return what is not as it should be, as sentences; empty after a good run."""
+        """Return the problems of the run, as sentences; empty after a good run."""
         counts = self.counts
         outcomes = counts.accepted + counts.late + counts.duplicate + counts.invalid
         checks = {
-            f"sent {self.sent} readings, but accepted + late + duplicate + invalid = {outcomes}": self.sent == outcomes,
+            f"{self.sent} readings sent, but accepted + late + duplicate + invalid = {outcomes}": self.sent == outcomes,
             f"{counts.late + counts.duplicate + counts.invalid} of {self.sent} simulated readings were not accepted": (
                 counts.accepted == self.sent
             ),
-            f"{self.models} of {self.sensors} sensors have a model": self.models == self.sensors > 0,
+            f"only {self.models} of {self.sensors} sensors have a model": self.models == self.sensors > 0,
             "a task failed": all(task.state == "succeeded" for task in self.tasks),
             "none of the injected anomalies was detected": self.matched.total.detected > 0,
             "no alert was opened": self.alerts_opened > 0,
@@ -78,14 +78,12 @@ class DemoReport:
     def _live_problems(self) -> list[str]:
         live = self.live
         if live is None:
-            return ["nothing was scored in real time"]
+            return ["no reading was scored in real time"]
         checks = {
-            f"{live.sent} readings were sent in real time, {live.served} taken in and {live.scored} scored": (
+            f"{live.sent} readings were sent in real time, but {live.served} received and {live.scored} scored": (
                 live.sent == live.served == live.scored
             ),
-            f"anomalies name {len(live.versions)} versions of the models, where these were swapped once": (
-                len(live.versions) == 2
-            ),
+            f"the anomalies are from {len(live.versions)} model versions; expected 2": (len(live.versions) == 2),
         }
         return [problem for problem, well in checks.items() if not well]
 
@@ -126,7 +124,7 @@ class DemoReport:
     def as_table(self) -> Table:
         """Return the figures as a table."""
         counts, matched = self.counts, self.matched
-        table = Table(title="What happened", title_justify="left", show_header=False)
+        table = Table(title="Results", title_justify="left", show_header=False)
         table.add_column("what", style="bold")
         table.add_column("figures")
         table.add_row(
@@ -135,34 +133,32 @@ class DemoReport:
             f"+ {counts.invalid} invalid",
         )
         table.add_row("windows", f"{self.windows} of 5 s")
-        table.add_row("sensors", f"{self.sensors}, of which {self.models} have a model")
+        table.add_row("sensors", f"{self.sensors}, {self.models} of them with a model")
         for task in self.tasks:
             took = "" if task.seconds is None else f" in {task.seconds:.1f} s"
             table.add_row("task", f"{task.task_id} of {task.run_id}: {task.state}{took}")
         table.add_row(
-            "anomalies to find",
+            "injected anomalies",
             f"{matched.total.detected} of {matched.total.injected} detected: recall {_share(matched.total.share)}",
         )
         for kind, recall in matched.by_kind.items():
             table.add_row(f"  {kind}", f"{recall.detected} of {recall.injected}")
         table.add_row(
             "anomalous windows",
-            f"{matched.windows}: {matched.true_windows} in an injected anomaly, "
-            f"{matched.windows_behind} in the {BEHIND_SECONDS // 60} minutes behind one, "
+            f"{matched.windows}: {matched.true_windows} during an injected anomaly, "
+            f"{matched.windows_behind} in the {BEHIND_SECONDS // 60} minutes after one, "
             f"{matched.windows - matched.true_windows - matched.windows_behind} elsewhere; "
             f"precision {_share(matched.precision)}",
         )
         table.add_row("alerts", f"{self.alerts_opened} opened, {self.alerts_open} of them still open")
         if live := self.live:
-            table.add_row("real time", f"{live.scored} of {live.sent} readings scored as they arrived")
+            table.add_row("real time", f"{live.scored} of {live.sent} readings scored on arrival")
             table.add_row(
                 "  reading to anomaly",
-                f"p50 {live.p50_ms:.0f} ms, p99 {live.p99_ms:.0f} ms, from sending it to its row",
+                f"p50 {live.p50_ms:.0f} ms, p99 {live.p99_ms:.0f} ms, from sending to the row in the database",
             )
             if live.swap_seconds is not None:
-                table.add_row(
-                    "  models swapped", f"in use {live.swap_seconds:.1f} s after training, nothing was stopped"
-                )
+                table.add_row("  new models", f"in use {live.swap_seconds:.1f} s after training, without a restart")
         for stage, seconds in self.stages.items():
             table.add_row("seconds", f"{seconds:6.1f}  {stage}")
         return table

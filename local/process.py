@@ -1,4 +1,4 @@
-"""What the local servers share: ending with their parent, and a clear word when their port is taken."""
+"""Common parts of the local servers: the end together with the parent process, and the check for a free port."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ EXIT_UNUSABLE = 4
 
 
 class PortInUseError(SensorwatchError):
-    """Another program listens on the port; the text names the port and the setting that moves it."""
+    """Another program listens on the port; the message names the port and the setting that changes it."""
 
 
 def exit_with_parent(stop: Callable[[], object]) -> None:
-    """Call ``stop`` once, from a daemon thread, when standard input ends because the parent is gone or closed it."""
+    """Call ``stop`` once, from a daemon thread, when standard input ends, as the parent has ended or closed it."""
 
     def watch() -> None:
-        # Straight from the descriptor: a thread that waits inside sys.stdin's lock would block the interpreter's exit.
+        # Read from the descriptor, as a thread that waits inside sys.stdin's lock would block the interpreter's exit.
         descriptor = sys.stdin.fileno()
         while os.read(descriptor, 4096):
             pass
@@ -37,19 +37,19 @@ def exit_with_parent(stop: Callable[[], object]) -> None:
 
 
 def require_free_port(port: int, setting: str) -> None:
-    """Check that a loopback TCP port can be listened on.
+    """Check that a TCP port on loopback is free.
 
     Parameters
     ----------
     port
         The port on 127.0.0.1.
     setting
-        What a person changes to move the server, as the message will say it.
+        Name of the setting that changes the port, for the message.
 
     Raises
     ------
     PortInUseError
-        Something listens there.
+        Another program listens on the port.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -57,5 +57,5 @@ def require_free_port(port: int, setting: str) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as exc:
             raise PortInUseError(
-                f"port {port} can't be used ({exc.strerror}): stop what listens there, or change {setting}"
+                f"port {port} can't be used ({exc.strerror}): stop the program that listens there, or change {setting}"
             ) from exc

@@ -1,4 +1,4 @@
-"""One server process of the local stack: started, watched, ended."""
+"""A server process of the local stack: start, check, end."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ _LOG_TAIL_LINES = 15
 
 
 class ServerError(SensorwatchError):
-    """A server did not start or did not stay up; the text holds the end of its log."""
+    """A server did not start or has ended; the message has the end of its log."""
 
 
 class Server:
-    """A server process in a session of its own.
+    """A server process in its own session.
 
     Parameters
     ----------
     name
-        What messages call it.
+        Name, for messages.
     arguments
-        Its command line; ``--exit-with-parent`` is added.
+        Command line; ``--exit-with-parent`` is added.
     port
-        The port on 127.0.0.1 that it listens on.
+        Port on 127.0.0.1.
     setting
-        What a person changes to move it.
+        Name of the setting that changes the port, for messages.
     log
-        File that takes its output.
+        File of the process's output.
     is_ready
-        Asked until it says yes; without it, a port that accepts connections is ready.
+        Check whether the server is ready; None: it is when its port accepts connections.
     """
 
     def __init__(
@@ -65,19 +65,20 @@ class Server:
 
     @property
     def pid(self) -> int | None:
-        """The process's id; None before it was started."""
+        """Process id; None before the start."""
         return None if self._process is None else self._process.pid
 
     @property
     def ended(self) -> bool:
-        """Whether it was started and is not running any more."""
+        """True if the process was started and has ended."""
         return self._process is not None and self._process.poll() is not None
 
     def spawn(self, environment: Mapping[str, str]) -> None:
-        """Start the process; :meth:`wait_until_ready` says when it can be used."""
+        """Start the process without waiting until it is ready."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            # Its standard input is a pipe that only we hold: it ends with us however we end, and the server with it.
+            # The standard input is a pipe that only this process holds. When this process ends in any way, the pipe
+            # ends and so does the server.
             self._process = subprocess.Popen(
                 self._arguments,
                 stdin=subprocess.PIPE,
@@ -88,38 +89,38 @@ class Server:
             )
 
     def wait_until_ready(self) -> None:
-        """Wait until it can be used.
+        """Wait until the server is ready.
 
         Raises
         ------
         ServerError
-            It ended, or was not ready in time.
+            The process ended, or was not ready after 60 s.
         """
         deadline = time.monotonic() + _READY_SECONDS
         while time.monotonic() < deadline:
             if self.ended:
-                raise ServerError(f"{self.name} did not start: {self.describe_end()}")
+                raise ServerError(f"{self.name} did not start: it {self.describe_end()}")
             if self._is_ready():
                 return
             time.sleep(_POLL_SECONDS)
         raise ServerError(f"{self.name} was not ready after {_READY_SECONDS} s; {self._log_tail()}")
 
     def describe_end(self) -> str:
-        """Say how it ended, with the end of its log."""
+        """Return the exit code and the end of the log as text: ``ended with exit code …``."""
         code = None if self._process is None else self._process.returncode
-        return f"it ended with exit code {code}; {self._log_tail()}"
+        return f"ended with exit code {code}; {self._log_tail()}"
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM."""
         self._signal_group(signal.SIGTERM)
 
     def kill(self, deadline: float = 0.0) -> bool:
-        """End the process and its group with SIGKILL, once ``deadline`` (monotonic seconds) is over.
+        """Kill the process and its group after ``deadline`` (monotonic seconds).
 
         Returns
         -------
         bool
-            Whether it had stopped by itself before.
+            True if the process had ended before.
         """
         if self._process is None:
             return True
@@ -128,7 +129,7 @@ class Server:
             stopped = True
         except subprocess.TimeoutExpired:
             stopped = False
-        # The group may outlive its leader: a server that was killed could not end its own children.
+        # The group may outlive its leader, as a killed server could not end its own children.
         self._signal_group(signal.SIGKILL)
         self._process.wait()
         if self._process.stdin is not None:

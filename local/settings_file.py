@@ -1,6 +1,6 @@
-"""The local stack's settings file, and the ports that it gives the servers.
+"""Settings file of the local stack, with the servers' ports.
 
-There is one place for a port: the connection that the product reads from ``local.settings.json``.
+A port is defined in one place only: the connection in ``local.settings.json`` that the product reads.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BATCH_KEY_BYTES = 64
 
 @dataclass(frozen=True, slots=True)
 class LocalSettings:
-    """What the stack needs of a settings file: the app's environment, and every server's port on 127.0.0.1."""
+    """The app's environment, and the port of each server on 127.0.0.1."""
 
     values: Mapping[str, str]
     blob_port: int
@@ -40,16 +40,20 @@ class LocalSettings:
 def write_settings_file(
     path: Path, template: Path, *, values: Mapping[str, str] | None = None, http_port: int | None = None
 ) -> None:
-    """Write a settings file from the template, readable by its owner only; one that exists is left as it is.
+    """Write a settings file, readable by its owner only, unless it exists.
 
-    The Batch account's key is drawn anew: who has it can run commands as this user.
+    The Batch account's key is random and secret: its owner can run commands as this user.
 
     Parameters
     ----------
+    path
+        The settings file.
+    template
+        Template of the settings file.
     values
         Values that replace the template's.
     http_port
-        Port of the Functions host, in place of the template's.
+        Port of the Functions host; None: the template's.
     """
     content = json.loads(template.read_text(encoding="utf-8"))
     content["Values"]["BATCH_ACCOUNT_KEY"] = base64.b64encode(secrets.token_bytes(_BATCH_KEY_BYTES)).decode()
@@ -67,12 +71,12 @@ def write_settings_file(
 
 
 def read_local_settings(path: Path) -> LocalSettings:
-    """Read a settings file whose services all run on this machine.
+    """Read a settings file in which all services are on this machine.
 
     Raises
     ------
     SettingsError
-        The file is missing or wrong, or names a service elsewhere.
+        The file is missing or invalid, or names a service on another machine.
     """
     values = read_settings_file(path)
     host = json.loads(path.read_text(encoding="utf-8")).get("Host", {})
@@ -101,7 +105,7 @@ def _port(setting: str, url: str) -> int:
     address = urlsplit(url)
     if address.hostname not in {"127.0.0.1", "localhost"} or address.port is None:
         raise SettingsError(
-            f"{setting}: the local stack serves 127.0.0.1 with a port, got {address.netloc or 'no address'!r}; "
-            "see local.settings.json.template for the form"
+            f"{setting}: the local stack needs an address on 127.0.0.1 with a port, "
+            f"got {address.netloc or 'no address'!r}; local.settings.json.template has an example"
         )
     return address.port

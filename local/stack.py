@@ -1,4 +1,4 @@
-"""The process supervisor: starts every server of the local stack, watches them, and ends them all."""
+"""Supervisor of the local stack: starts all servers, restarts those that end, and stops them all."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Stack:
     app
         Folder of ``function_app.py`` and ``host.json``.
     settings_file
-        A ``local.settings.json``; its connections give the servers' ports.
+        A ``local.settings.json``; its connections have the servers' ports.
     data
-        Where the servers keep their data and logs.
+        Folder of the servers' data and logs.
     report
-        Called with one line for each thing worth telling.
+        Called with each message.
     partitions
         Partitions of the event hub.
     """
@@ -50,7 +50,7 @@ class Stack:
         self.product = Product.from_environment(self.settings.values)
         self.data = data
         self._report = report
-        # One thread a process for the numerical libraries: tasks run side by side, one to a slot.
+        # One thread per process for the numerical libraries, as tasks run in parallel, one per slot.
         threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self._environment = {**os.environ, **threads, **self.settings.values, "PYTHONUNBUFFERED": "1"}
         self.servers = self._servers(app, settings_file.name, partitions)
@@ -92,7 +92,7 @@ class Stack:
         }
 
     def __enter__(self) -> Self:
-        """Start everything."""
+        """Start all servers."""
         try:
             self.start()
         except BaseException:
@@ -103,18 +103,18 @@ class Stack:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop everything."""
+        """Stop all servers."""
         self.stop()
 
     def start(self) -> None:
-        """Start every server: the Functions host last, once the database, the containers and the pool are there.
+        """Start all servers; the Functions host last, when the database, the containers and the pool exist.
 
         Raises
         ------
         PortInUseError
-            Names the port and the setting; nothing was started.
+            A port is in use; no server was started.
         ServerError
-            A server did not come up.
+            A server did not start.
         """
         for server in self.servers.values():
             require_free_port(server.port, server.setting)
@@ -127,43 +127,43 @@ class Stack:
         self.start_server(_HOST)
 
     def start_server(self, name: str) -> None:
-        """Start one server (again) and wait until it is ready."""
+        """Start a server and wait until it is ready."""
         self.servers[name].spawn(self._environment)
         self.servers[name].wait_until_ready()
 
     def kill_server(self, name: str) -> None:
-        """End one server with SIGKILL, as a crash would."""
+        """Kill a server, as if it had crashed."""
         self.servers[name].kill()
 
     def stop(self) -> None:
-        """End every server within five seconds: asked first, killed if need be."""
+        """Stop all servers with SIGTERM, and kill those that are still running after four seconds."""
         for server in self.servers.values():
             server.ask_to_stop()
         deadline = time.monotonic() + _STOP_SECONDS
         for server in self.servers.values():
             if not server.kill(deadline):
-                self._report(f"{server.name} did not stop in time and was killed")
+                self._report(f"{server.name} did not stop within {_STOP_SECONDS} s and was killed")
         self.product.store.dispose()
 
     def watch(self) -> None:
-        """Stay until interrupted; a server that ends is started again, with a word and the end of its log."""
+        """Run until interrupted; restart servers that end, with a message that has the end of their log."""
         while True:
             for server in self.servers.values():
                 if server.ended:
-                    self._report(f"{server.name} is started again: {server.describe_end()}")
+                    self._report(f"{server.name} is being restarted: it {server.describe_end()}")
                     self.start_server(server.name)
             time.sleep(_POLL_SECONDS)
 
     @property
     def host_url(self) -> str:
-        """Address of the Functions host."""
+        """URL of the Functions host."""
         return f"http://127.0.0.1:{self.settings.http_port}"
 
     def fire(self, function: str, value: str = "") -> None:
-        """Fire a function by hand, as ``POST /admin/functions/NAME`` does on every Functions host."""
+        """Start a function manually with ``POST /admin/functions/NAME``, as on every Functions host."""
         answer = httpx.post(f"{self.host_url}/admin/functions/{function}", json={"input": value}, timeout=10)
         if answer.status_code != httpx.codes.ACCEPTED:
-            raise ServerError(f"firing {function}: expected HTTP 202, got {answer.status_code}: {answer.text}")
+            raise ServerError(f"starting {function}: expected HTTP 202, got {answer.status_code}: {answer.text}")
 
     def _host_is_running(self) -> bool:
         try:

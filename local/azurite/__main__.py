@@ -1,4 +1,4 @@
-"""Run Azurite's blob service: ``python -m local.azurite --port P --data DIR [--exit-with-parent]``."""
+"""The command ``python -m local.azurite --port P --data DIR [--exit-with-parent]``: Azurite's blob service."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _BLOB_SERVICE = _FOLDER / "node_modules" / "azurite" / "dist" / "src" / "blob" /
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Turn this process into Azurite, or end it with one line that says why not."""
+    """Replace this process by Azurite, or end it with the reason on standard error."""
     parser = argparse.ArgumentParser(prog="python -m local.azurite", description="Azurite's blob service, on loopback.")
     parser.add_argument("--port", type=int, default=10000, help="port on 127.0.0.1 (default 10000)")
-    parser.add_argument("--data", type=Path, required=True, help="folder that keeps the blobs")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the blobs")
     parser.add_argument("--exit-with-parent", action="store_true", help="end when standard input ends")
     options = parser.parse_args(arguments)
     try:
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except NpmError as exc:
         _fail(str(exc), EXIT_UNUSABLE)
     if not is_installed(_FOLDER):
-        _fail("not installed as its lock file says; run `python -m local.npm local/azurite`", EXIT_UNUSABLE)
+        _fail("its npm packages are missing or do not match package-lock.json; run `make setup`", EXIT_UNUSABLE)
     options.data.mkdir(parents=True, exist_ok=True)
     command = [
         *node,
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         str(_BLOB_SERVICE),
         *("--blobHost", "127.0.0.1"),
         *("--blobPort", str(options.port)),
-        # Longer than the SDKs keep idle connections, so that they don't meet one that is just being closed.
+        # Longer than the SDKs keep idle connections, so that they never use a connection that is being closed.
         *("--blobKeepAliveTimeout", "120"),
         *("--location", str(options.data.resolve())),
         "--silent",
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         "--skipApiVersionCheck",
     ]
     environment = os.environ | {"SENSORWATCH_EXIT_WITH_PARENT": "1" if options.exit_with_parent else "0"}
-    # In place of this process rather than below it: one process id, and no way to outlive it.
+    # Azurite replaces this process instead of being its child, so that there is one process id and no orphan.
     os.execve(command[0], command, environment)  # noqa: S606
 
 

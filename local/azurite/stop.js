@@ -1,5 +1,5 @@
-// Loaded before Azurite (node --require). Azurite saves its metadata when it is told to stop; this makes sure that it
-// is told once, that it ends in time, and, with SENSORWATCH_EXIT_WITH_PARENT, that it ends with its parent.
+// Loaded before Azurite (node --require). Azurite saves its metadata when it gets a signal to stop. This script makes
+// sure that it stops once, in time and, with SENSORWATCH_EXIT_WITH_PARENT, together with its parent.
 "use strict";
 
 const END_AFTER_MS = 1800;
@@ -10,7 +10,7 @@ function onSignal() {
     return;
   }
   stopping = true;
-  // Unreferenced: a server that has closed does not wait for it, one that hangs (or has not begun) still ends.
+  // Unreferenced, so that a closed server does not wait for it; a server that hangs or has not started still ends.
   setTimeout(() => process.exit(0), END_AFTER_MS).unref();
 }
 
@@ -29,6 +29,6 @@ if (process.env.SENSORWATCH_EXIT_WITH_PARENT === "1") {
   process.stdin.once("end", () => process.kill(process.pid, "SIGTERM"));
   process.stdin.once("error", () => process.kill(process.pid, "SIGTERM"));
   process.stdin.resume();
-  // A pipe (a file has no such method) that stays open must not keep a server that has closed.
+  // An open pipe must not keep a closed server running. A file has no such method.
   process.stdin.unref?.();
 }

@@ -37,7 +37,7 @@ def up(folder: Path, *, before: Sequence[str] = ()) -> Iterator[subprocess.Popen
             process.kill()
 
 
-def first_line(process: subprocess.Popen[str]) -> str:
+def next_line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline()
 
@@ -51,7 +51,7 @@ def children(process: subprocess.Popen[str]) -> list[psutil.Process]:
 )
 def test_every_process_stops_when_asked(tmp_path: Path, number: signal.Signals, before: Sequence[str]) -> None:
     with up(tmp_path, before=before) as process:
-        assert "The stack is up" in first_line(process)
+        assert "The stack is up" in next_line(process)
         started = children(process)
         assert len(started) >= 4
         process.send_signal(number)
@@ -62,18 +62,19 @@ def test_every_process_stops_when_asked(tmp_path: Path, number: signal.Signals, 
 
 def test_no_server_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     with up(tmp_path) as process:
-        assert "The stack is up" in first_line(process)
+        assert "The stack is up" in next_line(process)
         started = children(process)
         process.kill()
         assert psutil.wait_procs(started, timeout=10)[1] == []
 
 
-def test_a_server_that_ends_is_started_again_with_a_word(tmp_path: Path) -> None:
+def test_a_server_that_ends_is_restarted_with_a_message(tmp_path: Path) -> None:
     with up(tmp_path) as process:
-        assert "The stack is up" in first_line(process)
+        assert "The stack is up" in next_line(process)
         broker = next(child for child in children(process) if "local.eventhubs" in child.cmdline())
         broker.kill()
-        assert first_line(process).startswith("event-hubs is started again: it ended with exit code -9")
+        assert next_line(process).startswith("Next, in another terminal: ")
+        assert next_line(process).startswith("event-hubs is being restarted: it ended with exit code -9")
         wait_until(
             lambda: any("local.eventhubs" in child.cmdline() for child in children(process)), "the broker to be back"
         )
@@ -104,7 +105,7 @@ def test_a_port_in_use_is_named_with_its_setting_and_nothing_is_started(tmp_path
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 3
     assert ended.stderr == (
-        f"port {port} can't be used (Address already in use): stop what listens there, or change "
+        f"port {port} can't be used (Address already in use): stop the program that listens there, or change "
         f"{setting} in local.settings.json\n"
     )
     assert not (tmp_path / "logs").exists()

@@ -51,6 +51,8 @@ def test_an_existing_file_is_left_as_it_is(tmp_path: Path) -> None:
 def test_a_service_elsewhere_is_refused_by_the_settings_name(tmp_path: Path, key: str, value: str) -> None:
     file = tmp_path / "local.settings.json"
     write_settings_file(file, TEMPLATE, values={key: value})
-    with pytest.raises(SettingsError, match=f"^{key}: the local stack serves 127.0.0.1 with a port") as caught:
+    with pytest.raises(
+        SettingsError, match=f"^{key}: the local stack needs an address on 127.0.0.1 with a port"
+    ) as caught:
         read_local_settings(file)
     assert "hunter2" not in str(caught.value)
