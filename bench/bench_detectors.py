@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from bench.measure import Result, Size, compare, print_line, show
 from sensorwatch.detectors.base import Continuing, Former, follow, training_scores
 from sensorwatch.detectors.calibration import calibrate
-from sensorwatch.detectors.registry import detector
+from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.windowing.series import Series
 
 WINDOWS, LONG, SCORED = 720, 20_000, 12

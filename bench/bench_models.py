@@ -30,7 +30,7 @@ from bench.fleet_data import WINDOW_SECONDS, add_windows, mixed_sensors
 from bench.measure import Result, Size, compare, show
 from sensorwatch.detectors.base import anomalous
 from sensorwatch.detectors.external.export import support_vectors_as_onnx
-from sensorwatch.detectors.registry import detector
+from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.svm.kernel_decision import KernelDecision
 from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.models.records import ModelRef

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from sensorwatch.detectors.registry import detectors
+from sensorwatch.detectors.factory import detectors
 from sensorwatch.evaluation.comparison import DetectorFigures, compare
 from sensorwatch.evaluation.scoring import score_series
 from sensorwatch.evaluation.synthetic import SEED, TRAINING_SHARE, synthetic_benchmark

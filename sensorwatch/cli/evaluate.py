@@ -50,7 +50,7 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Train detectors on the first part of labelled series, score the rest window by window, and compare them."""
-    from sensorwatch.detectors.registry import detectors
+    from sensorwatch.detectors.factory import detectors
     from sensorwatch.evaluation.comparison import compare
     from sensorwatch.evaluation.files import read_labelled
     from sensorwatch.evaluation.nab_results import nab_name, write_nab_results

@@ -83,7 +83,7 @@ STORED_PREFIX = "stored:"
 
 """What the rules for scoring in real time call the model that batch scoring uses too."""
 
-"""The detectors that a rule may name; a test holds them to the registry, which is too heavy to be loaded here."""
+"""The detectors that a rule may name; a test compares them with the factory, which is too heavy to load here."""
 
 """Those that an ensemble may have."""
 

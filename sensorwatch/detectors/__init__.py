@@ -1,1 +1,1 @@
-"""Detectors: one file each behind one contract (:mod:`sensorwatch.detectors.base`), found by name in the registry."""
+"""Detectors: one file each behind one contract (:mod:`sensorwatch.detectors.base`), made by name in the factory."""

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from sensorwatch.detectors.base import Remembering, Represented
 from sensorwatch.detectors.calibration import Calibration
-from sensorwatch.detectors.registry import detector
+from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.errors import CorruptModelError
 from sensorwatch.models.table import detectors_in, has_model, params_column, stands_in

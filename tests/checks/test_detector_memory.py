@@ -20,7 +20,7 @@ from sensorwatch.detectors.base import (
     memory_times,
     training_scores,
 )
-from sensorwatch.detectors.registry import detectors
+from sensorwatch.detectors.factory import detectors
 from sensorwatch.detectors.windowing.series import Series
 
 WINDOW_SECONDS = 300

@@ -8,7 +8,7 @@ import pytest
 
 from sensorwatch.detectors.base import Detector, Remembering, anomalous
 from sensorwatch.detectors.calibration import calibrate
-from sensorwatch.detectors.registry import detectors
+from sensorwatch.detectors.factory import detectors
 from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.sensors.labels import ANOMALOUS, NORMAL
 

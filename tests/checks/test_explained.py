@@ -13,7 +13,7 @@ from sensorwatch.detectors.base import Comparing, Composed, Detector, Expecting,
 from sensorwatch.detectors.calibration import ANOMALOUS_RARITY
 from sensorwatch.detectors.explaining import MOST_LEVELS, explain
 from sensorwatch.detectors.explanation import explanation_json, parse_explanation
-from sensorwatch.detectors.registry import detector, detectors
+from sensorwatch.detectors.factory import detector, detectors
 from sensorwatch.detectors.windowing.series import Series
 
 STEP = 300

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from one_class_svm_fleet import KINDS, REAL, grid, real_sensors, reference, score_of, synthetic_sensor
 
-from sensorwatch.detectors.registry import detector
+from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.svm import active_set
 
 

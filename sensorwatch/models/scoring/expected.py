@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sensorwatch.detectors.base import Expected, Expecting
-from sensorwatch.detectors.registry import detector
+from sensorwatch.detectors.factory import detector
 from sensorwatch.models.scoring.raw_scores import ModelWindows
 from sensorwatch.models.table import detectors_in
 

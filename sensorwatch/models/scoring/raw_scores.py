@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from sensorwatch.detectors.base import follow_expecting
-from sensorwatch.detectors.registry import detector
+from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.models.table import detectors_in, params_column
 

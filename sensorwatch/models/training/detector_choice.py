@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sensorwatch.config.detectors import NO_DETECTOR, NO_PARAMETERS
-from sensorwatch.detectors.registry import detector
+from sensorwatch.detectors.factory import detector
 from sensorwatch.models.table import IMPORTED, specifications
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench import quality
-from sensorwatch.detectors.registry import detectors
+from sensorwatch.detectors.factory import detectors
 from sensorwatch.evaluation.ranking import vus_pr
 from sensorwatch.evaluation.scoring import score_series
 from sensorwatch.evaluation.synthetic import TRAINING_SHARE, synthetic_benchmark

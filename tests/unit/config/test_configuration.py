@@ -6,7 +6,7 @@ import pytest
 
 from sensorwatch.config.detectors import EstimatorPolicy
 from sensorwatch.config.file import Configuration, configuration_name, parse_configuration
-from sensorwatch.detectors.registry import detectors
+from sensorwatch.detectors.factory import detectors
 from sensorwatch.errors import SettingsError
 from sensorwatch.sensors.records import SensorKey
 

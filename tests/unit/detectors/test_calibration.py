@@ -8,7 +8,7 @@ from scipy.stats import chi2, genpareto, gumbel_r
 
 from sensorwatch.detectors.base import calibration_of as detectors_calibration
 from sensorwatch.detectors.calibration import SEVERITIES, Calibration, calibrate, severity_codes
-from sensorwatch.detectors.registry import detectors
+from sensorwatch.detectors.factory import detectors
 from sensorwatch.detectors.windowing.series import Series
 
 finite = st.floats(-1e6, 1e6, allow_nan=False)

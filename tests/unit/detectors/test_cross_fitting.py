@@ -8,7 +8,7 @@ import pytest
 
 from sensorwatch.detectors.base import Fitted
 from sensorwatch.detectors.ensembles.cross_fitting import hold_out
-from sensorwatch.detectors.registry import detector
+from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.windowing.series import Series
 
 STEP = 10

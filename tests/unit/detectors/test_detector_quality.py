@@ -1,4 +1,4 @@
-"""What the synthetic benchmark says of the detectors of the registry."""
+"""Quality of all detectors on the synthetic benchmark."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from sensorwatch.detectors.registry import detectors
+from sensorwatch.detectors.factory import detectors
 from sensorwatch.evaluation.labelled import LabelledSeries
 from sensorwatch.evaluation.ranking import vus_pr
 from sensorwatch.evaluation.scoring import score_series, training_windows

@@ -12,7 +12,7 @@ from sensorwatch.detectors.ensembles.adaptive_tail import NEW_NORMAL_WINDOWS, Ad
 from sensorwatch.detectors.ensembles.ensemble import Ensemble
 from sensorwatch.detectors.ensembles.recent_tail import HOLD_WINDOWS, RecentTail
 from sensorwatch.detectors.ensembles.synthetic_anomalies import LEAST_WINDOWS, average_precisions, inject
-from sensorwatch.detectors.registry import detector
+from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.models.diff import describe_model

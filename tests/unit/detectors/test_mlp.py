@@ -15,10 +15,10 @@ from threadpoolctl import threadpool_limits
 
 from sensorwatch.config.file import parse_configuration
 from sensorwatch.detectors.base import Supervised
+from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.neural import mlp
 from sensorwatch.detectors.neural.mlp import Mlp, network_of
 from sensorwatch.detectors.neural.network import network_as_onnx
-from sensorwatch.detectors.registry import detector
 from sensorwatch.detectors.windowing.lagged_values import lagged, split
 from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.errors import InvalidInputError, SettingsError

@@ -10,7 +10,7 @@ from sensorwatch.config.detectors import EstimatorPolicy
 from sensorwatch.detectors.external.export import support_vectors_as_estimator, support_vectors_as_onnx
 from sensorwatch.detectors.external.onnx_model import OnnxModel, OnnxSession, packed_onnx
 from sensorwatch.detectors.external.stored import estimator_from_bytes, estimator_to_bytes
-from sensorwatch.detectors.registry import detector
+from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.errors import InvalidInputError, SettingsError
 

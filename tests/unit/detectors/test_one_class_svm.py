@@ -9,7 +9,7 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
-from sensorwatch.detectors.registry import detector
+from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.svm.one_class_svm import OneClassSvm
 from sensorwatch.detectors.windowing.series import Series
 

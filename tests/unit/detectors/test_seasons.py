@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensorwatch.config.detectors import canonical_json
-from sensorwatch.detectors.registry import detector
+from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.windowing.lags import LONGEST_GAP, patterns
 from sensorwatch.detectors.windowing.local_clock import local_seconds
 from sensorwatch.detectors.windowing.seasons import find_season

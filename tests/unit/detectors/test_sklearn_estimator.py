@@ -16,7 +16,7 @@ from sklearn.svm import OneClassSVM
 from sensorwatch.config.detectors import EstimatorPolicy, canonical_json
 from sensorwatch.detectors.external.sklearn_estimator import Estimator, packed
 from sensorwatch.detectors.external.stored import estimator_from_bytes, estimator_to_bytes
-from sensorwatch.detectors.registry import detector
+from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.errors import InvalidInputError
 

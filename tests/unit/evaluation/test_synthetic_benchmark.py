@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sensorwatch.detectors.registry import detector
+from sensorwatch.detectors.factory import detector
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.evaluation.comparison import compare
 from sensorwatch.evaluation.labelled import LabelledSeries

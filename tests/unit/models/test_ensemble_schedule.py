@@ -12,7 +12,7 @@ from sensorwatch.config.file import parse_configuration
 from sensorwatch.detectors.base import Former
 from sensorwatch.detectors.ensembles.ensemble import Ensemble
 from sensorwatch.detectors.ensembles.member_weights import Weights
-from sensorwatch.detectors.registry import detector
+from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.models.diff import describe_model
 from sensorwatch.models.training.detector_choice import TrainingWindows

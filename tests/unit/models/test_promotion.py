@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensorwatch.detectors.base import Fitted
-from sensorwatch.detectors.registry import detector
+from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.models.table import has_model
 from sensorwatch.models.training.detector_choice import TrainingWindows

@@ -1,4 +1,4 @@
-"""The detectors by name: a new one is a file of its own and a line here."""
+"""All detectors by name. A new detector is a file of its own and a line here."""
 
 from __future__ import annotations
 
