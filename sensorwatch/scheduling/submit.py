@@ -1,4 +1,4 @@
-"""Plan what is due and hand it to the pool; done twice for the same window, it submits nothing new."""
+"""Planning and submission of runs. A second submission for the same window submits nothing new."""
 
 from __future__ import annotations
 
@@ -78,7 +78,21 @@ def plan_due(
     run_window_seconds: int,
     max_tasks: int | None = None,
 ) -> DuePlan:
-    """Return what is due now; nothing is stored or submitted."""
+    """Return the plan of the run that is due now. Nothing is stored or submitted.
+
+    Parameters
+    ----------
+    kind
+        Kind of the run.
+    store
+        Store of runs and shards.
+    clock
+        Current time.
+    settle_seconds, run_window_seconds
+        As for :func:`~sensorwatch.scheduling.plans.run_window_end`.
+    max_tasks
+        Most tasks in the run; None for no limit.
+    """
     window_end = run_window_end(clock(), settle_seconds=settle_seconds, run_window_seconds=run_window_seconds)
     activity = store.shard_activity()
     due = due_shards(kind, activity, window_end)
@@ -100,13 +114,28 @@ def submit_due(
 ) -> Submission:
     """Store and submit the run of ``kind`` that is due now.
 
-    The run is stored before it is submitted, so that a crash in between leaves a run that :func:`resume_submissions`
-    finds and submits.
+    The run is stored before it is submitted. After a crash in between, :func:`resume_submissions` finds the stored run
+    and submits it.
+
+    Parameters
+    ----------
+    kind
+        Kind of the run.
+    store
+        Store of runs and shards.
+    pool
+        Pool that runs the tasks.
+    clock
+        Current time.
+    settle_seconds, run_window_seconds
+        As for :func:`~sensorwatch.scheduling.plans.run_window_end`.
+    max_tasks
+        Most tasks in the run; None for no limit.
 
     Raises
     ------
     TransientError
-        The store or the pool is away; what was stored is submitted later.
+        The store or the pool is unavailable. A run that was stored is submitted later.
     """
     resume_submissions(store=store, pool=pool)
     plan = plan_due(
@@ -129,7 +158,7 @@ def submit_due(
 
 
 def resume_submissions(*, store: RunStore, pool: Pool) -> list[str]:
-    """Submit runs that were stored but did not reach the pool whole; return their ids."""
+    """Submit stored runs that did not reach the pool completely. Return their ids."""
     resumed = []
     for run in store.unsubmitted_runs():
         pool.submit(run)
