@@ -14,9 +14,6 @@ __all__ = ["MOST_TEXT", "explanation_text"]
 MOST_TEXT = 400
 """Characters of a text at most."""
 
-"""Characters of the JSON at most: what is longer did not come from here."""
-
-
 _NAMED = 3
 """Detectors that are named; several others are counted."""
 

@@ -1,4 +1,4 @@
-"""The way to blob storage: one client for all containers, and one translation of its errors."""
+"""Blob storage: one client for all containers, and the translation of its errors."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ def blob_service(connection: str | None, account: str | None) -> BlobServiceClie
 
 
 def ensure_containers(service: BlobServiceClient, names: Iterable[str]) -> None:
-    """Create the containers that don't exist; those that do are only read, so an identity may lack the right to create.
+    """Create missing containers; existing ones are only read, so an identity need not have the right to create them.
 
     Raises
     ------
     TransientError, SettingsError
-        As :func:`translate_blob_errors` says.
+        As :func:`translate_blob_errors` raises them.
     """
     for name in names:
         with translate_blob_errors():
@@ -96,32 +96,32 @@ def ensure_containers(service: BlobServiceClient, names: Iterable[str]) -> None:
 
 @contextmanager
 def translate_blob_errors() -> Iterator[None]:
-    """Turn the Azure SDK's errors into this project's, with the original as the cause.
+    """Translate the Azure SDK's errors into this project's, with the original as the cause.
 
     Raises
     ------
     NotFoundError
         The blob or container does not exist.
     ConflictError
-        It exists already, or its ETag is not the expected one.
+        The blob exists already, or its ETag is not the expected one.
     SettingsError
         The account refuses the key or the identity.
     TransientError
-        The account is away, too slow or overloaded; the SDK's retries are used up.
+        The account can't be reached, is too slow or overloaded, and the SDK's retries are exhausted.
     SensorwatchError
-        Whatever else the account answered.
+        The account answered with another error.
     """
     try:
         yield
     except ResourceNotFoundError as exc:
-        raise NotFoundError(f"blob storage has no such thing: {_describe(exc)}") from exc
+        raise NotFoundError(f"blob storage: not found: {_describe(exc)}") from exc
     except ClientAuthenticationError as exc:
         raise _refused(exc) from exc
     except HttpResponseError as exc:
         raise _translate_response(exc) from exc
     except AzureError as exc:
         raise TransientError(
-            f"blob storage can't be reached: {_describe(exc)}; is the account (or Azurite) up?"
+            f"blob storage can't be reached: {_describe(exc)}; check that the account (or Azurite) is running"
         ) from exc
 
 
@@ -130,7 +130,7 @@ def _translate_response(exc: HttpResponseError) -> SensorwatchError:
     if status in (401, 403):
         return _refused(exc)
     if status in (409, 412) and getattr(exc, "error_code", None) not in _PASSING_CONFLICTS:
-        return ConflictError(f"blob storage: somebody else was first: {_describe(exc)}")
+        return ConflictError(f"blob storage: changed by another writer meanwhile: {_describe(exc)}")
     if status is None or status in (408, 409, 429) or status >= 500:
         return TransientError(f"blob storage is busy: {_describe(exc)}")
     return SensorwatchError(f"blob storage answered {status}: {_describe(exc)}")

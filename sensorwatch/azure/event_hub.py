@@ -1,4 +1,4 @@
-"""A producer client of Event Hubs, and its errors in the project's own words."""
+"""The producer client of Event Hubs, and the translation of its errors."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def open_producer(
     hub
         Name of the hub.
     retries
-        How often the client itself tries again.
+        Number of retries by the client itself.
     timeout_seconds
-        How long it waits for the hub to let it in.
+        Limit of the authentication.
 
     Raises
     ------
@@ -65,11 +65,14 @@ def open_producer(
 
 @contextmanager
 def translate_event_hub_errors(so_far: Callable[[], str] = str) -> Iterator[None]:
-    """Raise the SDK's errors as the project's own; ``so_far`` may add to a TransientError what was done before.
+    """Translate the SDK's errors into the project's; ``so_far`` adds to a TransientError what was done before it.
 
     Raises
     ------
-    TransientError, SettingsError
+    SettingsError
+        The hub refuses access.
+    TransientError
+        The hub can't be reached.
     """
     from azure.core.exceptions import ClientAuthenticationError
     from azure.eventhub.exceptions import AuthenticationError, EventHubError

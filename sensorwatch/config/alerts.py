@@ -1,4 +1,4 @@
-"""What ``sensorwatch.yaml`` says of alerts: rules, and when which sensors are under maintenance.
+"""Section ``alerts`` of ``sensorwatch.yaml``, and beside it planned downtime (``maintenance``).
 
 ::
 
@@ -7,10 +7,10 @@
         - name: presses
           device: press-*
           direction: above               # of the expected range: above, below, or both (the default)
-          minimum_deviation: 2.5         # beyond it, in the sensor's unit
-          minimum_relative_deviation: 0.2  # beyond it, in parts of its width
+          minimum_deviation: 2.5         # beyond the expected range, in the sensor's unit
+          minimum_relative_deviation: 0.2  # beyond the expected range, as a share of its width
           minimum_severity: medium
-          anomalous_windows: 4           # k of the last n open an alert, and so on: the settings' values otherwise
+          anomalous_windows: 4           # of the recent windows open an alert; by default as the settings say
           recent_windows: 6
           quiet_seconds: 600
           times:
@@ -47,20 +47,20 @@ Direction = Literal["above", "below", "both"]
 
 
 class NoData(Section):
-    """When a sensor's silence is an alert; what is left out is as the settings have it."""
+    """Limits of an alert for a sensor without data; by default those of the settings."""
 
     intervals: float | None = Field(default=None, gt=0)
     at_least_seconds: int | None = Field(default=None, ge=1)
 
 
 class Flatline(Section):
-    """When a sensor that does not vary is an alert; what is left out is as the settings have it."""
+    """Limit of an alert for a sensor that does not vary; by default that of the settings."""
 
     seconds: int | None = Field(default=None, ge=1)
 
 
 class AlertRule(SensorPattern):
-    """What alerts, for the sensors that match."""
+    """A rule: the conditions under which the sensors that match raise alerts."""
 
     name: str = Field(default="", max_length=100)
     enabled: bool = True
@@ -97,5 +97,5 @@ class AlertSection(Section):
         return self
 
     def rule_name(self, position: int) -> str:
-        """Return what a rule is called: its name, or else its place, counted from 1."""
+        """Return the name of a rule, or ``rule N`` with its position counted from 1."""
         return self.rules[position].name or f"rule {position + 1}"

@@ -22,9 +22,11 @@ __all__ = [
 
 
 NO_DETECTOR = "none"
+"""Value of ``warming`` that means: no fallback."""
 
 
 NO_PARAMETERS = "{}"
+"""Specification of a detector without parameters."""
 
 
 _TRAINABLE = (
@@ -42,10 +44,10 @@ _TRAINABLE = (
     "sklearn",
     "variation",
 )
-
+"""Detectors that a rule may name. A test compares them with the registry, which is too heavy to import here."""
 
 _MEMBERS = ("ar_season", "ewma", "kmeans", "ocsvm", "ocsvm_sklearn", "pca_maha", "range", "shift", "variation")
-
+"""Detectors that an ensemble may have as members."""
 
 _ENSEMBLE = "ensemble"
 
@@ -72,8 +74,8 @@ class Step(Section):
 class DetectorRule(SensorPattern):
     """A rule: sensors whose device and tag match the patterns get this detector with these parameters.
 
-    ``warming`` is the one that they have until there are windows enough for it: a detector without parameters, or
-    ``none``; left out, what the settings say.
+    ``warming`` names the fallback until there are enough windows: a detector without parameters, or ``none``; if left
+    out, the setting ``WARMING_DETECTOR`` applies.
     """
 
     detector: str = ""
@@ -111,7 +113,7 @@ class DetectorRule(SensorPattern):
 
     @property
     def choice(self) -> DetectorChoice:
-        """The detector that the rule gives."""
+        """The detector that the rule chooses."""
         steps = self.steps
         if self.estimator is not None:
             steps = (Step(estimator=self.estimator, parameters=self.parameters),)
@@ -123,15 +125,15 @@ class DetectorRule(SensorPattern):
 
 
 class EstimatorPolicy(Section):
-    """What may be made and loaded.
+    """Estimators that may be constructed and loaded.
 
     Attributes
     ----------
     modules
-        Beginnings of the import paths that estimators may have.
+        Prefixes of the import paths that estimators may have.
     trusted_types
-        Types that a stored estimator may hold beside those that skops trusts itself. The default is what
-        scikit-learn's forests and neighbours are made of.
+        Types that a stored estimator may hold, besides those that skops trusts. The default covers scikit-learn's
+        forests and nearest neighbours.
     """
 
     modules: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*$")], ...] = ("sklearn.",)
@@ -148,9 +150,9 @@ class EstimatorPolicy(Section):
 
 
 class DetectorChoice(NamedTuple):
-    """The detector of a sensor: its name, its parameters as canonical JSON, and whether a rule says so.
+    """The detector of a sensor: its name, its parameters as canonical JSON, and whether a rule chose it.
 
-    ``warming`` is the one until there are windows enough for it, ``none`` for none, None for that of the settings.
+    ``warming`` names the fallback until there are enough windows: ``none`` means no fallback, None the setting's.
     """
 
     detector: str
@@ -160,5 +162,5 @@ class DetectorChoice(NamedTuple):
 
 
 def canonical_json(value: object) -> str:
-    """Return a value as the one JSON text that equal values have."""
+    """Return the JSON text of a value; equal values have equal texts."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

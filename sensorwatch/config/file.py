@@ -1,4 +1,4 @@
-"""``sensorwatch.yaml``: which detector a sensor gets, which estimators may be made and loaded, and what alerts.
+"""The file ``sensorwatch.yaml``: detectors by sensor, trusted estimators, real-time scoring, alerts and downtime.
 
 ::
 
@@ -23,26 +23,25 @@
         parameters: {time_zone: Europe/Zurich}
       - device: "*"
         detector: ocsvm
-        warming: none                # what stands in until there are windows enough; left out: WARMING_DETECTOR
+        warming: none                # fallback until there are enough windows; left out: WARMING_DETECTOR
     serving:                         # scoring in real time
       models:                        # challengers, trained beside the sensors' primary models
         forest: {estimator: sklearn.ensemble.IsolationForest}
-      rules:                         # the first that matches a sensor decides
+      rules:                         # the first rule that matches a sensor decides
         - tag: vibration
-          models: [own, forest]      # those that answer
+          models: [own, forest]      # the models that answer
           decider: majority
           deadline_ms: 50
     estimators:
-      modules: [sklearn.]            # where estimators may come from
-      trusted_types: []              # what stored estimators may hold beside what skops knows itself
+      modules: [sklearn.]            # import paths of estimators must start with one of these
+      trusted_types: []              # types that stored estimators may hold, besides those that skops trusts
 
-A file that is missing or empty means these defaults: no rules, so every sensor gets the detector of the setting
-``DETECTOR``. The sections ``alerts`` and ``maintenance`` are described in :mod:`sensorwatch.config.alerts`, the
-section ``machines`` in :mod:`sensorwatch.config.machines`.
-Whatever else the file may hold one day has a section, and so a field here, of its own.
+A file that is missing or empty has no rules: every sensor gets the detector of the setting ``DETECTOR``. The sections
+``alerts`` and ``maintenance`` are described in :mod:`sensorwatch.config.alerts`, the section ``machines`` in
+:mod:`sensorwatch.config.machines`. A new section is a new field of :class:`Configuration`.
 
-A Batch task reads the very file that its run was planned with: :func:`configuration_name` names its content, which is
-stored under that name beside the models.
+A Batch task reads the file that its run was planned with: the content is stored beside the models, under the name that
+:func:`configuration_name` derives from it.
 """
 
 from __future__ import annotations
@@ -107,13 +106,20 @@ class Configuration(Section):
                 if not self.estimators.allows(path):
                     allowed = ", ".join(self.estimators.modules)
                     raise ValueError(
-                        f"{place}: the estimator `{path}` is of no allowed module ({allowed}); "
-                        "add its beginning to estimators.modules if you trust it"
+                        f"{place}: expected an estimator of an allowed module ({allowed}), got `{path}`; "
+                        "add the beginning of its path to estimators.modules if you trust it"
                     )
         return self
 
     def choice(self, key: SensorKey, default: str) -> DetectorChoice:
-        """Return the detector that a sensor gets: that of the first rule that matches, or else ``default``.
+        """Return the detector of a sensor: that of the first rule that matches, otherwise ``default``.
+
+        Parameters
+        ----------
+        key
+            The sensor.
+        default
+            Name of a detector, without parameters.
 
         Examples
         --------
@@ -131,7 +137,7 @@ class Configuration(Section):
 
 
 def configuration_name(content: bytes) -> str:
-    """Return the name of a stored configuration, which says what is in it.
+    """Return the name under which a configuration is stored: a hash of its content.
 
     Examples
     --------
@@ -142,12 +148,14 @@ def configuration_name(content: bytes) -> str:
 
 
 def embed_calendars(content: bytes, read: Callable[[str], str]) -> bytes:
-    r"""Return the configuration with the text of every calendar file in place of its name, so that it can travel.
+    r"""Return the configuration with the texts of calendar files in place of their names, so that tasks can read it.
 
-    Without such files, or with mistakes, which parsing will tell, it stays as it is.
+    A configuration without calendar files is returned unchanged, and so is one with mistakes: parsing reports those.
 
     Parameters
     ----------
+    content
+        A YAML text in UTF-8.
     read
         Returns the text of a file by its name.
 
@@ -179,12 +187,12 @@ def parse_configuration(content: str | bytes, place: str) -> Configuration:
     content
         The text; bytes are UTF-8.
     place
-        What to call it in messages: its file.
+        Name of the file, for messages.
 
     Raises
     ------
     SettingsError
-        One line per mistake: file, place in it, expected, got, hint.
+        The text has mistakes: one line each, with the place, the value, what was expected and a hint.
 
     Examples
     --------
@@ -204,31 +212,31 @@ got `{'detector': 'nonsense'}`
 
 
 def parse_document(content: str | bytes, place: str) -> Any:
-    """Return what a YAML text holds: plain data, in which no mapping has a key twice.
+    """Return the plain data of a YAML text in which no mapping has a key twice.
 
     Parameters
     ----------
     content
         The text; bytes are UTF-8.
     place
-        What to call it in messages: its file.
+        Name of the file, for messages.
 
     Raises
     ------
     SettingsError
-        It is no such YAML.
+        The text is not UTF-8, not YAML, or has a key twice.
     """
     try:
         text = content.decode("utf-8") if isinstance(content, bytes) else content
         return yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  a safe loader that also refuses double keys
     except UnicodeDecodeError as exc:
-        raise SettingsError(f"{place}: expected UTF-8, got: {exc}") from None
+        raise SettingsError(f"{place}: expected text in UTF-8, got: {exc}; save the file as UTF-8") from None
     except (yaml.YAMLError, RecursionError, ValueError) as exc:
         raise SettingsError(f"{place}: expected YAML, got: {' '.join(str(exc).split())}") from None
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """Plain data only, and no key twice: the second would silently win."""
+    """Loader of plain data that refuses a key given twice: the second value would win silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Return a mapping's values."""

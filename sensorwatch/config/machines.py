@@ -1,4 +1,4 @@
-"""What ``sensorwatch.yaml`` says of machines: which component an alert of a sensor speaks of.
+"""Section ``machines`` of ``sensorwatch.yaml``: the component that an alert of a sensor points to.
 
 ::
 
@@ -24,7 +24,7 @@ __all__ = ["ComponentRule", "MachineSection"]
 
 
 class ComponentRule(SensorPattern):
-    """A rule: a confirmed alert of sensors that match means that this component had failed."""
+    """A rule: a confirmed alert of a sensor that matches means that this component failed."""
 
     component: Literal["comp1", "comp2", "comp3", "comp4"]
 
@@ -35,7 +35,7 @@ class MachineSection(Section):
     components: tuple[ComponentRule, ...] = ()
 
     def component(self, key: SensorKey) -> str | None:
-        """Return the component that a sensor's alerts speak of: that of the first rule that matches, else None.
+        """Return the component that a sensor's alerts point to: that of the first rule that matches, or None.
 
         Examples
         --------

@@ -1,8 +1,8 @@
-"""What the configuration files of the Batch AI samples say, in this system's words (pure).
+"""Configuration files of the Batch AI samples, translated to settings of this system.
 
-Two public samples had a JSON file for the training and prediction scripts and one for the scheduler:
-https://github.com/saidbleik/batchai_mm_ad and https://github.com/Azure/BatchAIAnomalyDetection. Their passwords and
-keys are not taken: identities stand in for them.
+Two public samples had a JSON file for the training and prediction scripts, and one for the scheduler:
+https://github.com/saidbleik/batchai_mm_ad and https://github.com/Azure/BatchAIAnomalyDetection. Passwords and keys
+are not imported: identities replace them.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ _OWN_WAY = {
 
 @dataclass(frozen=True, slots=True)
 class OriginalSystem:
-    """What was found.
+    """Contents of the configuration files.
 
     Attributes
     ----------
     sensors
-        Every device with every tag, as the scheduler went through them.
+        Every device with every tag, as the sample's scheduler combined them.
     settings
         Settings of this system with their values.
     data
-        ``CONTAINER/NAME`` of the data file, where predictions were made of one; None otherwise.
+        ``CONTAINER/NAME`` of the data file that predictions were made from; None without one.
     left_out
-        Keys that have no counterpart, with what is there instead.
+        Keys without a counterpart, each with what replaces it.
     """
 
     sensors: tuple[SensorKey, ...] = ()
@@ -64,12 +64,12 @@ class OriginalSystem:
 
 
 def parse_configuration_files(files: Iterable[tuple[str, bytes]]) -> OriginalSystem:
-    """Return what configuration files say together, whichever of them there are.
+    """Return the combined contents of configuration files.
 
     Parameters
     ----------
     files
-        Names and contents.
+        Names and contents; either of the two files, or both.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def _read(name: str, content: bytes) -> dict[str, object]:
     try:
         found = json.loads(content)
     except ValueError as exc:
-        raise InvalidInputError(f"{name}: expected a JSON object, got what can't be parsed: {exc}") from None
+        raise InvalidInputError(f"{name}: expected a JSON object, got text that can't be parsed: {exc}") from None
     known = {*_CONTAINERS, *_SECRETS, *_OWN_WAY, "blob_account", "device_ids", "tags", "node_count"}
     if not isinstance(found, dict) or not known & found.keys():
         raise InvalidInputError(

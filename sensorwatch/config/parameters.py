@@ -1,4 +1,4 @@
-"""What detectors take as parameters, checked; and mistakes in what a file says, in words."""
+"""Parameters of detectors, validated, and validation errors as sentences."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _SHOWN_CHARACTERS = 120
 
 
 class DetectorParameters(Section):
-    """What a detector takes."""
+    """Parameters of a detector."""
 
     @classmethod
     def checked(cls, parameters: object) -> Self:
-        """Return the parameters in a mapping.
+        """Return validated parameters.
 
         Raises
         ------
         ValueError
-            One is unknown or out of its range; says which, and what was expected.
+            A parameter is unknown or out of its range; the text names it and what was expected.
         """
         try:
             return cls.model_validate(parameters)
@@ -44,14 +44,14 @@ class DetectorParameters(Section):
 
 
 class MlpParameters(DetectorParameters):
-    """What the detector ``mlp`` takes.
+    """Parameters of the detector ``mlp``.
 
     Attributes
     ----------
     width
-        How many of a sensor's last windows the network looks at.
+        Number of a sensor's latest windows that are the network's input.
     hidden
-        Sizes of its hidden layers.
+        Sizes of the hidden layers.
     """
 
     width: int = Field(default=3, ge=1, le=64)
@@ -59,12 +59,12 @@ class MlpParameters(DetectorParameters):
 
 
 class SeasonParameters(DetectorParameters):
-    """What the detectors take that look for seasons, ``ar_season`` and ``shift``.
+    """Parameters of the detectors that know seasons, ``ar_season`` and ``shift``.
 
     Attributes
     ----------
     time_zone
-        IANA name of the zone whose clock the sensor's surroundings go by.
+        IANA name of the time zone whose days and weeks the sensor follows.
     """
 
     time_zone: str = "UTC"
@@ -80,12 +80,12 @@ class SeasonParameters(DetectorParameters):
 
 
 class EnsembleParameters(DetectorParameters):
-    """What ``auto`` and ``ensemble`` take.
+    """Parameters of ``auto`` and ``ensemble``.
 
     Attributes
     ----------
     new_normal_seconds
-        How long a lasting change is an alarm until it is normal; None: what the settings say.
+        Time after which a lasting change counts as normal, in seconds; None: the setting's.
     """
 
     new_normal_seconds: int | None = Field(default=None, ge=1)
@@ -98,11 +98,11 @@ PARAMETERS: dict[str, type[DetectorParameters]] = {
     "mlp": MlpParameters,
     "shift": SeasonParameters,
 }
-"""Of the detectors that take any."""
+"""Parameters by detector; the others take none."""
 
 
 def describe(place: str, error: ErrorDetails) -> str:
-    """Return one mistake in a mapping as a line: where it is, what is wrong, and what was got."""
+    """Return a validation error as one line: the place, the problem, and the value."""
     path = ".".join(str(part) for part in error["loc"])
     where = f"{place}: {path}" if path else place
     problem = error["msg"].removeprefix("Value error, ")

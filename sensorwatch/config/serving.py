@@ -21,18 +21,18 @@ _MODEL_NAME = r"^[a-z][a-z0-9-]{0,31}$"
 
 
 class ServingRule(SensorPattern):
-    """A rule: in real time, these models answer for sensors whose device and tag match the patterns.
+    """A rule: these models score, in real time, the sensors whose device and tag match the patterns.
 
     Attributes
     ----------
     models
         Names of models; ``own`` is the sensor's primary model, which batch scoring uses.
     decider
-        Which of the answers that arrive in time counts.
+        Combiner of the answers that arrive in time.
     weights
-        Weights of models for the decider ``weighted``; 1 where left out.
+        Weights of models for the combiner ``weighted``; 1 by default.
     deadline_ms
-        How long a batch of readings waits for answers; None: as the setting says.
+        Time that a batch of readings waits for answers, in milliseconds; None: the setting's.
     """
 
     models: Annotated[tuple[str, ...], Field(min_length=1, max_length=8)] = (PRIMARY_MODEL,)

@@ -1,7 +1,7 @@
-"""Where ``sensorwatch.yaml`` is read from: the file itself, or the copy that travels with a run.
+"""Copies of ``sensorwatch.yaml`` for Batch tasks.
 
-A node of the pool has no copy of the app's files, and the file may change while a run waits. So whoever submits a run
-stores the file's content beside the models, under a name that follows from it, and tells the tasks that name::
+A node of the pool has no copy of the app's files, and the file may change while a run waits. The submission of a run
+therefore stores the file's content beside the models, under a name derived from it, and passes that name to the tasks::
 
     configuration/e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855.yaml
 """
@@ -24,16 +24,16 @@ __all__ = ["read_configuration", "store_configuration"]
 
 
 def read_configuration(place: str, container: Callable[[], ContainerClient], *, required: bool) -> bytes:
-    """Return the content of a configuration, a file's with the texts of its calendars in it.
+    """Return the content of a configuration; the texts of calendar files are embedded in that of a file.
 
     Parameters
     ----------
     place
         The setting ``CONFIGURATION_FILE``: a path, or the name of a stored configuration.
     container
-        Gives the container of the models; called for a stored one only.
+        Returns the container of the models; called for a stored configuration only.
     required
-        Whether a missing file is an error, or means that there is nothing in it.
+        True: a missing file is an error; False: it counts as an empty one.
 
     Raises
     ------
@@ -47,12 +47,12 @@ def read_configuration(place: str, container: Callable[[], ContainerClient], *, 
     except FileNotFoundError:
         if required:
             raise SettingsError(
-                f"CONFIGURATION_FILE: expected a file, got `{place}`, which does not exist; correct the path, or take "
-                "the setting out to do without"
+                f"CONFIGURATION_FILE: expected a file, got `{place}`, which does not exist; correct the path, or "
+                "remove the setting"
             ) from None
         return b""
     except OSError as exc:
-        raise SettingsError(f"CONFIGURATION_FILE: expected a file, got `{place}`: {exc.strerror}") from exc
+        raise SettingsError(f"CONFIGURATION_FILE: expected a readable file, got `{place}`: {exc.strerror}") from exc
     return embed_calendars(content, lambda name: _read_calendar(place, name))
 
 
@@ -62,7 +62,7 @@ def _read_calendar(place: str, name: str) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise SettingsError(
-            f"{place}: maintenance: expected the calendar `{name}` to be a file beside this one, got: {exc}"
+            f"{place}: maintenance: expected the calendar `{name}` as a file in the same folder, got: {exc}"
         ) from exc
 
 
@@ -72,7 +72,7 @@ def store_configuration(container: ContainerClient, content: bytes) -> str:
     Raises
     ------
     TransientError, SettingsError
-        The account is away, or refuses access.
+        The storage account can't be reached, or refuses access.
     """
     name = configuration_name(content)
     try:

@@ -99,6 +99,7 @@ class Explanation:
 
 
 MOST_JSON = 2000
+"""Longest JSON text of an explanation, in characters; a longer one was not written by this system."""
 
 
 _EXPLANATION = msgspec.json.Decoder(Explanation)

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 __all__ = ["ModelRef"]
 
-"""Where a sensor stands on the way to a usable model."""
-
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:

@@ -20,6 +20,7 @@ class SensorKey(NamedTuple):
 
 
 SensorState = Literal["no-data", "warming", "ready", "stale", "failed"]
+"""Stage of a sensor on the way to a usable model."""
 
 
 @dataclass(frozen=True, slots=True)
