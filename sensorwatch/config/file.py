@@ -76,15 +76,7 @@ __all__ = [
 ]
 
 STORED_PREFIX = "stored:"
-"""What the setting ``CONFIGURATION_FILE`` begins with where it names a stored configuration instead of a file."""
-
-"""The specification of a detector that takes no parameters, or is given none."""
-
-"""What the rules for scoring in real time call the model that batch scoring uses too."""
-
-"""The detectors that a rule may name; a test compares them with the factory, which is too heavy to load here."""
-
-"""Those that an ensemble may have."""
+"""Prefix of the setting ``CONFIGURATION_FILE`` that marks a stored configuration instead of a file."""
 
 
 class Configuration(Section):
