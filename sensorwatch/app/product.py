@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sensorwatch.ingestion.replay import LetterState, ReplayOutcome, Selection
     from sensorwatch.models.import_models import ImportedModels
     from sensorwatch.models.ports import ModelRegistry
-    from sensorwatch.models.scoring.data_files import DataFile
+    from sensorwatch.models.scoring.file_windows import FileWindows
     from sensorwatch.models.scoring.score import ScoreSummary, ScoringStore
     from sensorwatch.models.scoring.score_file import DataScoring
     from sensorwatch.models.training.train import TrainingStore, TrainSummary
@@ -193,9 +193,9 @@ class Product(Adapters):
         tasks = plan.run.tasks if plan.run else ()
         return plan, estimate(kind, tasks, self.store.shard_activity(), self.store.task_history(kind), fleet)
 
-    def data_file(self, place: str, content: bytes) -> DataFile:
+    def data_file(self, place: str, content: bytes) -> FileWindows:
         """Return the windows in a data file, of the sensors in the catalogue."""
-        from sensorwatch.models.scoring.data_files import parse_data
+        from sensorwatch.models.scoring.file_windows import parse_data
 
         return parse_data(place, content, self.store.sensors(), self.settings.window_seconds)
 
@@ -244,7 +244,7 @@ class Product(Adapters):
         NotFoundError, InvalidInputError
             There is no such file, or it holds nothing to score.
         """
-        from sensorwatch.models.scoring.data_files import read_data
+        from sensorwatch.models.scoring.file_windows import read_data
         from sensorwatch.models.scoring.score_file import data_run_id, score_data
 
         content = read_data(place, lambda: self.blobs)
@@ -273,9 +273,9 @@ class Product(Adapters):
         from sensorwatch.config.file import Configuration
         from sensorwatch.models.training.challengers import train_challengers
         from sensorwatch.models.training.detector_choice import TrainingWindows
-        from sensorwatch.models.training.ensemble_schedule import EnsembleRules
         from sensorwatch.models.training.promotion import PromotionRules
         from sensorwatch.models.training.train import train
+        from sensorwatch.models.training.warm_start import EnsembleRules
 
         settings = self.settings
         step = partial(

@@ -96,8 +96,8 @@ class DetectorRule(SensorPattern):
             raise ValueError(f"`estimator` and `steps` belong to `{_ESTIMATOR_DETECTOR}`, got `{self.detector}`")
         if self.detector and self.detector not in _TRAINABLE:
             raise ValueError(f"unknown detector `{self.detector}`; expected one of {', '.join(_TRAINABLE)}")
-        if self.warming not in (None, *(stand_ins := (NO_DETECTOR, *_MEMBERS))):
-            raise ValueError(f"unknown `warming` detector `{self.warming}`; expected one of {', '.join(stand_ins)}")
+        if self.warming not in (None, *(fallbacks := (NO_DETECTOR, *_MEMBERS))):
+            raise ValueError(f"unknown `warming` detector `{self.warming}`; expected one of {', '.join(fallbacks)}")
         if self.members and self.detector != _ENSEMBLE:
             raise ValueError(f"`members` belong to the detector `{_ENSEMBLE}`, got `{self.detector}`")
         if self.members:
@@ -119,9 +119,9 @@ class DetectorRule(SensorPattern):
             steps = (Step(estimator=self.estimator, parameters=self.parameters),)
         parameters = {"members": sorted(self.members), **self.parameters} if self.members else self.parameters
         if not steps:
-            return DetectorChoice(self.detector, canonical_json(parameters), ruled=True, warming=self.warming)
+            return DetectorChoice(self.detector, canonical_json(parameters), ruled=True, fallback=self.warming)
         specification = canonical_json({"steps": [step.model_dump() for step in steps]})
-        return DetectorChoice(_ESTIMATOR_DETECTOR, specification, ruled=True, warming=self.warming)
+        return DetectorChoice(_ESTIMATOR_DETECTOR, specification, ruled=True, fallback=self.warming)
 
 
 class EstimatorPolicy(Section):
@@ -152,13 +152,13 @@ class EstimatorPolicy(Section):
 class DetectorChoice(NamedTuple):
     """The detector of a sensor: its name, its parameters as canonical JSON, and whether a rule chose it.
 
-    ``warming`` names the fallback until there are enough windows: ``none`` means no fallback, None the setting's.
+    ``fallback`` names the fallback until there are enough windows: ``none`` means no fallback, None the setting's.
     """
 
     detector: str
     specification: str
     ruled: bool
-    warming: str | None = None
+    fallback: str | None = None
 
 
 def canonical_json(value: object) -> str:

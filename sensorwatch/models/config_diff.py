@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-import pyarrow.compute as pc
-
 from sensorwatch.config.detectors import NO_PARAMETERS
 from sensorwatch.models.current import load_current
-from sensorwatch.models.table import IMPORTED, has_model, specifications, stands_in
+from sensorwatch.models.table import IMPORTED, specifications, without_fallbacks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +50,7 @@ def configuration_changes(
         models = load_current(registry, shard).models
         if models is None:
             continue
-        models = models.filter(pc.and_(has_model(models), pc.invert(stands_in(models))))
+        models = without_fallbacks(models)
         rows = zip(models["detector"].to_pylist(), specifications(models), strict=True)
         now = dict(zip(models["sensor_id"].to_pylist(), rows, strict=True))
         for sensor in sensors:

@@ -50,14 +50,15 @@ __all__ = [
     "checksum",
     "detectors_in",
     "has_model",
+    "is_fallback",
     "merge",
     "models_from_bytes",
     "models_to_bytes",
     "params_column",
     "replace_models",
     "specifications",
-    "stands_in",
     "with_version",
+    "without_fallbacks",
 ]
 
 MODEL_SCHEMA = pa.schema(
@@ -105,9 +106,14 @@ def has_model(models: pa.Table) -> pa.ChunkedArray:
     return pc.is_valid(models["training_end"])
 
 
-def stands_in(models: pa.Table) -> pa.ChunkedArray:
-    """Return of each row whether its model stands in while the sensor is warming: it never alerts."""
+def is_fallback(models: pa.Table) -> pa.ChunkedArray:
+    """Return True for each row whose model is the fallback of a cold start; a fallback never alerts."""
     return pc.and_(has_model(models), pc.equal(models["state"], "warming"))
+
+
+def without_fallbacks(models: pa.Table) -> pa.Table:
+    """Return the rows that have a model other than a fallback."""
+    return models.filter(pc.and_(has_model(models), pc.invert(is_fallback(models))))
 
 
 def specifications(models: pa.Table) -> list[str]:

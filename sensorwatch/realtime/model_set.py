@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from sensorwatch.detectors.base import Remembering, Represented
 from sensorwatch.detectors.calibration import Calibration
 from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.errors import CorruptModelError
-from sensorwatch.models.table import detectors_in, has_model, params_column, stands_in
+from sensorwatch.models.table import detectors_in, params_column, without_fallbacks
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -95,7 +94,7 @@ class ServedModels:
         InvalidInputError
             A model was made by a detector that this version of the code does not know.
         """
-        tables = [_usable(table) for table in shards]
+        tables = [without_fallbacks(table) for table in shards]
         models = pa.concat_tables(tables, promote_options="default") if tables else None
         if models is None or not models.num_rows:
             return _NOTHING
@@ -209,7 +208,7 @@ def validate(models: pa.Table, policy: EstimatorPolicy | None = None) -> None:
     served = ServedModels.of([models], policy)
     without = np.flatnonzero((served.code < 0) | ~np.isfinite(served.calibration.threshold))
     if len(without):
-        ids = _usable(models)["sensor_id"].to_numpy()[without[:5]]
+        ids = without_fallbacks(models)["sensor_id"].to_numpy()[without[:5]]
         raise CorruptModelError(
             f"{len(without)} models without parameters or calibration, among them those of the sensors "
             f"{', '.join(map(str, ids.tolist()))}; train them anew, or go back to another version"
@@ -221,11 +220,6 @@ def validate(models: pa.Table, policy: EstimatorPolicy | None = None) -> None:
             raise CorruptModelError(
                 f"none of {len(rows)} models of the detector {of_detector.detector.name} that were tried gives a score"
             )
-
-
-def _usable(models: pa.Table) -> pa.Table:
-    """Return the models that may alert: what stands in while a sensor is warming may not."""
-    return models.filter(pc.and_(has_model(models), pc.invert(stands_in(models))))
 
 
 def history_windows(of: Detector, kept: int) -> int:

@@ -27,6 +27,10 @@ class WindowColumns:
     value: npt.NDArray[np.float64]
     count: npt.NDArray[np.int64]
 
+    def only(self, keep: npt.NDArray[np.bool_]) -> WindowColumns:
+        """Return the windows for which ``keep``, shape ``(n_windows,)``, is true."""
+        return WindowColumns(self.sensor_id[keep], self.end[keep], self.value[keep], self.count[keep])
+
 
 class WindowStore(Protocol):
     """Reading windows back, a shard at a time."""

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from sensorwatch.detectors.calibration import SEVERITIES, Calibration, severity_codes
-from sensorwatch.models.table import stands_in
+from sensorwatch.models.table import is_fallback
 from sensorwatch.tasks.prediction_schema import ANOMALOUS, NORMAL, prediction_schema
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def predictions_of(
         "training_end": models["training_end"].combine_chunks().take(pa.array(model)),
         "expected_value": _numbers(scored.value),
         "explanation": pa.array(explained, pa.string()),
-        "warming": stands_in(models).combine_chunks().take(pa.array(model)),
+        "warming": is_fallback(models).combine_chunks().take(pa.array(model)),
     }
     return pa.table([columns[name] for name in prediction_schema().names], names=prediction_schema().names)
 

@@ -178,14 +178,14 @@ def score(
     if late.any():
         earliest = datetime.fromtimestamp(int(windows.end[late].min()) - CATCH_UP_SECONDS, UTC)
         earlier = store.read_windows(task.shard, earliest, datetime.fromtimestamp(int(windows.end[late].max()), UTC))
-        again, changed = _together(_windows_of(windows.sensor_id[late], earlier), _only(windows, late))
+        again, changed = _together(_windows_of(windows.sensor_id[late], earlier), windows.only(late))
         found, _ = raw_scores(models, _positions(models, again), again, policy)
         raw.put(late, found.only(changed))
         explained[late] = explanations(models, _positions(models, again), again, found, changed, policy)[changed]
     wanted = asked_for & (position >= 0) & (windows.end > models["first_training_end"].to_numpy()[position])
     table = predictions_of(
         models,
-        _only(windows, wanted),
+        windows.only(wanted),
         raw.only(wanted),
         explained[wanted],
         rescored[wanted],
@@ -217,12 +217,8 @@ def _positions(models: pa.Table, windows: WindowColumns) -> npt.NDArray[np.int64
     return np.where((ids[position] == windows.sensor_id) & ~np.isnan(windows.value), position, -1)
 
 
-def _only(windows: WindowColumns, keep: npt.NDArray[np.bool_]) -> WindowColumns:
-    return WindowColumns(windows.sensor_id[keep], windows.end[keep], windows.value[keep], windows.count[keep])
-
-
 def _windows_of(sensor_ids: npt.ArrayLike, windows: WindowColumns) -> WindowColumns:
-    return _only(windows, np.isin(windows.sensor_id, sensor_ids))
+    return windows.only(np.isin(windows.sensor_id, sensor_ids))
 
 
 def _together(new: WindowColumns, marked: WindowColumns) -> tuple[WindowColumns, npt.NDArray[np.bool_]]:

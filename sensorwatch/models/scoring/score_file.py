@@ -1,46 +1,30 @@
-"""Score a data file with the models in use, shard by shard, as a run of its own."""
+"""Scoring of a data file with the models in use, shard by shard, as a run of its own."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.models.scoring.score import ScoringStore, score
+from sensorwatch.models.scoring.score import score
 from sensorwatch.tasks.records import TaskSpec, task_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
     from sensorwatch.config.detectors import EstimatorPolicy
     from sensorwatch.models.ports import ModelRegistry
+    from sensorwatch.models.scoring.file_windows import FileWindows
     from sensorwatch.models.scoring.score import ScoreSummary
     from sensorwatch.tasks.ports import PredictionFiles
 
-__all__ = ["DataScoring", "DataWindows", "data_run_id", "score_data"]
+__all__ = ["DataScoring", "data_run_id", "score_data"]
 
 _HASH_DIGITS = 16
 
 
-class DataWindows(ScoringStore, Protocol):
-    """What scoring needs of a data file; ``str`` of it says what is in it."""
-
-    @property
-    def shards(self) -> Sequence[int]:
-        """The shards of the file's sensors."""
-        ...
-
-    @property
-    def end(self) -> datetime:
-        """End of the newest window (UTC)."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class DataScoring:
-    """What was scored: what is in the data, and each shard's summary."""
+    """Result of scoring a data file: the run, a description of the data, and the summary of each shard."""
 
     run_id: str
     data: str
@@ -52,7 +36,7 @@ class DataScoring:
 
 
 def data_run_id(content: bytes) -> str:
-    """Return the id of the run that scores a data file: the same file again replaces its predictions.
+    """Return the id of the run that scores a data file; scoring the same file again replaces its predictions.
 
     Examples
     --------
@@ -63,7 +47,7 @@ def data_run_id(content: bytes) -> str:
 
 
 def score_data(
-    data: DataWindows,
+    data: FileWindows,
     run_id: str,
     shard: int | None,
     *,
@@ -71,20 +55,22 @@ def score_data(
     predictions: PredictionFiles,
     policy: EstimatorPolicy | None = None,
 ) -> DataScoring:
-    """Score all windows of a file whose sensors have a model, those that it was trained on too.
+    """Score all windows of a file whose sensors have a model, including those that the model was trained on.
 
     Parameters
     ----------
     data
-        The file's windows.
+        The windows of the file.
     run_id
         The run that the prediction files belong to.
     shard
         Score the sensors of this shard only; None: all.
-    registry, predictions
-        Where models come from, where predictions go.
+    registry
+        Source of the models.
+    predictions
+        Destination of the prediction files.
     policy
-        Which stored estimators may be loaded; None: the configuration's defaults.
+        Estimators that may be loaded; None: the configuration's defaults.
 
     Raises
     ------
@@ -95,7 +81,7 @@ def score_data(
     """
     shards = [each for each in data.shards if shard is None or each == shard]
     if not shards:
-        raise InvalidInputError(f"the data hold nothing to score: {data}")
+        raise InvalidInputError(f"the data contain nothing to score: {data}")
     end = data.end
     summaries = tuple(
         score(

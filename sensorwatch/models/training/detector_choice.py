@@ -1,4 +1,4 @@
-"""Which detector each sensor of a shard is trained with."""
+"""Choice of the detector that each sensor of a shard is trained with."""
 
 from __future__ import annotations
 
@@ -28,39 +28,51 @@ __all__ = ["ChosenDetectors", "DetectorGroup", "TrainingWindows"]
 
 @dataclass(frozen=True, slots=True)
 class TrainingWindows:
-    """How many windows with a finite value sensors need.
+    """Numbers of windows with a finite value that training needs of a sensor.
 
     Attributes
     ----------
     minimum
-        For a model; a sensor with fewer is warming.
-    warming
-        For one that stands in until then.
-    stand_in
-        The detector of the latter, where no rule names one; ``none``: there is none.
+        Windows needed for a model. A sensor with fewer is in its cold start (state ``warming``).
+    fallback_minimum
+        Windows needed for the fallback during the cold start.
+    fallback
+        Detector of the fallback, where no rule of the configuration names one; ``none`` for no fallback.
     """
 
     minimum: int
-    warming: int = 20
-    stand_in: str = NO_DETECTOR
+    fallback_minimum: int = 20
+    fallback: str = NO_DETECTOR
 
 
 class DetectorGroup(NamedTuple):
-    """Sensors that one detector is fitted for; ``provisional`` where it stands in for theirs."""
+    """Sensors that one detector is fitted for.
+
+    Attributes
+    ----------
+    detector
+        The detector.
+    is_fallback
+        True if it is the fallback of sensors in their cold start.
+    sensor_ids
+        Ids of the sensors, shape ``(n_sensors,)``, int64.
+    series
+        Their training windows.
+    """
 
     detector: Detector
-    provisional: bool
+    is_fallback: bool
     sensor_ids: npt.NDArray[np.int64]
     series: Series
 
 
 class ChosenDetectors:
-    """The detectors of some sensors, by the configuration's rules.
+    """The detectors of some sensors, by the rules of the configuration.
 
     Parameters
     ----------
     configuration
-        The rules.
+        ``sensorwatch.yaml``: the section ``detectors`` has the rules.
     default
         Name of the detector of sensors that no rule matches.
 
@@ -77,7 +89,7 @@ class ChosenDetectors:
         self._choices: dict[int, DetectorChoice] = {}
 
     def to_train(self, sensors: Sequence[SensorStatus], models: pa.Table | None) -> list[SensorStatus]:
-        """Return the sensors that may be trained: all but those whose model was imported and that no rule names."""
+        """Return the sensors that may be trained: all but those with an imported model and no rule of their own."""
         self._choices = {sensor.sensor_id: self._configuration.choice(sensor.key, self._default) for sensor in sensors}
         imported: set[int] = set()
         if models is not None:
@@ -90,22 +102,32 @@ class ChosenDetectors:
     def groups(
         self, sensor_ids: npt.NDArray[np.int64], series: Series, needed: TrainingWindows
     ) -> Iterator[DetectorGroup]:
-        """Yield each detector with its sensors and their series, all sensors once, in the order of the detectors."""
+        """Yield one group for each detector, ordered by detector; every sensor is in one group.
+
+        Parameters
+        ----------
+        sensor_ids
+            Ids of sensors that :meth:`to_train` returned, shape ``(n_sensors,)``, int64.
+        series
+            Their training windows.
+        needed
+            Numbers of windows that decide between a sensor's detector and its fallback.
+        """
         lengths = series.finite().lengths
-        few = ((lengths >= needed.warming) & (lengths < needed.minimum)).tolist()
+        few = ((lengths >= needed.fallback_minimum) & (lengths < needed.minimum)).tolist()
         keys = [
-            _key(self._choices[sensor_id], needed.stand_in if short else None)
+            _key(self._choices[sensor_id], needed.fallback if short else None)
             for sensor_id, short in zip(sensor_ids.tolist(), few, strict=True)
         ]
         names = sorted(set(keys))
         if len(names) == 1:
-            yield DetectorGroup(self._detector(names[0]), names[0].provisional, sensor_ids, series)
+            yield DetectorGroup(self._detector(names[0]), names[0].is_fallback, sensor_ids, series)
             return
         position = {name: i for i, name in enumerate(names)}
         group = np.array([position[key] for key in keys])
         for i, name in enumerate(names):
             keep = group == i
-            yield DetectorGroup(self._detector(name), name.provisional, sensor_ids[keep], series.of(keep))
+            yield DetectorGroup(self._detector(name), name.is_fallback, sensor_ids[keep], series.of(keep))
 
     def _detector(self, key: _Key) -> Detector:
         if key[:2] not in self._made:
@@ -116,13 +138,21 @@ class ChosenDetectors:
 class _Key(NamedTuple):
     detector: str
     specification: str
-    provisional: bool
+    is_fallback: bool
 
 
-def _key(choice: DetectorChoice, stand_in: str | None) -> _Key:
-    """Return what a sensor gets; ``stand_in`` is None for one that needs no stand-in."""
-    if stand_in is not None:
-        stand_in = choice.warming or stand_in
-    if stand_in in (None, NO_DETECTOR):
-        return _Key(choice.detector, choice.specification, provisional=False)
-    return _Key(stand_in, NO_PARAMETERS, provisional=True)
+def _key(choice: DetectorChoice, fallback: str | None) -> _Key:
+    """Return the detector of a sensor.
+
+    Parameters
+    ----------
+    choice
+        The choice of the configuration.
+    fallback
+        Default detector of the fallback; None for a sensor that needs no fallback.
+    """
+    if fallback is not None:
+        fallback = choice.fallback or fallback
+    if fallback in (None, NO_DETECTOR):
+        return _Key(choice.detector, choice.specification, is_fallback=False)
+    return _Key(fallback, NO_PARAMETERS, is_fallback=True)

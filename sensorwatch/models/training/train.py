@@ -27,11 +27,11 @@ from sensorwatch.errors import ConflictError
 from sensorwatch.models.current import CurrentModels, load_current
 from sensorwatch.models.table import MODEL_SCHEMA, has_model, merge, params_column, with_version
 from sensorwatch.models.training.detector_choice import ChosenDetectors
-from sensorwatch.models.training.ensemble_schedule import EnsembleRules, GoingOn
 from sensorwatch.models.training.outcomes import record_outcomes
 from sensorwatch.models.training.promotion import PromotionRules, refusals
 from sensorwatch.models.training.ranges import training_ranges
 from sensorwatch.models.training.refused import REFUSED, carried_refusals, describe_refused
+from sensorwatch.models.training.warm_start import EnsembleRules, WarmStart
 from sensorwatch.sensors.downtime import MaintenancePlan
 from sensorwatch.sensors.labelling import label_windows
 from sensorwatch.sensors.ports import SensorStore
@@ -171,7 +171,7 @@ def train(
     ranges = training_ranges(
         _newest_of_due(chosen.to_train(sensors, current.models), current.models, task.end), training_seconds
     )
-    going_on = GoingOn(sensors, current.models, ensembles)
+    warm_start = WarmStart(sensors, current.models, ensembles)
     rows: list[pa.Table] = []
     refused: list[dict[str, object]] = []
     usual: list[SensorRhythm] = []
@@ -192,7 +192,7 @@ def train(
                     labels = label_windows(group.sensor_ids, group.series.offsets, group.series.times, known)
                     digest.update(labels.tobytes())
                     group = group._replace(series=replace(group.series, labels=labels))
-                fitted, refused_here = _fit(group, going_on, training_seconds, needed, promotion)
+                fitted, refused_here = _fit(group, warm_start, training_seconds, needed, promotion)
                 rows.append(fitted)
                 refused.extend(refused_here)
             windows += len(part.series.values)
@@ -244,7 +244,7 @@ def _since_new_trends(columns: WindowColumns, began: Mapping[int, int]) -> Windo
     ends = np.array([began[sensor_id] for sensor_id in sorted(began)], np.int64)
     position = np.minimum(np.searchsorted(ids, columns.sensor_id), len(ids) - 1)
     keep = (ids[position] != columns.sensor_id) | (columns.end > ends[position])
-    return WindowColumns(columns.sensor_id[keep], columns.end[keep], columns.value[keep], columns.count[keep])
+    return columns.only(keep)
 
 
 def _starting_with(began: Mapping[int, int], trained: pa.Table) -> pa.Table:
@@ -266,7 +266,7 @@ def _without_maintenance(
     # A sensor that came after the catalogue was read has windows here, but is not among those to train.
     position = np.minimum(np.searchsorted(ids, columns.sensor_id), len(ids) - 1)
     keep = ~maintenance.mask([sensor.key for sensor in sensors], position, columns.end)
-    return WindowColumns(columns.sensor_id[keep], columns.end[keep], columns.value[keep], columns.count[keep])
+    return columns.only(keep)
 
 
 class _Part(NamedTuple):
@@ -298,15 +298,15 @@ def _parts(whole: _Part) -> Iterator[_Part]:
 
 def _fit(
     group: DetectorGroup,
-    going_on: GoingOn,
+    warm_start: WarmStart,
     training_seconds: int,
     needed: TrainingWindows,
     promotion: PromotionRules,
 ) -> tuple[pa.Table, list[dict[str, object]]]:
     """Return the rows of a shard for some sensors, and the models that were refused."""
     chosen, series = group.detector, group.series.finite()
-    enough = (series.lengths >= needed.minimum) | group.provisional
-    fitted = going_on.fit(chosen, group.sensor_ids, series, enough)
+    enough = (series.lengths >= needed.minimum) | group.is_fallback
+    fitted = warm_start.fit(chosen, group.sensor_ids, series, enough)
     candidate = np.array([reason is None for reason in fitted.reasons], dtype=np.bool_) & enough
     raw = training_scores(chosen, fitted, series)
     candidates = pc.if_else(pa.array(candidate), fitted.params, pa.scalar(None, fitted.params.type))
@@ -316,7 +316,7 @@ def _fit(
     ready[list(refused)] = False
     low, high = chosen.expected_range(fitted.params)
     newest = group.series.times[group.series.offsets[1:] - 1]
-    warming = ~enough | group.provisional
+    warming = ~enough | group.is_fallback
     states = np.where(warming, "warming", np.where(ready, "ready", "failed"))
     reasons = [
         f"{length} of {needed.minimum} windows" if warming[i] else refused.get(i, fitted.reasons[i] or "")

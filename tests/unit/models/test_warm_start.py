@@ -16,8 +16,8 @@ from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.models.diff import describe_model
 from sensorwatch.models.training.detector_choice import TrainingWindows
-from sensorwatch.models.training.ensemble_schedule import EnsembleRules
 from sensorwatch.models.training.train import train
+from sensorwatch.models.training.warm_start import EnsembleRules
 
 HOURS = 3
 

@@ -1,4 +1,8 @@
-"""Which sensors an ensemble weighs its members for in a training task: few at a time, those that waited longest."""
+"""Fitting of detectors from previous models, and the choice of the sensors whose member weights are learned again.
+
+Learning member weights takes about as long as fitting, so a training task does it for a few sensors only: those whose
+weights are oldest.
+"""
 
 from __future__ import annotations
 
@@ -24,23 +28,23 @@ if TYPE_CHECKING:
     Flags = npt.NDArray[np.bool_]
     Integers = npt.NDArray[np.int64]
 
-__all__ = ["EnsembleRules", "GoingOn"]
+__all__ = ["EnsembleRules", "WarmStart"]
 
 _DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class EnsembleRules:
-    """What ensembles keep to.
+    """Rules for training ensembles.
 
     Attributes
     ----------
     weights_days
-        A sensor's members are weighed anew when its weights are this old, by the windows that it was trained on.
+        Age of a sensor's member weights, in days of its training windows, at which they are learned again.
     weights_sensors
-        At most so many sensors are weighed in one training task.
+        Largest number of sensors whose weights one training task learns.
     new_normal_seconds
-        How long a lasting change is an alarm, where a rule says nothing else.
+        How long a lasting change is an alarm, where no rule of the configuration says otherwise.
     """
 
     weights_days: float = 7.0
@@ -48,17 +52,17 @@ class EnsembleRules:
     new_normal_seconds: int = NEW_NORMAL_SECONDS
 
 
-class GoingOn:
-    """Fits the detectors of a training task on what is known from the models before.
+class WarmStart:
+    """Fits the detectors of one training task, starting from the previous models of its sensors.
 
     Parameters
     ----------
     sensors
-        The shard's sensors. Those of one tag are alike.
+        The shard's sensors. Sensors with the same tag are a peer group.
     models
-        Its models in use; None: there are none.
+        The model table in use; None if there is none.
     rules
-        What to keep to.
+        The rules for ensembles.
     """
 
     def __init__(self, sensors: Sequence[SensorStatus], models: pa.Table | None, rules: EnsembleRules) -> None:
@@ -66,28 +70,32 @@ class GoingOn:
         self._rules = rules
         self._left = rules.weights_sensors
         tags = {tag: i for i, tag in enumerate(sorted({str(sensor.key.tag) for sensor in sensors}))}
-        self._tag = {sensor.sensor_id: tags[str(sensor.key.tag)] for sensor in sensors}
+        self._peer_group = {sensor.sensor_id: tags[str(sensor.key.tag)] for sensor in sensors}
 
     def fit(self, chosen: Detector, sensor_ids: Integers, series: Series, enough: Flags) -> Fitted:
         """Fit a detector for some sensors.
 
         Parameters
         ----------
-        chosen, series
-            The detector, and what it is fitted on.
-        sensor_ids, enough
-            Whose windows these are, and whether they are enough for a model; shape ``(n_sensors,)``.
+        chosen
+            The detector.
+        sensor_ids
+            Ids of the sensors, shape ``(n_sensors,)``, int64.
+        series
+            Their training windows.
+        enough
+            True where a sensor has enough windows for a model, shape ``(n_sensors,)``, bool.
         """
         if not isinstance(chosen, Continuing):
             return chosen.fit(series)
         ids = sensor_ids.tolist()
-        params = self._former(chosen.name, ids)
-        alike = np.array([self._tag.get(sensor_id, -1) for sensor_id in ids], np.int64)
+        params = self._previous_params(chosen.name, ids)
+        peer_groups = np.array([self._peer_group.get(sensor_id, -1) for sensor_id in ids], np.int64)
         weigh = self._due(params, series, enough)
         self._left -= int(weigh.sum())
-        return chosen.fit_on(series, Former(params, weigh, alike, self._rules.new_normal_seconds))
+        return chosen.fit_on(series, Former(params, weigh, peer_groups, self._rules.new_normal_seconds))
 
-    def _former(self, name: str, ids: Sequence[int]) -> pa.StructArray:
+    def _previous_params(self, name: str, ids: Sequence[int]) -> pa.StructArray:
         column = params_column(name)
         if self._models is None or column not in self._models.column_names:
             return pa.nulls(len(ids), pa.struct([]))
@@ -95,7 +103,7 @@ class GoingOn:
         return self._models[column].combine_chunks().take(pa.array([place.get(each) for each in ids], pa.int64()))
 
     def _due(self, params: pa.StructArray, series: Series, enough: Flags) -> Flags:
-        """Return whose members are weighed now, shape ``(n_sensors,)``: the oldest weights first, then by position."""
+        """Return True where a sensor's weights are learned now, shape ``(n_sensors,)``: oldest first, then in order."""
         weighed_at = np.full(len(params), -np.inf)
         if params.type.get_field_index("weighed_by") >= 0:
             by = params.field("weighed_by").to_pylist()

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from sensorwatch.errors import InvalidInputError, NotFoundError
-from sensorwatch.models.scoring.data_files import DataFile, parse_data, read_data
+from sensorwatch.models.scoring.file_windows import FileWindows, parse_data, read_data
 from sensorwatch.sensors.records import SensorKey, SensorStatus
 
 MIDNIGHT = datetime(2018, 8, 29, tzinfo=UTC)
@@ -17,7 +17,7 @@ SENSORS = [
 ]
 
 
-def parse(text: str) -> DataFile:
+def parse(text: str) -> FileWindows:
     return parse_data("hour.csv", text.encode(), SENSORS, 5)
 
 

@@ -1,8 +1,7 @@
 """Windows from a data file instead of the database: CSV or Parquet with the columns TS, Device, Tag and Value.
 
-TS is ISO 8601, in UTC unless it says otherwise. Rows are averaged in windows as readings are, so a file of the windows'
-own averages gives these, and a file of readings their averages. Rows that can't be used, and sensors that the catalogue
-does not know, are counted and left out.
+TS is ISO 8601, in UTC unless it has an offset. Rows are averaged in windows as readings are, so the file may contain
+readings or window means. Rows that can't be used, and sensors that are not in the catalogue, are counted and left out.
 """
 
 from __future__ import annotations
@@ -27,26 +26,26 @@ if TYPE_CHECKING:
     from sensorwatch.sensors.records import SensorStatus
     from sensorwatch.tasks.records import TaskSpec
 
-__all__ = ["DataFile", "parse_data", "read_data"]
+__all__ = ["FileWindows", "parse_data", "read_data"]
 
 _COLUMNS = ("TS", "Device", "Tag", "Value")
 _NANOSECONDS = 1_000_000_000
 
 
 @dataclass(frozen=True)
-class DataFile:
-    """The windows of a file (:class:`~sensorwatch.sensors.windows.WindowStore`), and the sensors they are of.
+class FileWindows:
+    """Windows of a data file and their sensors (a :class:`~sensorwatch.models.scoring.score.ScoringStore`).
 
     Attributes
     ----------
     statuses
-        The catalogue's sensors that the file has windows of, ordered by id.
+        Sensors of the catalogue that have windows in the file, ordered by id.
     windows
         Their windows, ordered by (sensor_id, end).
     unusable_rows
-        Rows whose TS or Value can't be read.
+        Number of rows whose TS or Value can't be read.
     unknown_sensors
-        Sensors in the file that the catalogue does not have.
+        Sensors in the file that are not in the catalogue.
     """
 
     statuses: tuple[SensorStatus, ...]
@@ -66,14 +65,14 @@ class DataFile:
         Raises
         ------
         InvalidInputError
-            There is none.
+            The file has no windows of known sensors.
         """
         if not len(self.windows.end):
-            raise InvalidInputError(f"the data hold nothing to score: {self}")
+            raise InvalidInputError(f"the data contain nothing to score: {self}")
         return datetime.fromtimestamp(int(self.windows.end.max()), UTC)
 
     def __str__(self) -> str:
-        """Return what is in it and what was left out, in one line."""
+        """Return one line: the numbers of windows and sensors, and of rows and sensors that were left out."""
         line = f"{len(self.windows.end)} windows of {len(self.statuses)} sensors"
         if self.unusable_rows:
             line += f"; {self.unusable_rows} rows without a usable TS or Value are left out"
@@ -97,18 +96,18 @@ class DataFile:
         keep &= columns.end <= end.timestamp()
         if start is not None:
             keep &= columns.end > start.timestamp()
-        return WindowColumns(columns.sensor_id[keep], columns.end[keep], columns.value[keep], columns.count[keep])
+        return columns.only(keep)
 
     def read_rescore_windows(self, shard: int, end: datetime) -> WindowColumns:
-        """Return none: what is in a file does not change."""
+        """Return no windows: a file does not change after it was scored."""
         return self.read_windows(shard, end, end)
 
     def is_scored(self, task: TaskSpec) -> bool:
-        """Return False: a file is scored whenever somebody asks for it."""
+        """Return False: a file is scored each time it is requested."""
         return False
 
     def complete_scoring(self, task: TaskSpec, scored: WindowColumns) -> None:
-        """Do nothing: how far a shard's scoring has come concerns the database's windows only."""
+        """Do nothing: the progress of a shard's scoring concerns windows of the database only."""
 
 
 def read_data(place: str, blobs: Callable[[], BlobServiceClient]) -> bytes:
@@ -119,12 +118,12 @@ def read_data(place: str, blobs: Callable[[], BlobServiceClient]) -> bytes:
     place
         A path, or ``CONTAINER/NAME`` of a blob.
     blobs
-        Gives the storage account; called for a blob only.
+        Returns a client of the storage account; called for a blob only.
 
     Raises
     ------
     NotFoundError
-        There is neither.
+        There is neither such a file nor such a blob.
     """
     path = Path(place)
     if path.is_file():
@@ -139,24 +138,24 @@ def read_data(place: str, blobs: Callable[[], BlobServiceClient]) -> bytes:
         raise NotFoundError(f"{place}: there is neither such a file nor such a blob") from exc
 
 
-def parse_data(name: str, content: bytes, sensors: Sequence[SensorStatus], window_seconds: int) -> DataFile:
+def parse_data(name: str, content: bytes, sensors: Sequence[SensorStatus], window_seconds: int) -> FileWindows:
     """Return the windows in a data file.
 
     Parameters
     ----------
     name
-        The file's name, whose suffix says the format: ``.csv`` or ``.parquet``.
+        Name of the file; its suffix, ``.csv`` or ``.parquet``, gives the format.
     content
-        The file.
+        Content of the file.
     sensors
-        The catalogue.
+        The sensors of the catalogue.
     window_seconds
-        Length of a window.
+        Length of a window, in seconds.
 
     Raises
     ------
     InvalidInputError
-        It is no such file, or columns are missing.
+        The file has another format, or columns are missing.
     """
     import numpy as np
     import pandas as pd
@@ -176,7 +175,7 @@ def parse_data(name: str, content: bytes, sensors: Sequence[SensorStatus], windo
     rows = pd.DataFrame({"sensor_id": ids, "end": ends, "value": values[usable]})
     means = rows[rows["sensor_id"] >= 0].groupby(["sensor_id", "end"], sort=True)["value"].agg(["mean", "count"])
     found = {sensor.sensor_id: sensor for sensor in position.values() if sensor is not None}
-    return DataFile(
+    return FileWindows(
         statuses=tuple(found[sensor_id] for sensor_id in sorted(found)),
         windows=WindowColumns(
             means.index.get_level_values(0).to_numpy(np.int64),
@@ -201,7 +200,7 @@ def _frame(name: str, content: bytes) -> pd.DataFrame:
         else:
             frame = pd.read_parquet(io.BytesIO(content))
     except (ValueError, OSError) as exc:
-        # pandas and Arrow derive the errors of their readers from these.
+        # The readers of pandas and Arrow raise subclasses of these.
         raise InvalidInputError(f"{name}: expected {suffix[1:]}, got {len(content)} bytes: {exc}") from exc
     missing = [column for column in _COLUMNS if column not in frame.columns]
     if missing:
