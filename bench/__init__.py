@@ -1,1 +1,1 @@
-"""Benchmarks: ``python -m bench`` runs all of them, side by side with what else could do the work."""
+"""Benchmarks: ``python -m bench`` runs all of them, next to alternatives for the same work."""

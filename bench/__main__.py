@@ -1,4 +1,4 @@
-"""Run the benchmarks, print their tables and keep their figures in ``.local/bench.json``."""
+"""The command ``python -m bench``: runs benchmarks, prints tables and stores the figures in ``.local/bench.json``."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ _BENCHMARKS: dict[str, tuple[Callable[[Size], dict[str, object]], Size, Size]] =
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run those named, or all."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which to run, of {', '.join(_BENCHMARKS)}; all")
+    """Run the named benchmarks, or all."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Run benchmarks and print their tables.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(_BENCHMARKS)} (default: all)")
     parser.add_argument(
-        "--quick", action="store_true", help="little work: shows that they run, the figures say nothing"
+        "--quick", action="store_true", help="run with little work, to check that they run; the figures mean nothing"
     )
-    parser.add_argument("--results", type=Path, default=RESULTS, help=f"where the figures go ({RESULTS})")
+    parser.add_argument("--results", type=Path, default=RESULTS, help=f"file of the figures (default: {RESULTS})")
     given = parser.parse_args(arguments)
     unknown = [name for name in given.names if name not in _BENCHMARKS]
     if unknown:
-        parser.error(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(_BENCHMARKS)}")
+        parser.error(f"no such benchmark: {', '.join(unknown)}; choose from {', '.join(_BENCHMARKS)}")
     for name in given.names or _BENCHMARKS:
         run, quick, full = _BENCHMARKS[name]
-        # After each one, so that what is done is kept when a later one is broken off.
+        # Stored after each one, so that an interrupted run keeps the earlier figures.
         merge_results(run(quick if given.quick else full), given.results)
     machine = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
     merge_results({"machine": machine, "quick": given.quick}, given.results)

@@ -1,4 +1,4 @@
-"""A large fleet's rows, written straight into SQLite: what the API's lists are measured over."""
+"""Rows of a large fleet, written directly into SQLite, for the measurement of the API's lists."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["END", "SHARD_SIZE", "WINDOW_SECONDS", "seed"]
 
 END = 1_795_169_700
-"""The newest window's end: 2026-11-20T10:15:00Z in seconds."""
+"""End of the newest window, 2026-11-20T10:15:00Z, in seconds since 1970."""
 
 SHARD_SIZE = 1000
 WINDOW_SECONDS = 5
@@ -37,10 +37,19 @@ _COLUMNS = {
 
 
 def seed(file: Path, *, sensors: int, anomalies: int, alerts: int, windows: int, runs: int = 20_000) -> None:
-    """Make the database.
+    """Create the database.
 
-    Sensors are named ``device-0 … tag-9``, ten to a device, in shards of 1,000; anomalies and alerts are spread over
-    them and over a month. The first sensor has ``windows`` windows, with 9 more sensors of its shard beside it.
+    Sensors are named ``device-0 … tag-9``, ten per device, in shards of 1,000. Anomalies and alerts are spread over the
+    sensors and over a month.
+
+    Parameters
+    ----------
+    file
+        Database file.
+    sensors, anomalies, alerts, runs
+        Number of rows.
+    windows
+        Number of windows of the first sensor; nine other sensors of its shard have as many.
     """
     open_store(f"sqlite:///{file}", shard_size=SHARD_SIZE).dispose()
     rng = random.Random(7)

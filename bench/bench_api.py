@@ -1,8 +1,8 @@
-"""Measure the API on the local Functions host over a large fleet.
+"""Benchmark of the API on the local Functions host, with a large fleet.
 
-``python -m bench.bench_api`` seeds 100,000 sensors, a million anomalies and 50,000 alerts, and asks for first and deep
-pages with and without filters, a hundred times each after once to warm up. Milliseconds are those that a client waits;
-CPU is what the host's process took.
+``python -m bench.bench_api`` creates 100,000 sensors, a million anomalies and 50,000 alerts. It requests first and deep
+pages, with and without filters, a hundred times each after one warm-up request. Milliseconds are the time that the
+client waits; CPU is the CPU time of the host's process.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ WHOLE_HISTORY = "windows, all of them"
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a request took: percentiles of what the client waited, and of the host's CPU time."""
+    """Percentiles of a request's duration, as seen by the client, and of the host's CPU time."""
 
     name: str
     page: str
@@ -81,7 +81,7 @@ class Figures:
 
 
 class Host:
-    """A local stack over a seeded database, and a client of its Functions host."""
+    """A local stack with a prepared database, and a client of its Functions host."""
 
     def __init__(self, folder: Path) -> None:
         self._stack = Stack(ROOT, _settings(folder), folder, report=lambda _: None)
@@ -96,7 +96,17 @@ class Host:
         self._stack.stop()
 
     def measure(self, name: str, page: str, url: str, times: int) -> Figures:
-        """Ask so often, after once to warm up."""
+        """Measure a request.
+
+        Parameters
+        ----------
+        name, page
+            Name of the request and of the page, for the table.
+        url
+            URL of the request, relative to the host.
+        times
+            Number of measured requests, after one warm-up request.
+        """
         self._client.get(url).raise_for_status()
         waits, cpu = [], []
         for _ in range(times):
@@ -108,7 +118,7 @@ class Host:
         return Figures(name, page, waited[49], waited[94], waited[98], worked[49], worked[94])
 
     def deep(self, url: str) -> str:
-        """Return the address of a page some way down, the last one at most."""
+        """Return the URL of a later page of a list; the last page if there are few."""
         address = httpx.URL(url)
         for _ in range(DEEP_PAGES):
             after = self._client.get(address).json()["next"]
@@ -144,7 +154,17 @@ def _settings(folder: Path) -> Path:
 
 
 def figures(host: Host, times: int, only: str) -> Iterator[Figures]:
-    """Yield what each list's first and deep pages took, and what else a dashboard asks for."""
+    """Yield the figures of each list's first and deep pages, and of the other requests of the dashboard.
+
+    Parameters
+    ----------
+    host
+        The running stack.
+    times
+        Number of requests of each kind.
+    only
+        Text that the names of the requests must contain.
+    """
     for name, url in LISTS.items():
         if only in name:
             yield host.measure(name, "first", url, times)
@@ -157,15 +177,17 @@ def figures(host: Host, times: int, only: str) -> Iterator[Figures]:
 
 
 def main() -> int:
-    """Measure, print a table, write JSON; return 1 if a list's 95th percentile is over the target."""
+    """Run the benchmark and write its figures; return 1 if the 95th percentile of a list exceeds the target."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sensors", type=int, default=100_000)
     parser.add_argument("--anomalies", type=int, default=1_000_000)
     parser.add_argument("--alerts", type=int, default=50_000)
-    parser.add_argument("--windows", type=int, default=1_000_000, help="of the first sensor")
+    parser.add_argument("--windows", type=int, default=1_000_000, help="windows of the first sensor")
     parser.add_argument("--times", type=int, default=100, help="requests of each kind")
-    parser.add_argument("--only", default="", help="what the names of the requests contain")
-    parser.add_argument("--data", type=Path, default=ROOT / ".local" / "bench-api", help="removed before and after")
+    parser.add_argument("--only", default="", help="run only requests whose name contains this text")
+    parser.add_argument(
+        "--data", type=Path, default=ROOT / ".local" / "bench-api", help="folder of the data; deleted before and after"
+    )
     parser.add_argument("--json", type=Path, default=ROOT / ".local" / "bench-api.json")
     options = parser.parse_args()
     console = Console(width=120)
@@ -191,7 +213,7 @@ def main() -> int:
     shutil.rmtree(options.data)
     options.json.write_text(json.dumps([asdict(each) for each in found], indent=2) + "\n")
     console.print(table)
-    console.print(f"Load of the {os.cpu_count()} cores, this included: {min(load):.1f} to {max(load):.1f}")
+    console.print(f"Load average, {os.cpu_count()} cores, with this benchmark: {min(load):.1f} to {max(load):.1f}")
     slow = [each for each in found if each.name in LISTS and each.p95_ms > TARGET_P95_MS]
     for each in slow:
         console.print(f"[red]Over {TARGET_P95_MS:.0f} ms:[/red] {each.name}, {each.page} page: {each.p95_ms:.0f}")

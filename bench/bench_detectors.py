@@ -1,7 +1,8 @@
-"""What the detectors cost a sensor, beside their likes in PyOD, river and stumpy.
+"""Benchmark of the detectors per sensor, next to similar ones of PyOD, river and stumpy.
 
-Fitting, and fitting with calibration, on 720 and on 20,000 windows; scoring 12 new windows with the memory going on.
-All in one process on one thread: rates are sensors per CPU-second, each way in turns with the others.
+Measured are fitting on 720 and on 20,000 windows, with and without calibration, and scoring of 12 new windows with the
+detector state. All runs are in one process on one thread; rates are sensors per CPU-second, and alternatives take
+turns.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ LAGS, PATTERN = 16, 96
 
 
 def run(size: Size) -> dict[str, object]:
-    """Measure; return the figures."""
+    """Run the benchmark and return its figures."""
     sensors = size.readings // WINDOWS
     with threadpool_limits(1):
         return {
@@ -73,7 +74,7 @@ def _fit(sensors: int, windows: int, rounds: int) -> dict[str, object]:
             name: partial(detector(name).fit, series),
             f"{name}, calibrated": partial(_calibrated, name, series),
         }
-        # What loads when it is first called counts for none of them.
+        # A first call, so that the time of loading modules is not measured.
         detector(name).fit(series.part(0, 1))
         found = compare(ways, series.n_sensors, rounds)
         total += 1000 / found[1].median
@@ -90,9 +91,9 @@ def _fit(sensors: int, windows: int, rounds: int) -> dict[str, object]:
         rounds,
     )
     whole = 1000 / results[-2].median
-    show(f"Fitting on {windows:,} windows a sensor", results, "sensors/CPU-s", MEMBERS[0])
-    print_line(f"all seven fitted and calibrated by themselves on {windows:,} windows: {total:.2f} ms a sensor")
-    print_line(f"{AUTO}, without finding weights: {whole:.2f} ms a sensor")
+    show(f"Fitting on {windows:,} windows per sensor", results, "sensors/CPU-s", MEMBERS[0])
+    print_line(f"all seven, each fitted and calibrated alone on {windows:,} windows: {total:.2f} ms per sensor")
+    print_line(f"{AUTO}, with known weights: {whole:.2f} ms per sensor")
     figures |= {result.name: result.as_json() for result in results}
     return {
         f"fit_{windows}": figures,
@@ -120,8 +121,8 @@ def _score(sensors: int, rounds: int) -> dict[str, object]:
         results += compare({name: work}, sensors, rounds * 3)
     # The last one is `auto`.
     milliseconds, size = 1000 / results[-1].median, params.nbytes / sensors
-    show(f"Scoring {SCORED} new windows a sensor, memory included", results, "sensors/CPU-s", MEMBERS[0])
-    print_line(f"{AUTO}: {milliseconds:.3f} ms and {size / 1000:.1f} kB a sensor")
+    show(f"Scoring {SCORED} new windows per sensor, with detector state", results, "sensors/CPU-s", MEMBERS[0])
+    print_line(f"{AUTO}: {milliseconds:.3f} ms and {size / 1000:.1f} kB per sensor")
     figures |= {result.name: result.as_json() for result in results}
     return {
         f"score_{SCORED}": figures,
@@ -131,7 +132,7 @@ def _score(sensors: int, rounds: int) -> dict[str, object]:
 
 
 def _peers(rounds: int) -> dict[str, object]:
-    """Measure fitting and scoring the same 720 windows, as each library does it for one sensor after the other."""
+    """Measure fitting and scoring of the same 720 windows with other libraries, one sensor after the other."""
     values = fleet(200, WINDOWS)
     few = values[:5]
 

@@ -1,6 +1,6 @@
-"""A file of two million readings to averages over 5 seconds, beside what else reads streams and files.
+"""Benchmark of averages over 5 seconds from a file of two million readings, next to other engines.
 
-Every way runs in a process of its own, which starts and imports before its time is taken; it may use all cores.
+Every alternative runs in its own process and may use all cores. Start and imports are not measured.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _LIMIT_SECONDS = 900
 _ROOT = Path(__file__).parents[1]
 _NEEDED = {"polars": "polars", "duckdb": "duckdb", "bytewax": "bytewax", "spark": "pyspark"}
 _REMARKS = {
-    OURS: "one process, windows merged in memory; every check, late data corrects its window; keeps nothing on disk",
-    "sensorwatch to SQLite": "one process; exactly once: windows, counters and mark in one transaction per 1,000",
-    "polars": "the file at once, all cores; no checks: one bad line ends it; no late data, no state",
-    "duckdb": "the file at once, all cores; no checks: one bad line ends it; no late data, no state",
-    "bytewax": "a stream: event time, watermark, any Python; without recovery here, which it has",
-    "spark": "Structured Streaming, all cores: event time, watermark, checkpoints; spreads over many machines",
+    OURS: "one process, windows merged in memory; all checks, late readings correct their window; nothing on disk",
+    "sensorwatch to SQLite": "one process; exactly once: windows, counters and checkpoint in one transaction per 1,000",
+    "polars": "whole file at once, all cores; no checks, one bad line ends the run; no late readings, no state",
+    "duckdb": "whole file at once, all cores; no checks, one bad line ends the run; no late readings, no state",
+    "bytewax": "stream with event time, watermark and any Python code; its recovery is not used here",
+    "spark": "Structured Streaming, all cores: event time, watermark, checkpoints; can use many machines",
 }
 
 
 def run(size: Size) -> dict[str, object]:
-    """Measure every way that is installed; return the figures."""
+    """Measure every installed alternative and return the figures."""
     results = {name: Result(name, remark=remark) for name, remark in _REMARKS.items()}
-    # In a quick run starting the engines would be all there is.
+    # In a quick run, the start of an engine would dominate.
     quick = size.readings < FULL.readings
     for name, result in results.items():
         result.skipped = _why_not(name, quick=quick)
@@ -47,7 +47,7 @@ def run(size: Size) -> dict[str, object]:
         _write(file, size.readings)
         for number in range(size.rounds):
             for name, result in results.items():
-                # The slow ones take minutes: once is enough to tell.
+                # The slow ones take minutes, so one round has to be enough.
                 if result.skipped or (number and name in ("bytewax", "spark")):
                     continue
                 figures = _measure(name, file)
@@ -74,7 +74,7 @@ def _why_not(name: str, *, quick: bool) -> str:
     if find_spec(needed) is None:
         return f"{needed} is not installed"
     if name == "spark" and which("java") is None:
-        return "there is no java"
+        return "java is not installed"
     return "not in a quick run" if quick and name in ("bytewax", "spark") else ""
 
 
@@ -86,12 +86,12 @@ def _write(file: Path, readings: int) -> None:
 
 
 def _measure(name: str, file: Path) -> dict[str, float] | str:
-    """Return seconds and CPU seconds of a way, or why there are none."""
+    """Return wall and CPU seconds of an alternative, or the reason why it was not measured."""
     command = [sys.executable, "-m", "bench.file_ways", name, str(file)]
     try:
         done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=_LIMIT_SECONDS, check=True)
     except subprocess.TimeoutExpired:
-        return f"not done after {_LIMIT_SECONDS} s"
+        return f"not finished after {_LIMIT_SECONDS} s"
     except subprocess.CalledProcessError as exc:
         return f"failed: {exc.stderr.strip().splitlines()[-1][:150] if exc.stderr.strip() else exc.returncode}"
     figures: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])

@@ -1,4 +1,4 @@
-"""Decoding batches of readings and aggregating them into windows, beside other ways to do it, in one process."""
+"""Benchmark of decoding batches of readings and aggregating them into windows, next to alternatives, in one process."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ Batch = Sequence[bytes]
 Way = Callable[[Batch], object]
 
 REMARKS = {
-    OURS: "every check of the ingest step; sums rounded once",
-    f"{OURS}, 1 of 100 bad": "the bad ones are left to the reference",
-    "reference": "the same results, body by body",
+    OURS: "all checks of ingestion; sums rounded once",
+    f"{OURS}, 1 of 100 bad": "invalid readings go through the reference",
+    "reference": "same results, one body after the other",
     "json + fromisoformat": "no checks; plain sums",
     "orjson per event": "no checks; plain sums",
-    "msgspec parse only": "a limit: dictionaries from the joined array, nothing else",
-    "msgspec typed parse only": "a limit: objects from the joined array, nothing else",
-    "polars": "no checks; one call a batch, on all cores",
+    "msgspec parse only": "lower bound: only dictionaries from the joined array",
+    "msgspec typed parse only": "lower bound: only objects from the joined array",
+    "polars": "no checks; one call per batch, on all cores",
     "pyarrow.json": "no checks",
     "duckdb": "no checks; reads the batch from an Arrow table",
 }
 
 
 def run(size: Size) -> dict[str, object]:
-    """Measure every way at every size of batch; return the figures."""
+    """Measure every alternative with every batch size and return the figures."""
     figures: dict[str, object] = {}
     for batch_size in _BATCH_SIZES:
         parts = batches(size.readings, batch_size)
@@ -152,7 +152,7 @@ def _pyarrow() -> Way:
 
     def way(batch: Batch) -> object:
         table = arrow_json.read_json(io.BytesIO(b"\n".join(batch)), parse_options=options)
-        # Seven fraction digits are a nanosecond's hundreds.
+        # Timestamps have seven fraction digits, that is units of 100 ns.
         times = pc.cast(pc.utf8_slice_codeunits(table["TS"], 0, 26), pa.timestamp("us"))
         before = pc.subtract(times, pa.scalar(1, pa.duration("us")))
         ends = pc.ceil_temporal(before, _WINDOW_SECONDS, "second", ceil_is_strictly_greater=True)

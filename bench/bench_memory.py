@@ -1,4 +1,4 @@
-"""Memory of a process that ingests for long: ten million readings, through the whole step to SQLite."""
+"""Memory of a process that ingests ten million readings into SQLite."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from sensorwatch.store import open_store
 QUICK = Size(readings=20_000, rounds=1)
 FULL = Size(readings=10_000_000, rounds=1)
 _BATCH = 1_000
-# Caches fill in the beginning: those of times hold 65,536 seconds, of SQLite 2 MB.
+# At first, caches grow: those of times to 65,536 entries, that of SQLite to 2 MB.
 _WARM_UP_PART = 20
 _LOOKS = 20
 
 
 def run(size: Size) -> dict[str, object]:
-    """Ingest, and look at the process's resident memory from time to time; return the figures."""
+    """Ingest the readings, sample the resident memory of the process, and return the figures."""
     process = psutil.Process()
     warm = size.readings // _WARM_UP_PART
     looks: list[int] = []
@@ -40,7 +40,7 @@ def run(size: Size) -> dict[str, object]:
     growth = (max(looks) - looks[0]) / 2**20
     print_line(
         f"Memory over {size.readings:,} readings: {looks[0] / 2**20:.0f} MiB after the first {warm:,}, "
-        f"at most {growth:.1f} MiB more in {len(looks)} looks"
+        f"at most {growth:.1f} MiB more in {len(looks)} samples"
     )
     return {
         "memory": {

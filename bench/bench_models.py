@@ -1,7 +1,7 @@
-"""Fitting, scoring, storing and loading one one-class SVM a sensor, beside other ways to do it, and whole tasks.
+"""Benchmark of fitting, scoring, storing and loading a one-class SVM per sensor, next to alternatives, and of tasks.
 
-The peers do what the original system did, ``StandardScaler`` and ``OneClassSVM(nu=0.0001, gamma=0.01)`` a sensor.
-Times are CPU times of this process and all that it started, on one thread, each way in turns with the others.
+The alternatives do the same as the original system: ``StandardScaler`` and ``OneClassSVM(nu=0.0001, gamma=0.01)`` for
+each sensor. Times are CPU times of this process and its children, on one thread, and alternatives take turns.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ model.predict(values)
 
 
 def run(size: Size) -> dict[str, object]:
-    """Measure; return the figures."""
+    """Run the benchmark and return its figures."""
     values = mixed_sensors(size.readings // WINDOWS, WINDOWS)
     return {
         "models": {
@@ -85,7 +85,7 @@ def series_of(values: np.ndarray) -> Series:
 
 
 def tree_cpu() -> float:
-    """Return the CPU seconds of this process and of everything below it."""
+    """Return the CPU seconds of this process and its descendants."""
     total = 0.0
     for process in [me := psutil.Process(), *me.children(recursive=True)]:
         try:
@@ -118,7 +118,7 @@ def _fit(values: np.ndarray, rounds: int) -> dict[str, object]:
         peers.append(_joblib(values[:200], rounds))
         peers.append(_one_process_a_sensor(values))
         peers.append(_spark(values[:200]))
-    title = f"Fitting on {WINDOWS} windows a sensor, {len(values):,} sensors of ten kinds"
+    title = f"Fitting on {WINDOWS} windows per sensor, {len(values):,} sensors of ten kinds"
     show(title, [*own, *peers], "sensors/CPU-s", OURS)
     return {"fit": {result.name: result.as_json() for result in [*own, *peers]}}
 
@@ -147,7 +147,7 @@ def _one_process_a_sensor(values: np.ndarray) -> Result:
             subprocess.run([sys.executable, "-c", ONE_PROCESS, file], check=True)
 
         result = compare({"one process a sensor": work}, 1, 3, tree_cpu)[0]
-    result.remark = "fits and scores, as the original system did"
+    result.remark = "fitting and scoring, as in the original system"
     return result
 
 
@@ -164,7 +164,7 @@ def _spark(values: np.ndarray) -> Result:
         model = sklearn_fit(group["value"].to_numpy())
         return pd.DataFrame({"sensor": group["sensor"].iloc[:1], "model": [pickle.dumps(model)]})
 
-    # The workers that it starts need the same packages.
+    # The workers of Spark need the same packages.
     os.environ["PYSPARK_PYTHON"] = sys.executable
     try:
         spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
@@ -198,7 +198,7 @@ def _score(values: np.ndarray, windows: int, rounds: int) -> dict[str, object]:
         len(values),
         rounds * 5,
     )
-    own[0].remark = "raw scores, and with them labels, of every window"
+    own[0].remark = "raw score, and thereby label, of every window"
     peers = compare(
         {
             "pickle load + scikit-learn": lambda: [
@@ -210,7 +210,7 @@ def _score(values: np.ndarray, windows: int, rounds: int) -> dict[str, object]:
         rounds,
     )
     peers.append(_onnx(params.slice(0, 20), few[:20, :windows], rounds))
-    show(f"Scoring {windows} windows a sensor", [*own, *peers], "sensors/CPU-s", OURS)
+    show(f"Scoring {windows} windows per sensor", [*own, *peers], "sensors/CPU-s", OURS)
     return {f"score_{windows}": {result.name: result.as_json() for result in [*own, *peers]}}
 
 
@@ -233,7 +233,7 @@ def _onnx(params: pa.StructArray, values: np.ndarray, rounds: int) -> Result:
         len(sessions),
         rounds,
     )[0]
-    result.remark = "the exported models, loaded before"
+    result.remark = "exported models, already loaded"
     return result
 
 
@@ -273,7 +273,7 @@ def _microseconds(work: Callable[[], object], models: int) -> float:
 
 
 class _Registry:
-    """What tasks need of a registry, as bytes in memory: what a server would add is its own."""
+    """A registry in memory, so that the time of a server is not measured."""
 
     def __init__(self) -> None:
         self.files: dict[ModelRef, bytes] = {}
@@ -301,7 +301,7 @@ class _Files:
 
 
 def _tasks(rounds: int) -> dict[str, object]:
-    """Measure what a task does between its imports and its end, on SQLite; bench_starts has its start."""
+    """Measure a task on SQLite, from the end of its imports to its end; bench_starts measures its start."""
     trained_until = datetime(2026, 11, 20, 12, tzinfo=UTC)
     scored_until = trained_until + timedelta(seconds=SCORED * WINDOW_SECONDS)
     with tempfile.TemporaryDirectory() as folder:
@@ -328,7 +328,7 @@ def _tasks(rounds: int) -> dict[str, object]:
         rounds_scored = itertools.count(1)
 
         def score_one() -> None:
-            # A task that was completed is not done again: each ends a second later, with the same windows.
+            # A completed task does nothing, so each run's window end is one second later, with the same windows.
             end = scored_until + timedelta(seconds=next(rounds_scored))
             summary = score(task("score", end), store=store, registry=registry, predictions=files)  # type: ignore[arg-type]
             assert summary.predictions == SHARD * SCORED

@@ -1,4 +1,4 @@
-"""Scoring in real time: batches of 1,000 readings of 1,000 sensors, by one model and by three that vote."""
+"""Benchmark of real-time scoring: batches of 1,000 readings of 1,000 sensors, with one model or three that vote."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ serving:
 
 
 class _Registry(MemoryModels):
-    """Models in memory whose pointer can be moved to another version of the same."""
+    """Models in memory whose pointer can be moved to another version of the same models."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class _Registry(MemoryModels):
 
 
 class _Fleet:
-    """1,000 sensors with models, and batches of a reading of each."""
+    """1,000 sensors with models, and batches with a reading of each sensor."""
 
     def __init__(self, folder: Path) -> None:
         self.store: SqlStore = open_store(f"sqlite:///{folder}/serve.db", shard_size=_SENSORS, clock=lambda: _END)
@@ -98,12 +98,12 @@ class _Fleet:
             )
 
     def serve(self, configuration: Configuration) -> tuple[Serve, ModelsInUse]:
-        """Return the step, its models loaded."""
+        """Return the function that scores a batch, with its models loaded."""
         models = ModelsInUse(
             self.registries.__getitem__, self.store, configuration.estimators, lambda: datetime.now(UTC)
         )
         policy = AlertPolicy(AlertDefaults(AlertRules(3, 5, 300)))
-        # No deadline that a busy machine may pass: every way has to do all of the work.
+        # The deadline is too long to be missed on a busy machine, so that every alternative does all of the work.
         rules = ServeRules(configuration.serving, "$Default", _SENSORS, deadline_seconds=60)
         serve = Serve(self.store, models, policy, rules, lambda: datetime.now(UTC))
         models.want([("own", 0), *((name, 0) for name in configuration.serving.models)])
@@ -111,7 +111,7 @@ class _Fleet:
         return serve, models
 
     def batches(self, number: int) -> list[list[RawEvent]]:
-        """Return batches, a second apart, of values that the models take for normal."""
+        """Return batches at intervals of a second, with values that the models score as normal."""
         found = []
         for at in range(number):
             moment = _END + timedelta(seconds=10 + at)
@@ -129,7 +129,7 @@ class _Fleet:
 
 
 def run(size: Size) -> dict[str, object]:
-    """Measure the step from events to settled scores, and swaps; return the figures."""
+    """Measure the time from events to stored scores, and replacements of models; return the figures."""
     with tempfile.TemporaryDirectory() as folder:
         fleet = _Fleet(Path(folder))
         number = size.readings // _SENSORS
@@ -198,7 +198,7 @@ def _peer(number: int) -> Callable[[], None]:
 
 
 def _swaps(fleet: _Fleet, batches: Sequence[list[RawEvent]]) -> dict[str, float]:
-    """Return milliseconds: batches without and beside swaps, a swap itself, and looking models up."""
+    """Return milliseconds of batches with and without replacements of models, of a replacement, and of a look-up."""
     serve, models = fleet.serve(parse_configuration("", "bench"))
     for batch in batches[:2]:
         serve(_PARTITION, batch)

@@ -1,6 +1,6 @@
-"""What starting a Batch task costs: the interpreter, and all that a task imports, part by part.
+"""Benchmark of the start of a Batch task: the interpreter and the imports of a task, part by part.
 
-Every way is a process of its own, in turns with the others; its CPU time, user and system, is what counts.
+Every part is measured in its own process, and parts take turns. Figures are CPU times, user and system.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ import sensorwatch.models.checkpoint_files, sensorwatch.tasks.prediction_files, 
 import azure.storage.blob, pyarrow.parquet, sqlalchemy.dialects.sqlite
 """
 _FIRST_COLUMN = "import pyarrow; pyarrow.array([1])\n"
-"""With it Arrow imports pandas, where that is installed."""
+"""Code that makes Arrow import pandas, if it is installed."""
 _NO_AIOHTTP = "import sys; sys.modules['aiohttp'] = None\n"
-"""To the rest of the process it is not installed: requirements.txt has no need of it, the local stack's host has."""
+"""Code that hides aiohttp from the process: the local stack's host needs it, but requirements.txt does not."""
 
 
 def run(size: Size) -> dict[str, object]:
-    """Measure; return the medians in seconds."""
+    """Run the benchmark and return the medians in seconds."""
     modules = _TASK.format(kind="score", step="scoring.score")
     train, score = _TASK.format(kind="train", step="training.train") + _FIRST_COLUMN, modules + _FIRST_COLUMN
     with tempfile.TemporaryDirectory() as empty:
@@ -63,7 +63,7 @@ def run(size: Size) -> dict[str, object]:
 
 
 def _cpu_seconds(arguments: list[str]) -> float:
-    # Bytecode that is missing is written by the first start.
+    # The first start writes missing bytecode.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     process = subprocess.Popen([sys.executable, *arguments], cwd=_ROOT, env=environment)
     _, status, usage = os.wait4(process.pid, 0)

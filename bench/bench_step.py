@@ -1,4 +1,4 @@
-"""The whole ingest step, to a committed transaction on SQLite."""
+"""Benchmark of ingestion, from events to a committed transaction on SQLite."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class _Refused(list[DeadLetter]):
 
 
 def dead_letters() -> DeadLetters:
-    """Return dead letters in memory, of which the step needs only that they can be written."""
+    """Return a store of dead letters in memory."""
     return cast("DeadLetters", _Refused())
 
 
 def run(size: Size) -> dict[str, object]:
-    """Measure the step with batches of several sizes; return the figures."""
+    """Measure ingestion with several batch sizes and return the figures."""
     streams = [events(SENSORS + at * size.readings, size.readings) for at in range(size.rounds)]
     with tempfile.TemporaryDirectory() as folder, ExitStack() as open_stores:
         ways = {f"batches of {count:,}": _work(Path(folder), streams, count, open_stores) for count in _BATCH_SIZES}
         results = compare(ways, size.readings, size.rounds)
-    title = f"The whole step to a commit on SQLite, {SENSORS:,} sensors in turn"
+    title = f"Ingestion to a commit on SQLite, {SENSORS:,} sensors in turn"
     show(title, results, "readings/CPU-s", "batches of 1,000")
     return {"step": {result.name: result.as_json() for result in results}}
 
@@ -48,7 +48,7 @@ def _work(
     store = open_store(f"sqlite:///{folder}/{count}.db", shard_size=1_000)
     open_stores.callback(store.dispose)
     step = Ingest(store, dead_letters(), IngestRules())
-    # Every sensor has been seen once before what is measured.
+    # Sensors are created before the measurement.
     step(_PARTITION, events(0, SENSORS))
     rounds = iter(streams)
 

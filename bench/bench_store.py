@@ -1,4 +1,4 @@
-"""Committing windows to SQLite and reading them back."""
+"""Benchmark of committing windows to SQLite and reading them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ROWS_A_COMMIT = (100, 737, 1_000, 2_000, 10_000)
 
 
 def run(size: Size) -> dict[str, object]:
-    """Measure commits of several sizes, and reading; ``size.readings`` windows a round. Return the figures."""
+    """Measure commits of several sizes and reading, with ``size.readings`` windows per round; return the figures."""
     numbers = random.Random(1)
     windows = [
         Window(sensor_id, 1_700_000_000 + 5 * i, 5, *(numbers.random() * 100 for _ in range(4)))

@@ -1,4 +1,4 @@
-"""What it costs the ingest step to say what it does: with no exporter, and with one that drops what it gets."""
+"""Benchmark of telemetry in ingestion: without an exporter, and with one that drops its input."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Dropped(SpanExporter):
 
 
 class _Free(Product):
-    """Observed as ever, over a step that does nothing and so takes no time."""
+    """The product with telemetry as usual, and with an ingestion that does nothing."""
 
     @property
     def _ingest(self) -> Callable[[Partition, Sequence[RawEvent]], IngestCounts]:  # type: ignore[override]
@@ -43,7 +43,7 @@ class _Free(Product):
 
 
 def run(size: Size) -> dict[str, object]:
-    """Measure a batch of 1,000 readings, and what observing adds to it; return milliseconds and shares."""
+    """Measure a batch of 1,000 readings and the share of telemetry; return milliseconds and shares."""
     batches = size.readings // _BATCH
     with tempfile.TemporaryDirectory() as folder:
         settings = load_settings({"DATABASE_URL": f"sqlite:///{folder}/{Path(folder).name}.db"})
@@ -76,7 +76,7 @@ def run(size: Size) -> dict[str, object]:
         tracers.shutdown()
     whole = statistics.median(step.rates)
     figures: dict[str, object] = {"batch_ms": 1000 / whole}
-    print_line(f"Observing a batch of 1,000 readings, which takes {1000 / whole:.2f} ms of CPU:")
+    print_line(f"Telemetry of a batch of 1,000 readings, which takes {1000 / whole:.2f} ms of CPU:")
     for result in added:
         milliseconds = 1000 / statistics.median(result.rates) / _REPEATS
         figures[result.name] = milliseconds

@@ -1,4 +1,4 @@
-"""One way from a file of readings to averages: ``python -m bench.file_ways WAY FILE`` prints what it took as JSON."""
+"""Averages from a file of readings: ``python -m bench.file_ways ENGINE FILE`` prints the time of one engine as JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sensorwatch.store import open_store
 _BATCH = 1_000
 _ENQUEUED = START + timedelta(days=1)
 
-# Prepared is what may be done before the clock runs; the work itself returns how many windows it found.
+# An engine is prepared before the measurement; the measured function returns its number of windows.
 Work = Callable[[], int]
 
 

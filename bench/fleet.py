@@ -1,9 +1,9 @@
-"""A whole fleet through the local Batch service: ``python -m bench.fleet [--sensors 1000 10000 100000]``.
+"""Benchmark of a fleet on the local Batch service: ``python -m bench.fleet [--sensors 1000 10000 100000]``.
 
-For each size: a SQLite store with an hour of 5-second windows of every sensor (720 each) to train on and a minute (12
-each) to score, Azurite, and the Batch service; the runs are planned and submitted by the product's own product, and the
-tasks are the product's own processes, one a shard of 1,000 sensors. What the tasks say of themselves in their logs, CPU
-and peak memory, is collected; wall time is from the submission to the end of the last task.
+For each size there is a SQLite store with an hour of 5-second windows per sensor (720) for training and a minute (12)
+for scoring, Azurite and the Batch service. The product plans and submits the runs, and its tasks run as processes, one
+per shard of 1,000 sensors. CPU and peak memory are taken from the tasks' logs. Wall time is the time from submission to
+the end of the last task.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ COST = re.compile(r"cpu ([\d.]+) s, peak memory (\d+) MiB")
 
 @dataclass(frozen=True)
 class Stage:
-    """What one run of the fleet took; per sensor in microseconds."""
+    """Figures of a run; CPU per sensor in microseconds."""
 
     sensors: int
     kind: str
@@ -58,7 +58,19 @@ class Stage:
 
 
 class Fleet:
-    """One size of fleet in a folder of its own, which is made anew."""
+    """A fleet of one size in its own folder.
+
+    Parameters
+    ----------
+    folder
+        Folder of the data; deleted first.
+    sensors
+        Number of sensors.
+    detector
+        Detector of all sensors.
+    console
+        Output.
+    """
 
     def __init__(self, folder: Path, sensors: int, detector: str, console: Console) -> None:
         self._folder = folder
@@ -71,7 +83,7 @@ class Fleet:
         self._stack = Stack(ROOT, self._write_settings(), folder, report=console.print)
 
     def run(self) -> list[Stage]:
-        """Fill, train, score."""
+        """Create the windows, train and score; return the figures of both runs."""
         self._fill()
         scored_until = self._trained_until + timedelta(seconds=SCORED_WINDOWS * WINDOW_SECONDS)
         try:
@@ -104,7 +116,7 @@ class Fleet:
     def _stage(self, kind: Kind, until: datetime, container: str) -> Stage:
         settings = self._stack.product.settings
         settled = until + timedelta(seconds=settings.settle_seconds + 1)
-        # The timer's own planning, at the moment at which the windows have just settled.
+        # The clock is the time at which the windows have just settled, as for the timer.
         product = Product(settings, clock=lambda: settled)
         begun = time.perf_counter()
         submission = product.submit_due(kind)
@@ -137,7 +149,7 @@ class Fleet:
         return stage
 
     def _cost(self, run_id: str, task_id: str) -> tuple[float, float]:
-        # The logs in blob: those on a node go with it.
+        # Logs are read from blob storage, as those on a node are deleted with it.
         logs = self._stack.product.blobs.get_container_client(self._stack.product.settings.task_logs_container)
         log = logs.download_blob(f"{run_id}/{task_id}/stderr.txt").readall().decode()
         found = COST.search(log)
@@ -173,7 +185,7 @@ def free_ports(number: int) -> list[int]:
 
 
 def azurite_connection(port: int) -> str:
-    # Azurite's documented account, whose key every installation of it has.
+    # Azurite's documented account, with the same key in every installation.
     key = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
     return (
         f"DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey={key};"
@@ -182,7 +194,7 @@ def azurite_connection(port: int) -> str:
 
 
 def table_of(stages: list[Stage]) -> Table:
-    """Return the figures for people."""
+    """Return the figures as a table."""
     table = Table(
         "sensors", "stage", "tasks", "wall s", "CPU s", "CPU µs/sensor", "CPU s/task", "peak MiB", "MB written"
     )
@@ -202,7 +214,7 @@ def table_of(stages: list[Stage]) -> Table:
 
 
 def problems(stages: list[Stage]) -> list[str]:
-    """Return what is not as it should be: memory, and costs that grow with the fleet."""
+    """Return the problems: too much memory, and CPU per sensor that grows with the fleet."""
     found = [
         f"{stage.sensors:,} sensors, {stage.kind}: a task took {stage.most_memory_mib:.0f} MiB"
         for stage in stages
@@ -217,11 +229,16 @@ def problems(stages: list[Stage]) -> list[str]:
 
 
 def main() -> int:
-    """Measure, print a table, write JSON; return 1 if something is not as it should be."""
+    """Run the benchmark and write its figures; return 1 if there is a problem."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sensors", type=int, nargs="+", default=[1_000, 10_000, 100_000])
-    parser.add_argument("--detector", default="ocsvm", help="every sensor's (ocsvm)")
-    parser.add_argument("--data", type=Path, default=ROOT / ".local" / "bench-fleet", help="removed before and after")
+    parser.add_argument("--detector", default="ocsvm", help="detector of all sensors (default: ocsvm)")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=ROOT / ".local" / "bench-fleet",
+        help="folder of the data; deleted before and after",
+    )
     parser.add_argument("--json", type=Path, default=ROOT / ".local" / "bench-fleet.json")
     options = parser.parse_args()
     console = Console(width=120)
@@ -235,7 +252,7 @@ def main() -> int:
     console.print(table_of(stages))
     found = problems(stages)
     for problem in found:
-        console.print(f"[red]Not as it should be:[/red] {problem}")
+        console.print(f"[red]Problem:[/red] {problem}")
     return 1 if found else 0
 
 

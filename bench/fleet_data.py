@@ -1,4 +1,4 @@
-"""A fleet's windows, straight into the tables of a SQLite store: what ingestion would have left, in a minute."""
+"""Windows of a fleet, written directly into the tables of a SQLite store."""
 
 from __future__ import annotations
 
@@ -23,8 +23,23 @@ _INSERT = "INSERT INTO SensorWindows VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 def mixed_sensors(n_sensors: int, n_windows: int, seed: int = 0) -> np.ndarray:
-    """Return window means, a sensor a row: of every 20 sensors 8 normal, 3 uniform, 3 autoregressive, and one each of
-    spiky, heavy-tailed, constant, integer, huge and tiny values."""
+    """Return window means of sensors of ten kinds.
+
+    Of every 20 sensors 8 are normal, 3 uniform and 3 autoregressive. One each has spikes, heavy tails, a constant
+    value, integers, huge values and tiny values.
+
+    Parameters
+    ----------
+    n_sensors, n_windows
+        Number of rows and columns.
+    seed
+        Seed of the random numbers.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(n_sensors, n_windows)``, float64.
+    """
     random = np.random.default_rng(seed)
     noise = random.normal(size=(n_sensors, n_windows))
     values = 20 + 3 * noise
@@ -49,10 +64,24 @@ def mixed_sensors(n_sensors: int, n_windows: int, seed: int = 0) -> np.ndarray:
 def add_windows(
     store: SqlStore, database: Path, *, sensors: int, shard_size: int, last: datetime, windows: int, seed: int = 0
 ) -> int:
-    """Give the sensors their windows up to ``last``, the newest; return the number of rows.
+    """Add windows to all sensors and return the number of rows.
 
-    The rows go in by key, shard by shard, so that the tables are as after ingestion, only packed as tightly as the
-    database can.
+    Rows are inserted by key, shard by shard, so that the tables are as after ingestion, but as compact as possible.
+
+    Parameters
+    ----------
+    store, database
+        The store and its SQLite file.
+    sensors
+        Number of sensors, which are created.
+    shard_size
+        Sensors per shard.
+    last
+        End of the newest window, in UTC.
+    windows
+        Number of windows per sensor.
+    seed
+        Seed of the random values.
     """
     store.sensor_ids([SensorKey(f"device-{i // 4:06d}", f"tag-{i % 4}") for i in range(sensors)])
     end = int(last.timestamp())

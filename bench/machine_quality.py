@@ -1,4 +1,4 @@
-"""How good the recipes of predictive maintenance are on generated fleets, beside the original's, fleet by fleet."""
+"""Quality of the recipes of predictive maintenance on generated fleets, compared with the original's recipe."""
 
 from __future__ import annotations
 
@@ -25,6 +25,17 @@ def compare_recipes(
     """Return the figures of each recipe on the fleet of each seed, and their ratios to the original's recipe.
 
     Every recipe is trained and tested on the same samples of the same fleets.
+
+    Parameters
+    ----------
+    make_fleet
+        Function that creates the fleet of a seed.
+    seeds
+        Seeds of the fleets.
+    recipes
+        Recipes to compare.
+    end
+        End of the data, in seconds since 1970.
     """
     found: dict[str, dict[str, dict[str, float]]] = {recipe: {} for recipe in recipes}
     for seed in seeds:
@@ -51,14 +62,24 @@ def compare_recipes(
 
 
 def measured_as_the_original(fleet: Fleet, recipe: classifiers.Recipe, end: int) -> Measured:
-    """Return a recipe's measures; the trees of a forest see every sample, as the original's."""
+    """Train and measure a recipe; the trees of a forest use all samples, as in the original.
+
+    Parameters
+    ----------
+    fleet
+        Data of the machines.
+    recipe
+        The recipe.
+    end
+        End of the data, in seconds since 1970.
+    """
     plan = TrainingPlan(recipe=recipe, jobs=os.cpu_count() or 1)
     with patch.object(classifiers, "BOOTSTRAP_ROWS", 1 << 60):
         return measure_model(fleet, plan, None, end)
 
 
 def figures_of(measured: Measured) -> dict[str, float]:
-    """Return what is compared."""
+    """Return the figures that are compared."""
     metrics = measured.metrics
     pooled = metrics.pooled
     return {

@@ -1,4 +1,4 @@
-"""The signals' columns of predictive maintenance by PySpark, as a peer: the same means and deviations from one file."""
+"""Signal features of predictive maintenance with PySpark, as an alternative: the same means and deviations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HOURS = (12, 24, 36)
 
 
 def spark_features(folder: Path) -> None:
-    """Write ``features`` beside ``telemetry.parquet``, in a JVM of its own that has ended when this returns."""
+    """Write the folder ``features`` next to ``telemetry.parquet``, in a JVM that has ended on return."""
     from pyspark.sql import SparkSession, Window
     from pyspark.sql import functions as f
 
@@ -46,7 +46,7 @@ def spark_features(folder: Path) -> None:
     gateway: Any = spark.sparkContext._gateway
     jvm = gateway.proc
     spark.stop()
-    # Its CPU time is counted once it has ended and was waited for.
+    # The CPU time of a child process is only known after waiting for its end.
     jvm.stdin.close()
     try:
         jvm.wait(30)
@@ -56,15 +56,24 @@ def spark_features(folder: Path) -> None:
 
 
 def check_equal(folder: Path, fleet: Fleet, ours: FeatureTable) -> int:
-    """Hold Spark's values to ours; return how many samples were compared.
+    """Compare Spark's values with ours and return the number of compared samples.
 
-    Those are the samples with a reading in their last hour, which Spark has rows of, but for those with a window of a
-    single reading, which has no deviation and for which ours takes a longer one.
+    Samples without a reading in their last hour are left out, as Spark has no rows of them. So are samples with a
+    window of one reading: it has no deviation, and ours uses a longer window.
+
+    Parameters
+    ----------
+    folder
+        Folder of Spark's features.
+    fleet
+        Data of the machines.
+    ours
+        Our features.
 
     Raises
     ------
     AssertionError
-        They differ, or fewer than nine of ten samples could be compared.
+        The values differ, or fewer than nine of ten samples could be compared.
     """
     theirs = pq.read_table(folder / "features")
     place = {machine: i for i, machine in enumerate(fleet.machines.machine_id.tolist())}
@@ -79,5 +88,5 @@ def check_equal(folder: Path, fleet: Fleet, ours: FeatureTable) -> int:
     expected = ours.values[row[both]][:, [ours.names.index(name) for name in names]]
     np.testing.assert_allclose(values[both], expected, rtol=1e-9)
     compared = int(both.sum())
-    assert compared > 0.9 * len(own), f"expected to compare nearly all of {len(own)} samples, got {compared}"
+    assert compared > 0.9 * len(own), f"expected to compare over 90 % of {len(own)} samples, got {compared}"
     return compared

@@ -1,8 +1,8 @@
-"""Predictive maintenance on a generated fleet: features beside PySpark's, training, scoring, and the recipes' figures.
+"""Benchmark of predictive maintenance on a generated fleet: features (also with PySpark), training, scoring, quality.
 
-``python -m bench.maintenance --machines 1000`` takes about an hour of one core with the original's forest, whose trees
-see every sample as in the original; ``--recipes boosted`` leaves that out. ``--seeds 101 202 303`` compares how good
-the recipes are on the fleets of these seeds, and nothing else.
+``python -m bench.maintenance --machines 1000`` takes about an hour on one core, as the trees of the original's forest
+use all samples; ``--recipes boosted`` leaves the forest out. ``--seeds 101 202 303`` only compares the quality of the
+recipes on the fleets of these seeds.
 """
 
 from __future__ import annotations
@@ -38,11 +38,13 @@ _T = TypeVar("_T")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the figures and keep them beside those of the other benchmarks."""
+    """Run the benchmark, print its figures and store them."""
     parser = argparse.ArgumentParser(prog="python -m bench.maintenance", description=__doc__)
     parser.add_argument("--machines", type=int, default=1000)
     parser.add_argument("--recipes", nargs="*", default=["boosted", "tree", "forest"])
-    parser.add_argument("--seeds", nargs="*", type=int, default=[], help="compare the recipes on these fleets")
+    parser.add_argument(
+        "--seeds", nargs="*", type=int, default=[], help="only compare the recipes on the fleets of these seeds"
+    )
     parser.add_argument("--spark", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args(arguments)
@@ -90,18 +92,18 @@ def _timed(figures: dict[str, Any], name: str, work: Callable[[], _T]) -> _T:
     began, cpu = time.perf_counter(), _cpu_seconds()
     result = work()
     figures[name] = {"cpu_seconds": round(_cpu_seconds() - cpu, 2), "seconds": round(time.perf_counter() - began, 2)}
-    print_line(f"{name}: {figures[name]['cpu_seconds']} CPU-seconds, {figures[name]['seconds']} s by the clock")
+    print_line(f"{name}: {figures[name]['cpu_seconds']} CPU-seconds, {figures[name]['seconds']} s wall time")
     return result
 
 
 def _cpu_seconds() -> float:
-    """Return the CPU time of this process and of those that it has waited for."""
+    """Return the CPU seconds of this process and of its ended children."""
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
 def _spark(fleet: Fleet, ours: FeatureTable, figures: dict[str, Any]) -> None:
-    """The signals' part of the original columns, as a Spark job over a Parquet file, whose values have to be ours."""
+    """Measure the signal features of the original as a Spark job on a Parquet file; its values must equal ours."""
     if find_spec("pyspark") is None:
         print_line("features, PySpark: skipped, as pyspark is not installed: pip install -r requirements-bench.txt")
         return
@@ -110,7 +112,7 @@ def _spark(fleet: Fleet, ours: FeatureTable, figures: dict[str, Any]) -> None:
         _timed(figures, "features, original, signals only, PySpark", lambda: spark_features(Path(folder)))
         compared = check_equal(Path(folder), fleet, ours)
     figures["samples with equal values by PySpark"] = compared
-    print_line(f"PySpark has the same means and deviations at {compared:,} of {len(ours.sample):,} samples")
+    print_line(f"PySpark has the same means and deviations for {compared:,} of {len(ours.sample):,} samples")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measuring several ways of doing the same work in turns, so that a busy machine is busy for all of them."""
+"""Measurement of several alternatives in turns, so that other load on the machine affects all of them alike."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _console = Console(width=140)
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is done: ``readings`` in all, in every one of ``rounds`` rounds."""
+    """Amount of work: ``readings`` in each of ``rounds`` rounds."""
 
     readings: int
     rounds: int
@@ -31,9 +31,18 @@ class Size:
 
 @dataclass(slots=True)
 class Result:
-    """What one way came to, ``rates`` being things done per second, one for each round.
+    """Result of an alternative.
 
-    ``remark`` says what it does, or does not do, that the others don't; ``skipped`` why it was not measured.
+    Attributes
+    ----------
+    name
+        Name of the alternative.
+    rates
+        Items per second, one rate per round.
+    remark
+        Differences from the other alternatives.
+    skipped
+        Reason why it was not measured; empty if it was.
     """
 
     name: str
@@ -59,7 +68,19 @@ class Result:
 def compare(
     ways: Mapping[str, Callable[[], object]], done: int, rounds: int, clock: Callable[[], float] = time.process_time
 ) -> list[Result]:
-    """Run every way once a round, in turns, and return how much of ``done`` each did a second of the clock."""
+    """Measure alternatives, each of them once per round.
+
+    Parameters
+    ----------
+    ways
+        Alternatives by name.
+    done
+        Number of items that one call processes.
+    rounds
+        Number of rounds.
+    clock
+        Clock in seconds; CPU time of the process by default.
+    """
     results = [Result(name) for name in ways]
     with prepared_spared():
         for _ in range(rounds):
@@ -72,7 +93,7 @@ def compare(
 
 @contextmanager
 def prepared_spared() -> Iterator[None]:
-    """Keep the garbage collector from going through what was prepared again and again while work is measured."""
+    """Exclude existing objects from garbage collection during a measurement."""
     gc.collect()
     gc.freeze()
     try:
@@ -82,9 +103,21 @@ def prepared_spared() -> Iterator[None]:
 
 
 def show(title: str, results: Sequence[Result], unit: str, ours: str) -> None:
-    """Print a table: medians, their spread, and how our rate compares with each."""
+    """Print a table of medians, ranges and ratios.
+
+    Parameters
+    ----------
+    title
+        Title of the table.
+    results
+        Results of the alternatives.
+    unit
+        Unit of the rates.
+    ours
+        Name of our alternative, whose ratio to each of the others is shown.
+    """
     table = Table(title=title, title_justify="left")
-    for column in ("", unit, "least to most", "ours is"):
+    for column in ("", unit, "range", "our ratio"):
         table.add_column(column, justify="left" if not column else "right")
     table.add_column("remark", max_width=70)
     own = next(result for result in results if result.name == ours)
@@ -103,12 +136,12 @@ def show(title: str, results: Sequence[Result], unit: str, ours: str) -> None:
 
 
 def print_line(text: str) -> None:
-    """Print a figure that needs no table."""
+    """Print a line."""
     _console.print(text)
 
 
 def merge_results(figures: Mapping[str, object], path: Path) -> None:
-    """Put figures into the file, beside those of other benchmarks."""
+    """Add figures to a file, which keeps those of other benchmarks."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     path.write_text(json.dumps(kept | dict(figures), indent=1, sort_keys=True) + "\n", encoding="utf-8")

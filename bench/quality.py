@@ -1,4 +1,4 @@
-"""How good each detector is on the synthetic benchmark: mean VUS-PR, by behaviour and by fault."""
+"""Quality of each detector on the synthetic benchmark: mean VUS-PR, by behaviour and by fault."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ _HOLD = 10
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run those named, or all."""
+    """Evaluate the named detectors, or all."""
     parser = argparse.ArgumentParser(prog="python -m bench.quality", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="DETECTOR", help=f"of {', '.join(detectors())}; all")
-    parser.add_argument("--repeats", type=int, default=2, help="series of each fault in each behaviour (2)")
+    parser.add_argument("names", nargs="*", metavar="DETECTOR", help=f"{', '.join(detectors())} (default: all)")
+    parser.add_argument(
+        "--repeats", type=int, default=2, help="number of series of each fault in each behaviour (default: 2)"
+    )
     parser.add_argument("--seed", type=int, default=SEED)
     given = parser.parse_args(arguments)
     unknown = [name for name in given.names if name not in detectors()]
     if unknown:
-        parser.error(f"no such detector: {', '.join(unknown)}; there are {', '.join(detectors())}")
+        parser.error(f"no such detector: {', '.join(unknown)}; choose from {', '.join(detectors())}")
     series = synthetic_benchmark(given.seed, given.repeats)
     figures = [
         compare(series, score_series(detectors()[name], series, TRAINING_SHARE), hold=_HOLD)

@@ -1,6 +1,7 @@
-"""The supervised network beside boosted trees that know ten times the data, on the labelled load of processors.
+"""Comparison of the supervised network with boosted trees, which get ten times the data, on labelled processor loads.
 
-``python -m bench.supervised`` prints a row a seed: F1 of both on the same 20,000 windows that neither has seen.
+``python -m bench.supervised`` prints a row per seed: F1 of both on the same 20,000 windows, which neither was trained
+on.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from sensorwatch.simulation.markov import MarkovSignal
 __all__ = ["main"]
 
 _SENSOR = {"device": "cpu-1", "tag": "load"}
-# Far from one another: no two of them share a value.
+# Far apart, so that no two of them share a value.
 _TRAINING, _TEST, _MUCH = 0, 10_000_000, 20_000_000
 
 
@@ -34,10 +35,12 @@ class _Row(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table."""
+    """Run the comparison and print its table."""
     parser = argparse.ArgumentParser(prog="python -m bench.supervised", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=10, help="how many")
-    parser.add_argument("--windows", type=int, default=20_000, help="to train on, and as many to be judged by")
+    parser.add_argument("--seeds", type=int, default=10, help="number of seeds (default: 10)")
+    parser.add_argument(
+        "--windows", type=int, default=20_000, help="number of training windows, and as many for the test"
+    )
     given = parser.parse_args(arguments)
     print("seed  F1 network  F1 trees  network - trees  CPU-s to fit  CPU-s to score")
     with threadpool_limits(1):
@@ -49,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"  {row.score_seconds:14.3f}"
         )
     differences = [row.network - row.trees for row in rows]
-    print(f"mean {np.mean(differences):+.4f}, least {min(differences):+.4f}")
+    print(f"mean {np.mean(differences):+.4f}, smallest {min(differences):+.4f}")
 
 
 def _measure(seed: int, windows: int) -> _Row:

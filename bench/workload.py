@@ -1,4 +1,4 @@
-"""Readings as the original simulator writes them, made up: 75 bytes or so each, the same every time."""
+"""Generated readings in the format of the original simulator: about 75 bytes each, always the same."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["READINGS_PER_SECOND", "SENSORS", "START", "batches", "bodies", "even
 
 SENSORS = 1_500
 START = datetime(2026, 11, 20, 10, tzinfo=UTC)
-# Each sensor once a second, in turn: of a batch of 1,000 no two readings share a window, which costs most.
+# Each sensor sends once per second, in turn. No two readings of a batch of 1,000 share a window, the most costly case.
 READINGS_PER_SECOND = SENSORS
 _TAGS = 10
 
 
 def names(sensors: int = SENSORS) -> list[tuple[int, int]]:
-    """Return Device and Tag of every sensor."""
+    """Return the device and the tag of every sensor."""
     return [divmod(sensor, _TAGS) for sensor in range(sensors)]
 
 
 def bodies(first: int, count: int) -> Iterator[bytes]:
-    """Yield the readings from a number on."""
+    """Yield the bodies of readings, starting at a number."""
     values = random.Random(first)
     sensors = names()
     for number in range(first, first + count):
@@ -37,12 +37,12 @@ def bodies(first: int, count: int) -> Iterator[bytes]:
 
 
 def batches(readings: int, size: int) -> list[list[bytes]]:
-    """Return the readings in batches."""
+    """Return the bodies of readings in batches."""
     return [list(bodies(first, min(size, readings - first))) for first in range(0, readings, size)]
 
 
 def events(first: int, count: int) -> list[RawEvent]:
-    """Return the readings from a number on as events, taken a tenth of a second after their time."""
+    """Return readings as events, starting at a number; each is enqueued a tenth of a second after its time."""
     return [
         RawEvent(number, START + timedelta(seconds=number / READINGS_PER_SECOND + 0.1), body)
         for number, body in enumerate(bodies(first, count), first)
@@ -50,7 +50,7 @@ def events(first: int, count: int) -> list[RawEvent]:
 
 
 def known_sensors() -> SensorIds:
-    """Return the sensors with their ids."""
+    """Return the sensors by id."""
     known = SensorIds()
     for sensor_id, (device, tag) in enumerate(names()):
         known.add(SensorKey(str(device), str(tag)), sensor_id)

@@ -28,4 +28,4 @@ def test_figures_are_means_over_the_series_of_the_seed(capsys: pytest.CaptureFix
 def test_an_unknown_detector_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         quality.main(["nonsense"])
-    assert "no such detector: nonsense; there are" in " ".join(capsys.readouterr().err.split())
+    assert "no such detector: nonsense; choose from" in " ".join(capsys.readouterr().err.split())

@@ -35,4 +35,4 @@ def test_figures_of_other_benchmarks_are_kept(tmp_path: Path) -> None:
 def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["nonsense"])
-    assert "no such benchmark: nonsense; there are ingest, store, step, memory, file" in capsys.readouterr().err
+    assert "no such benchmark: nonsense; choose from ingest, store, step, memory, file" in capsys.readouterr().err
