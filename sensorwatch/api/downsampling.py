@@ -1,4 +1,4 @@
-"""Fewer points of a series that look the same in a chart: pure, on columns."""
+"""Downsampling of series for charts."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ _Positions = npt.NDArray[np.int64]
 
 
 def min_max(values: _Floats, points: int) -> _Positions:
-    """Return the positions of a series' first and last value and of the extremes of its stretches.
+    """Select the first and the last value of a series, and the extremes of its segments.
 
-    The series between first and last is cut into ``(points - 2) // 2`` stretches of nearly the same length; of each
-    the first of its lowest and the first of its highest values stay. So no extreme of the series is lost.
+    The values between first and last are divided into ``(points - 2) // 2`` segments of nearly equal length. The first
+    lowest and the first highest value of each segment are kept, so that no extreme of the series is lost.
 
     Parameters
     ----------
     values
-        Shape ``(n,)``, finite.
+        Values, shape ``(n,)``, float64, finite.
     points
-        At least 4. A series of no more than that stays whole.
+        Maximum number of positions, at least 4. A series with at most so many values is kept as a whole.
 
     Returns
     -------
     numpy.ndarray
-        Positions in rising order, at most ``points`` of them.
+        Positions in ascending order, at most ``points``, int64.
 
     Raises
     ------
@@ -51,23 +51,23 @@ def min_max(values: _Floats, points: int) -> _Positions:
 
 
 def lttb(times: _Floats, values: _Floats, points: int) -> _Positions:
-    """Return the positions of the points that a line through the series can least do without.
+    """Select the points that preserve the shape of a series best.
 
-    Largest-Triangle-Three-Buckets, by Sveinn Steinarsson, "Downsampling Time Series for Visual Representation" (2013):
-    of each stretch between first and last stays the point that makes the largest triangle with the one chosen before
-    it and the mean of the stretch after it.
+    The method is Largest-Triangle-Three-Buckets (Sveinn Steinarsson, "Downsampling Time Series for Visual
+    Representation", 2013). The values between first and last are divided into segments. Of each segment the point is
+    kept that forms the largest triangle with the previously kept point and the mean of the next segment.
 
     Parameters
     ----------
     times, values
-        Shape ``(n,)``, finite; times rise.
+        Times in ascending order, and values; shape ``(n,)``, float64, finite.
     points
-        At least 3. A series of no more than that stays whole.
+        Number of positions, at least 3. A series with at most so many values is kept as a whole.
 
     Returns
     -------
     numpy.ndarray
-        Positions in rising order, exactly ``points`` of them where the series has more.
+        Positions in ascending order, exactly ``points`` if the series has more values, int64.
 
     Raises
     ------

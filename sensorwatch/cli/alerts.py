@@ -1,54 +1,44 @@
-"""Commands ``sensorwatch alerts``, ``incidents`` and ``labels export``."""
+"""Commands ``sensorwatch alerts`` and ``incidents``."""
 
 from __future__ import annotations
 
-import csv
 import getpass
-import hashlib
-import json
-import sys
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from sensorwatch.alerts.records import AlertAction, AlertCondition, AlertFilter, AlertKind, Silence, Verdict
-from sensorwatch.cli.context import TIME_FORMATS, CommandContext, JsonOption, print_json, print_table, utc_text
-from sensorwatch.cli.labels import labels_app
+from sensorwatch.alerts.records import AlertAction, AlertCondition, AlertFilter, AlertKind, Verdict
+from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table, utc_text
 from sensorwatch.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
-    from sensorwatch.alerts.records import ActionName, Alert, HandledAlert, Incident, Label
+    from sensorwatch.alerts.records import ActionName, Alert, HandledAlert, Incident
     from sensorwatch.app import Product
     from sensorwatch.sensors.records import SensorKey
 
-__all__ = ["register"]
+__all__ = ["ByOption", "act", "actor", "alerts_app", "register", "show_alert"]
 
 _Id: TypeAlias = Annotated[str, typer.Argument(metavar="ALERT", help="Alert id.")]
-_By: TypeAlias = Annotated[
+ByOption: TypeAlias = Annotated[
     str | None, typer.Option("--by", help="Name of the person; default: the user of this machine.")
 ]
 _Text: TypeAlias = Annotated[str, typer.Option("--note", help="Comment for the history of the alert.")]
 _Kind: TypeAlias = Annotated[AlertKind | None, typer.Option(help="Only alerts of this kind.")]
 _Limit: TypeAlias = Annotated[int, typer.Option(min=1, help="Maximum number, newest first.")]
 
-_alerts = typer.Typer(help="List, show and handle alerts.", invoke_without_command=True)
+alerts_app = typer.Typer(help="List, show and handle alerts.", invoke_without_command=True)
 
 
 def register(app: typer.Typer) -> None:
     """Register the commands."""
-    app.add_typer(_alerts, name="alerts")
+    app.add_typer(alerts_app, name="alerts")
     app.command()(incidents)
-    app.add_typer(labels_app, name="labels")
 
 
-# ---- showing ---------------------------------------------------------------------------------------------------------
-
-
-@_alerts.callback()
+@alerts_app.callback()
 def list_alerts(
     context: typer.Context,
     open_only: Annotated[bool, typer.Option("--open", help="Only unresolved alerts.")] = False,
@@ -83,14 +73,25 @@ def list_alerts(
         print_table("Alerts", rows, empty="No open alerts." if open_only else "No alerts.")
 
 
-@_alerts.command()
+@alerts_app.command()
 def show(context: typer.Context, alert_id: _Id, as_json: JsonOption = False) -> None:
     """Show an alert with its expected range, model and history."""
     product = _product(context)
-    _show(product, product.store.alert(alert_id), as_json=as_json)
+    show_alert(product, product.store.alert(alert_id), as_json=as_json)
 
 
-def _show(product: Product, handled: HandledAlert, *, as_json: bool) -> None:
+def show_alert(product: Product, handled: HandledAlert, *, as_json: bool) -> None:
+    """Print an alert with its history.
+
+    Parameters
+    ----------
+    product
+        Use cases.
+    handled
+        The alert.
+    as_json
+        Print JSON instead of tables.
+    """
     alert, handling = handled.alert, handled.handling
     names = _names(product, [alert])
     about: dict[str, Any] = {
@@ -145,212 +146,94 @@ def incidents(
     print_json([{**row, "top": top} for row, top in zip(rows, tops, strict=True)])
 
 
-# ---- actions ---------------------------------------------------------------------------------------------------------
-
-
-@_alerts.command()
+@alerts_app.command()
 def ack(
     context: typer.Context,
     alert_id: _Id,
     undo: Annotated[bool, typer.Option("--undo", help="Withdraw the acknowledgement.")] = False,
-    by: _By = None,
+    by: ByOption = None,
     note: _Text = "",
     as_json: JsonOption = False,
 ) -> None:
     """Acknowledge an alert: mark it as being looked after."""
-    _act(context, alert_id, "unacknowledge" if undo else "acknowledge", by, note, as_json=as_json)
+    act(context, alert_id, "unacknowledge" if undo else "acknowledge", by, note, as_json=as_json)
 
 
-@_alerts.command()
+@alerts_app.command()
 def resolve(
-    context: typer.Context, alert_id: _Id, by: _By = None, note: _Text = "", as_json: JsonOption = False
+    context: typer.Context, alert_id: _Id, by: ByOption = None, note: _Text = "", as_json: JsonOption = False
 ) -> None:
     """Resolve an alert before its quiet period is over."""
-    _act(context, alert_id, "resolve", by, note, as_json=as_json)
+    act(context, alert_id, "resolve", by, note, as_json=as_json)
 
 
-@_alerts.command()
+@alerts_app.command()
 def comment(
     context: typer.Context,
     alert_id: _Id,
     text: Annotated[str, typer.Argument(help="Text of the comment.")],
-    by: _By = None,
+    by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add a comment to the history of an alert."""
-    _act(context, alert_id, "comment", by, text, as_json=as_json)
+    act(context, alert_id, "comment", by, text, as_json=as_json)
 
 
-@_alerts.command()
+@alerts_app.command()
 def feedback(
     context: typer.Context,
     alert_id: _Id,
     verdict: Annotated[Verdict, typer.Argument(help="Verdict on the alert.")],
-    by: _By = None,
+    by: ByOption = None,
     note: _Text = "",
     as_json: JsonOption = False,
 ) -> None:
     """Record a verdict on an alert. If it was no fault, similar windows raise no alert from the next scoring on."""
     product = _product(context)
-    action = AlertAction("feedback", _actor(by), note, verdict=verdict)
-    _show(product, product.store.act(alert_id, action), as_json=as_json)
-
-
-@_alerts.command()
-def silence(
-    context: typer.Context,
-    alert_id: Annotated[
-        str | None, typer.Argument(metavar="[ALERT]", help="Alert id; or else give --device or --tag.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="Pattern of devices to mute, with or without an alert.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Pattern of tags to mute, with or without an alert.")] = None,
-    until: Annotated[datetime | None, typer.Option(formats=TIME_FORMATS, help="End of muting, in UTC.")] = None,
-    hours: Annotated[float | None, typer.Option(min=0.01, help="Duration in hours, instead of --until.")] = None,
-    why: Annotated[str, typer.Option(help="Reason for muting.")] = "",
-    by: _By = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Mute an alert and its sensor, or all matching sensors: no notifications are sent until a given time."""
-    product = _product(context)
-    now = product.clock()
-    if (until is None) == (hours is None):
-        raise InvalidInputError("silence: expected either --until or --hours, got both or none")
-    end = until.replace(tzinfo=UTC) if until else now + timedelta(hours=hours or 0)
-    if (alert_id is None) == (device is None and tag is None):
-        raise InvalidInputError("silence: expected either an alert id, or --device or --tag, got both or none")
-    if alert_id is not None:
-        action = AlertAction("silence", _actor(by), why, until=end)
-        _show(product, product.store.act(alert_id, action), as_json=as_json)
-        return
-    if end <= now:
-        raise InvalidInputError(f"silence: expected a time after now ({now.isoformat()}), got `{end.isoformat()}`")
-    made = _silence(device or "*", tag or "*", end, _actor(by), now, why)
-    product.store.add_silence(made)
-    _print_silences([made], as_json=as_json)
-
-
-@_alerts.command()
-def unsilence(
-    context: typer.Context,
-    which: Annotated[
-        str, typer.Argument(metavar="ID", help="Alert id, or id of a muting from `sensorwatch alerts silences`.")
-    ],
-    by: _By = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Unmute an alert or sensors before the end of muting."""
-    product = _product(context)
-    if which in {each.silence_id for each in product.store.silences(active_only=False)}:
-        product.store.end_silence(which, _actor(by))
-        _print_silences(product.store.silences(), as_json=as_json)
-    else:
-        _act(context, which, "unsilence", by, "", as_json=as_json)
-
-
-@_alerts.command()
-def silences(
-    context: typer.Context,
-    ended: Annotated[bool, typer.Option("--all", help="Include those that have ended.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """List what is muted."""
-    _print_silences(_product(context).store.silences(active_only=not ended), as_json=as_json)
-
-
-# ---- labels ----------------------------------------------------------------------------------------------------------
-
-
-@labels_app.command("export")
-def export_labels(
-    context: typer.Context,
-    file: Annotated[
-        Path | None, typer.Argument(help="File to write, .csv or .ndjson; default: NDJSON to stdout.")
-    ] = None,
-) -> None:
-    """Export all alerts with a verdict, to train supervised models."""
-    if file is not None and file.suffix not in {".csv", ".ndjson"}:
-        raise InvalidInputError(f"{file}: expected a file name that ends in .csv or .ndjson")
-    rows = [_label_row(label) for label in _product(context).store.labels()]
-    if file is None or file.suffix == ".ndjson":
-        lines = "".join(f"{json.dumps(row)}\n" for row in rows)
-        if file is None:
-            sys.stdout.write(lines)
-            return
-        file.write_text(lines, encoding="utf-8")
-    else:
-        with file.open("w", encoding="utf-8", newline="") as out:
-            writer = csv.DictWriter(out, _LABEL_COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
-    typer.echo(f"wrote {len(rows)} labels to {file}")
-
-
-_LABEL_COLUMNS = (
-    *("device", "tag", "alert_id", "kind", "label", "opened", "last_anomaly", "cleared", "anomalies"),
-    *("peak_score", "severity", "peak_value", "expected_low", "expected_high", "model_version"),
-    *("training_start", "training_end", "labelled_by", "labelled_at", "explanation"),
-)
-
-
-def _label_row(label: Label) -> dict[str, Any]:
-    alert, handling = label.handled.alert, label.handled.handling
-    values = (
-        *(label.sensor.device, label.sensor.tag, alert.alert_id, alert.kind, handling.feedback),
-        *map(_time, (alert.opened_end, alert.last_anomaly_end, alert.cleared_end)),
-        *(alert.anomalies, alert.peak_score, alert.severity, alert.peak_value),
-        *(alert.expected_low, alert.expected_high, alert.model_version),
-        *map(_time, (alert.training_start, alert.training_end)),
-        *(handling.feedback_by, handling.feedback_at and handling.feedback_at.astimezone(UTC).isoformat()),
-        alert.explanation or None,
-    )
-    return dict(zip(_LABEL_COLUMNS, values, strict=True))
-
-
-# ---- shared parts ----------------------------------------------------------------------------------------------------
+    action = AlertAction("feedback", actor(by), note, verdict=verdict)
+    show_alert(product, product.store.act(alert_id, action), as_json=as_json)
 
 
 def _product(context: typer.Context) -> Product:
     return context.ensure_object(CommandContext).product
 
 
-def _act(context: typer.Context, alert_id: str, name: ActionName, by: str | None, text: str, *, as_json: bool) -> None:
+def act(context: typer.Context, alert_id: str, name: ActionName, by: str | None, text: str, *, as_json: bool) -> None:
+    """Perform an action on an alert, and print the alert.
+
+    Parameters
+    ----------
+    context
+        Context of the command.
+    alert_id
+        Alert id.
+    name
+        The action.
+    by
+        Name of the person; None for the user of this machine.
+    text
+        Comment for the history of the alert.
+    as_json
+        Print JSON instead of tables.
+    """
     product = _product(context)
-    _show(product, product.store.act(alert_id, AlertAction(name, _actor(by), text)), as_json=as_json)
+    show_alert(product, product.store.act(alert_id, AlertAction(name, actor(by), text)), as_json=as_json)
 
 
-def _actor(by: str | None) -> str:
+def actor(by: str | None) -> str:
+    """Return the name of the person; None for the user of this machine.
+
+    Raises
+    ------
+    InvalidInputError
+        The name of the user is unknown.
+    """
     if by is not None:
         return by
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
         raise InvalidInputError("the name of the current user is unknown; give your name with --by") from None
-
-
-def _silence(device: str, tag: str, until: datetime, by: str, now: datetime, why: str) -> Silence:
-    digest = hashlib.sha256(json.dumps([device, tag, until.isoformat(), by, why]).encode()).hexdigest()
-    return Silence(f"silence-{digest[:12]}", device, tag, until, by, now, why)
-
-
-def _print_silences(found: Iterable[Silence], *, as_json: bool) -> None:
-    rows = [
-        {
-            "silence_id": each.silence_id,
-            "device": each.device,
-            "tag": each.tag,
-            "until": each.until,
-            "by": each.made_by,
-            "made_at": each.made_at,
-            "why": each.why,
-            "ended_by": each.ended_by,
-            "ended_at": each.ended_at,
-        }
-        for each in found
-    ]
-    if as_json:
-        print_json(rows)
-    else:
-        print_table("Muted sensors", rows, empty="Nothing is muted.")
 
 
 def _names(product: Product, found: Iterable[Alert]) -> dict[int, SensorKey]:

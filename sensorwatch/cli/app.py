@@ -17,9 +17,11 @@ from sensorwatch.cli import (
     doctor,
     evaluate,
     export,
+    labels,
     machines,
     models,
     move_in,
+    muting,
     plan,
     readings,
     rules,
@@ -50,6 +52,8 @@ runs.register(app)
 sensors.register(app)
 views.register(app)
 alerts.register(app)
+muting.register()
+app.add_typer(labels.labels_app, name="labels")
 rules.register(app)
 app.add_typer(models.app, name="models")
 evaluate.register(app)

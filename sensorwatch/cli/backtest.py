@@ -49,7 +49,17 @@ class BoundSteps:
         self._training_seconds = training_seconds
 
     def train(self, task: TaskSpec, store: ReadOnlyStore, models: MemoryModels) -> object:
-        """Train the models of a shard; arguments are those of the protocol."""
+        """Train the models of a shard.
+
+        Parameters
+        ----------
+        task
+            Task with the shard and the end of its training data.
+        store
+            Windows and sensors as of the past.
+        models
+            Registry in memory that receives the models.
+        """
         return self._product.train(
             task,
             store=store,
@@ -61,11 +71,33 @@ class BoundSteps:
     def score(
         self, task: TaskSpec, store: ReadOnlyStore, models: MemoryModels, predictions: MemoryPredictions
     ) -> object:
-        """Score the windows of a shard; arguments are those of the protocol."""
+        """Score the windows of a shard.
+
+        Parameters
+        ----------
+        task
+            Task with the shard and the range of its windows.
+        store
+            Windows and sensors as of the past.
+        models
+            Registry in memory with the models.
+        predictions
+            Memory that receives the predictions.
+        """
         return self._product.score(task, store=store, registry=models, predictions=predictions)
 
     def publish(self, name: str, predictions: pa.Table, alerts: MemoryAlerts) -> object:
-        """Publish predictions as alerts; arguments are those of the protocol."""
+        """Publish predictions as anomalies and alerts.
+
+        Parameters
+        ----------
+        name
+            Name of the prediction file.
+        predictions
+            Rows of the file.
+        alerts
+            Memory that receives anomalies and alerts.
+        """
         from sensorwatch.alerts.publish import publish
 
         # In-memory alerts have all methods of a store that publishing uses.

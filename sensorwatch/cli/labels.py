@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import csv
+import json
+import sys
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table, utc_text
-from sensorwatch.errors import NotFoundError
+from sensorwatch.errors import InvalidInputError, NotFoundError
 from sensorwatch.sensors.records import SensorKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sensorwatch.alerts.records import Label
     from sensorwatch.sensors.labels import LabelSpan
     from sensorwatch.sensors.records import SensorStatus
     from sensorwatch.simulation.anomalies import InjectedAnomaly
 
 __all__ = ["labelled_spans", "labels_app"]
 
-labels_app = typer.Typer(help="Import, list and remove labels of windows, for supervised models.", no_args_is_help=True)
+labels_app = typer.Typer(
+    help="Import, export, list and remove labels of windows, for supervised models.", no_args_is_help=True
+)
 
 
 @labels_app.command("import")
@@ -69,6 +76,52 @@ def remove(
     typer.echo(f"removed {store.remove_labels(found)} spans")
 
 
+@labels_app.command("export")
+def export_labels(
+    context: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(help="File to write, .csv or .ndjson; default: NDJSON to stdout.")
+    ] = None,
+) -> None:
+    """Export all alerts with a verdict, to train supervised models."""
+    if file is not None and file.suffix not in {".csv", ".ndjson"}:
+        raise InvalidInputError(f"{file}: expected a file name that ends in .csv or .ndjson")
+    rows = [_label_row(label) for label in context.ensure_object(CommandContext).product.store.labels()]
+    if file is None or file.suffix == ".ndjson":
+        lines = "".join(f"{json.dumps(row)}\n" for row in rows)
+        if file is None:
+            sys.stdout.write(lines)
+            return
+        file.write_text(lines, encoding="utf-8")
+    else:
+        with file.open("w", encoding="utf-8", newline="") as out:
+            writer = csv.DictWriter(out, _LABEL_COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+    typer.echo(f"wrote {len(rows)} labels to {file}")
+
+
+_LABEL_COLUMNS = (
+    *("device", "tag", "alert_id", "kind", "label", "opened", "last_anomaly", "cleared", "anomalies"),
+    *("peak_score", "severity", "peak_value", "expected_low", "expected_high", "model_version"),
+    *("training_start", "training_end", "labelled_by", "labelled_at", "explanation"),
+)
+
+
+def _label_row(label: Label) -> dict[str, Any]:
+    alert, handling = label.handled.alert, label.handled.handling
+    values = (
+        *(label.sensor.device, label.sensor.tag, alert.alert_id, alert.kind, handling.feedback),
+        *map(_time, (alert.opened_end, alert.last_anomaly_end, alert.cleared_end)),
+        *(alert.anomalies, alert.peak_score, alert.severity, alert.peak_value),
+        *(alert.expected_low, alert.expected_high, alert.model_version),
+        *map(_time, (alert.training_start, alert.training_end)),
+        *(handling.feedback_by, handling.feedback_at and handling.feedback_at.astimezone(UTC).isoformat()),
+        alert.explanation or None,
+    )
+    return dict(zip(_LABEL_COLUMNS, values, strict=True))
+
+
 def labelled_spans(file: Path, sensors: Sequence[SensorStatus], window_seconds: int) -> list[LabelSpan]:
     """Return the labels in a file of known anomalies.
 
@@ -114,3 +167,7 @@ def _row(key: SensorKey, spans: Sequence[LabelSpan]) -> dict[str, Any]:
         "first_end": utc_text(min(span.first_end for span in spans)),
         "last_end": utc_text(max(span.last_end for span in spans)),
     }
+
+
+def _time(seconds: int | None) -> str | None:
+    return None if seconds is None else utc_text(seconds)

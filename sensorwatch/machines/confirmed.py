@@ -53,7 +53,7 @@ def join_confirmed(fleet: Fleet, horizon_seconds: int) -> JoinedFailures:
     fleet
         The fleet. All its confirmed alerts are used; :meth:`Fleet.until` removes those of a later time.
     horizon_seconds
-        Failures of a component that are at most so many seconds apart are one failure.
+        Longest time between two failures of a component that count as one, in seconds.
     """
     position = {machine_id: place for place, machine_id in enumerate(fleet.machines.machine_id.tolist())}
     recorded: dict[tuple[int, int], list[int]] = defaultdict(list)

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 QUIET_SECONDS = 86_400
-"""Quiet period: warnings of an episode are at most so many seconds apart."""
+"""Quiet period: longest time between two warnings of an episode, in seconds."""
 
 _SEVERITIES = ((0.8, "critical"), (0.5, "high"), (0.0, "medium"))
 

@@ -23,7 +23,17 @@ class MachineData(Protocol):
         ...
 
     def add_rejects(self, data_set: DataSet, source: str, rejects: Sequence[Reject]) -> str:
-        """Store the rejected rows of a source with their reasons; return the location of the list."""
+        """Store the rejected rows of a source with their reasons; return the location of the list.
+
+        Parameters
+        ----------
+        data_set
+            Data set of the rows.
+        source
+            Name of the source, such as a file name.
+        rejects
+            Rejected rows.
+        """
         ...
 
     def shards(self) -> list[int]:
@@ -31,7 +41,19 @@ class MachineData(Protocol):
         ...
 
     def read(self, data_set: DataSet, shards: Sequence[int], start: int | None, end: int) -> pa.Table:
-        """Return the rows with ``start < datetime <= end`` (seconds since 1970-01-01T00:00:00Z; None for no limit)."""
+        """Return rows of a data set.
+
+        Parameters
+        ----------
+        data_set
+            The data set.
+        shards
+            Shards to read.
+        start
+            Only rows after this time (exclusive), in seconds since 1970-01-01T00:00:00Z; None for no limit.
+        end
+            Only rows up to this time (inclusive), in the same unit.
+        """
         ...
 
     def newest(self, data_set: DataSet = "telemetry") -> int | None:
@@ -59,9 +81,27 @@ class MachineStore(Protocol):
         ...
 
     def risks(self, machine_id: int, start: int | None = None, end: int | None = None) -> list[MachineRisk]:
-        """Return the risks of a machine with ``start < sample <= end`` in seconds, ordered by time and component."""
+        """Return the risks of a machine, ordered by time and component.
+
+        Parameters
+        ----------
+        machine_id
+            Machine id.
+        start
+            Only samples after this time (exclusive), in seconds since 1970-01-01T00:00:00Z; None for no limit.
+        end
+            Only samples up to this time (inclusive), in the same unit; None for no limit.
+        """
         ...
 
     def warnings_after(self, start: int, first: int, last: int) -> list[MachineRisk]:
-        """Return warnings after ``start`` of machines ``first`` to ``last``, by machine, time, component."""
+        """Return warnings of some machines, ordered by machine, time and component.
+
+        Parameters
+        ----------
+        start
+            Only samples after this time (exclusive), in seconds since 1970-01-01T00:00:00Z.
+        first, last
+            First and last machine id (both inclusive).
+        """
         ...
