@@ -154,7 +154,7 @@ class Fleet:
         log = logs.download_blob(f"{run_id}/{task_id}/stderr.txt").readall().decode()
         found = COST.search(log)
         if found is None:
-            raise SensorwatchError(f"{task_id} of {run_id}: its log does not say what it cost: {log[-500:]}")
+            raise SensorwatchError(f"{task_id} of {run_id}: its log has no line with its costs: {log[-500:]}")
         return float(found[1]), float(found[2])
 
     def _write_settings(self) -> Path:

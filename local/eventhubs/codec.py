@@ -280,7 +280,7 @@ def _encode_array(values: Array) -> tuple[int, bytes]:
     items = [_constructor_and_data(value, wide=True) for value in values]
     codes = {code for code, _ in items} or {0x40}
     if len(codes) > 1:
-        raise CodecError(f"an AMQP array holds values of one type, got {list(values)!r}")
+        raise CodecError(f"the values of an AMQP array must have one type, got {list(values)!r}")
     data = bytes(codes) + b"".join(data for _, data in items)
     return 0xF0, _SIZES.pack(len(data) + 4, len(items)) + data
 

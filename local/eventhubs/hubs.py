@@ -110,7 +110,7 @@ class Partition:
             if highest is not None:
                 raise AmqpError(
                     "amqp:link:stolen",
-                    f"a receiver with epoch {highest} has {where}: one without an epoch is not allowed beside it",
+                    f"a receiver with epoch {highest} has {where}: receivers without an epoch are refused",
                 )
             if len(present) >= _MAX_RECEIVERS:
                 raise AmqpError(

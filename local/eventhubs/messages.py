@@ -265,5 +265,5 @@ def _pairs(data: bytes, start: int) -> Iterator[tuple[object, bytes]]:
 def _binary(data: bytes, start: int) -> bytes:
     value, _ = decode(data, start)
     if not isinstance(value, bytes):
-        raise CodecError("a data section must hold binary")
+        raise CodecError("a data section must be binary")
     return value

@@ -51,7 +51,7 @@ class SessionConnection(Protocol):
         """True while the socket accepts more data."""
 
     def call_soon(self, callback: Callable[[], None]) -> None:
-        """Call back after what is at hand is done."""
+        """Call back after the current callback."""
 
     def write(self, data: bytes) -> None:
         """Send complete frames."""
@@ -98,7 +98,7 @@ class Session:
         return self._peer_window > 0 and not self._backlog and self._connection.writable
 
     def call_soon(self, callback: Callable[[], None]) -> None:
-        """Call back after what is at hand is done."""
+        """Call back after the current callback."""
         self._connection.call_soon(callback)
 
     def handle(self, performative: Performative, payload: bytes) -> None:
