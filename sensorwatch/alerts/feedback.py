@@ -14,7 +14,8 @@ from sensorwatch.alerts.records import Tolerance
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sensorwatch.alerts.records import Alert, Anomaly, Direction, Verdict
+    from sensorwatch.alerts.records import Alert, Anomaly, Verdict
+    from sensorwatch.config.alerts import Direction
 
 __all__ = ["MARGIN", "direction_of", "suppress", "tolerance_for"]
 
@@ -23,19 +24,19 @@ MARGIN = 0.1
 same fault would pass the exact limit now and then."""
 
 
-def direction_of(value: float | None, low: float | None, high: float | None) -> Direction:
-    """Return on which side of the expected range a value lies.
+def direction_of(value: float | None, low: float | None, high: float | None) -> Direction | None:
+    """Return the side of the expected range on which a value lies; None if that is not known.
 
     Examples
     --------
     >>> direction_of(9.0, 1.0, 5.0), direction_of(0.0, 1.0, None), direction_of(3.0, 1.0, 5.0)
-    ('above', 'below', 'any')
+    ('above', 'below', None)
     """
     if value is not None and high is not None and value > high:
         return "above"
     if value is not None and low is not None and value < low:
         return "below"
-    return "any"
+    return None
 
 
 def tolerance_for(
@@ -60,7 +61,7 @@ def tolerance_for(
     same = [each for each in anomalies if direction_of(each.value, each.expected_low, each.expected_high) == direction]
     values = [each.value for each in same]
     limit: float | None = None
-    if direction != "any" and alert.peak_value is not None:
+    if direction is not None and alert.peak_value is not None:
         farthest = (max if direction == "above" else min)([*values, alert.peak_value])
         bound = alert.expected_high if direction == "above" else alert.expected_low
         limit = farthest + MARGIN * (farthest - (farthest if bound is None else bound))

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
     from sensorwatch.alerts.policy import AlertPolicy
     from sensorwatch.alerts.ports import WatchStore
-    from sensorwatch.alerts.records import FlatMemory
-    from sensorwatch.sensors.records import SensorRhythm
+    from sensorwatch.alerts.records import FlatProgress
+    from sensorwatch.sensors.records import ReportingProfile
 
-__all__ = ["SEVERITY", "SensorWindows", "flat_changes", "watch_flatlines"]
+__all__ = ["SensorWindows", "flat_changes", "watch_flatlines"]
 
-SEVERITY = "medium"
-"""Severity of every such alert; its score is the middle of that severity's range."""
-
+_SEVERITY = "medium"
 _SCORE = 72.5
+"""Middle of the severity's range of scores."""
+
 _USUAL_FACTOR = 2
 """A run is no alert before it is this much longer than the longest one that the sensor was trained on."""
 
@@ -56,7 +56,7 @@ class _Run(NamedTuple):
 
 
 def flat_changes(
-    windows: SensorWindows, keys: Mapping[int, SensorKey], memory: FlatMemory, policy: AlertPolicy
+    windows: SensorWindows, keys: Mapping[int, SensorKey], progress: FlatProgress, policy: AlertPolicy
 ) -> FlatChanges:
     """Take in a file's windows and return what changes.
 
@@ -66,26 +66,26 @@ def flat_changes(
         Those of one shard.
     keys
         Names of its sensors.
-    memory
+    progress
         What is stored of them.
     policy
         What alerts.
     """
-    if memory.until is not None:
-        new = windows.end > memory.until
+    if progress.until is not None:
+        new = windows.end > progress.until
         windows = SensorWindows(windows.sensor_id[new], windows.end[new], windows.value[new])
     if not len(windows.end):
-        return FlatChanges(memory.until, (), (), AlertChanges((), (), ()))
+        return FlatChanges(progress.until, (), (), AlertChanges((), (), ()))
     kept: list[FlatRun] = []
     ended: list[int] = []
     alerts: dict[str, Alert] = {}
     notifications: list[Notification] = []
-    for sensor_id, runs in _runs_by_sensor(windows, memory.runs).items():
-        stored = memory.runs.get(sensor_id)
+    for sensor_id, runs in _runs_by_sensor(windows, progress.runs).items():
+        stored = progress.runs.get(sensor_id)
         for run in runs:
             alert_id = stored.alert_id if stored is not None and stored.since == run.since else None
-            alert = memory.alerts.get(alert_id) if alert_id is not None else None
-            if alert_id is None and (alert := _opened(run, keys[sensor_id], memory.rhythms, policy)) is not None:
+            alert = progress.alerts.get(alert_id) if alert_id is not None else None
+            if alert_id is None and (alert := _opened(run, keys[sensor_id], progress.profiles, policy)) is not None:
                 alert_id = alert.alert_id
                 notifications.append(Notification(f"{alert_id}:opened", "opened", alert))
                 alerts[alert_id] = alert
@@ -135,15 +135,15 @@ def _runs_by_sensor(windows: SensorWindows, stored: Mapping[int, FlatRun]) -> di
     return found
 
 
-def _opened(run: _Run, key: SensorKey, rhythms: Mapping[int, SensorRhythm], policy: AlertPolicy) -> Alert | None:
-    rhythm = rhythms.get(run.sensor_id)
+def _opened(run: _Run, key: SensorKey, profiles: Mapping[int, ReportingProfile], policy: AlertPolicy) -> Alert | None:
+    profile = profiles.get(run.sensor_id)
     seconds = policy.flatline_seconds(key)
-    if rhythm is None or rhythm.flat_seconds is None or seconds is None:
+    if profile is None or profile.flat_seconds is None or seconds is None:
         return None
-    limit = max(seconds, _USUAL_FACTOR * rhythm.flat_seconds)
+    limit = max(seconds, _USUAL_FACTOR * profile.flat_seconds)
     if run.until - run.since < limit:
         return None
-    since = policy.maintenance.last_end(key, run.since, run.until) or run.since
+    since = policy.downtime.last_end(key, run.since, run.until) or run.since
     opened_end = max(since, run.since) + limit
     if run.until < opened_end or policy.suppressed_now(key, run.until):
         return None
@@ -155,7 +155,7 @@ def _opened(run: _Run, key: SensorKey, rhythms: Mapping[int, SensorRhythm], poli
         cleared_end=None,
         anomalies=0,
         peak_score=_SCORE,
-        severity=SEVERITY,
+        severity=_SEVERITY,
         kind="flatline",
         peak_value=run.value,
     )
@@ -182,7 +182,7 @@ def watch_flatlines(predictions: pa.Table, *, store: WatchStore, policy: AlertPo
     names = zip(ids.tolist(), named["device"].to_pylist(), named["tag"].to_pylist(), strict=True)
     keys = {sensor_id: SensorKey(device, tag) for sensor_id, device, tag in names}
 
-    def decide(memory: FlatMemory) -> FlatChanges:
-        return flat_changes(windows, keys, memory, policy)
+    def decide(progress: FlatProgress) -> FlatChanges:
+        return flat_changes(windows, keys, progress, policy)
 
     return store.watch_flat(keys, decide)

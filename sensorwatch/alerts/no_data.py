@@ -1,4 +1,4 @@
-"""When a sensor's silence becomes an alert, and when it is over (pure)."""
+"""Alerts of kind ``no-data``: sensors that have sent nothing for much longer than usual."""
 
 from __future__ import annotations
 
@@ -13,38 +13,37 @@ if TYPE_CHECKING:
 
     from sensorwatch.alerts.policy import AlertPolicy
     from sensorwatch.alerts.ports import WatchStore
-    from sensorwatch.alerts.records import SilentSensor
+    from sensorwatch.alerts.records import SensorActivity
 
-__all__ = ["SEVERITY", "SilenceOutcome", "silence_changes", "silent_alerts", "watch_silence"]
+__all__ = ["NoDataOutcome", "no_data_alerts", "no_data_changes", "watch_no_data"]
 
-SEVERITY = "high"
-"""Severity of every such alert; its score is the middle of that severity's range."""
-
+_SEVERITY = "high"
 _SCORE = 87.5
+"""Middle of the severity's range of scores."""
 
 
-def silent_alerts(silent: Iterable[SilentSensor], policy: AlertPolicy, now: int) -> list[Alert]:
-    """Return the alerts of sensors that are silent for too long, open or over as the store may have them.
+def no_data_alerts(sensors: Iterable[SensorActivity], policy: AlertPolicy, now: int) -> list[Alert]:
+    """Return an alert for every sensor that is without data for too long. Pure.
 
-    The id follows from the sensor and its last window, so the same silence always gives the same alert. Silence counts
-    from the last window, or from the end of the sensor's maintenance where that is later; ``opened_end`` is when it was
-    too long.
+    The id follows from the sensor and its last window, so the same gap always gives the same alert. The gap starts with
+    the last window, or with the end of the sensor's downtime if that is later. ``opened_end`` is the time at which the
+    gap became too long.
 
     Parameters
     ----------
-    silent
+    sensors
         Sensors with their last window and usual interval.
     policy
-        What alerts.
+        Limits of each sensor, and its downtime.
     now
         Seconds since 1970-01-01T00:00:00Z.
     """
     found = []
-    for sensor in silent:
-        limits = policy.silence_limits(sensor.key)
+    for sensor in sensors:
+        limits = policy.no_data_limits(sensor.key)
         if limits is None or now - sensor.last_window > policy.defaults.retired_seconds:
             continue
-        since = policy.maintenance.last_end(sensor.key, sensor.last_window, now) or sensor.last_window
+        since = policy.downtime.last_end(sensor.key, sensor.last_window, now) or sensor.last_window
         due = max(since, sensor.last_window) + int(
             max(limits.floor_seconds, limits.intervals * sensor.interval_seconds)
         )
@@ -53,7 +52,7 @@ def silent_alerts(silent: Iterable[SilentSensor], policy: AlertPolicy, now: int)
     return found
 
 
-def _alert(sensor: SilentSensor, opened_end: int) -> Alert:
+def _alert(sensor: SensorActivity, opened_end: int) -> Alert:
     return Alert(
         alert_id=f"{sensor.sensor_id}-no-data-{sensor.last_window}",
         sensor_id=sensor.sensor_id,
@@ -62,83 +61,91 @@ def _alert(sensor: SilentSensor, opened_end: int) -> Alert:
         cleared_end=None,
         anomalies=0,
         peak_score=_SCORE,
-        severity=SEVERITY,
+        severity=_SEVERITY,
         kind="no-data",
     )
 
 
-def silence_changes(
-    silent: Iterable[Alert],
+def no_data_changes(
+    found: Iterable[Alert],
     stored: Mapping[str, Alert],
-    heard: Mapping[int, SilentSensor],
+    sensors: Mapping[int, SensorActivity],
     policy: AlertPolicy,
     now: int,
 ) -> AlertChanges:
-    """Return what to store: new silences are opened, those that are over cleared.
+    """Return the alerts to open and to clear, with their notifications. Pure.
+
+    An alert clears with the sensor's next window, or when the sensor is retired or no longer watched.
 
     Parameters
     ----------
-    silent
-        As :func:`silent_alerts` has them.
+    found
+        Alerts of the sensors without data, as :func:`no_data_alerts` returns them.
     stored
-        The stored alerts among those of ``silent``, and the open ones, by id.
-    heard
-        Sensors of open alerts, with their last windows as they are now.
+        Stored alerts by id: those of ``found`` that exist, and the open ones.
+    sensors
+        Sensors of the open alerts by id, with their current last window.
     policy
-        What alerts: a sensor that is retired, or not watched any more, is not silent.
+        Limits of each sensor, and the age at which it is retired.
     now
         Seconds since 1970-01-01T00:00:00Z.
     """
-    opened = [alert for alert in silent if alert.alert_id not in stored]
+    opened = [alert for alert in found if alert.alert_id not in stored]
     cleared = [
         replace(alert, cleared_end=max(end, alert.opened_end))
         for alert in stored.values()
         if alert.cleared_end is None
-        and (sensor := heard.get(alert.sensor_id)) is not None
-        and (end := _over_at(alert, sensor, policy, now)) is not None
+        and (sensor := sensors.get(alert.sensor_id)) is not None
+        and (end := _cleared_at(alert, sensor, policy, now)) is not None
     ]
     notifications = [Notification(f"{alert.alert_id}:opened", "opened", alert) for alert in opened]
     notifications += [Notification(f"{alert.alert_id}:cleared", "cleared", alert) for alert in cleared]
     return AlertChanges(states=(), alerts=[*opened, *cleared], notifications=notifications)
 
 
-def _over_at(alert: Alert, sensor: SilentSensor, policy: AlertPolicy, now: int) -> int | None:
+def _cleared_at(alert: Alert, sensor: SensorActivity, policy: AlertPolicy, now: int) -> int | None:
     if sensor.last_window > alert.last_anomaly_end:
         return sensor.last_window
     retired = now - sensor.last_window > policy.defaults.retired_seconds
-    return now if retired or policy.silence_limits(sensor.key) is None else None
+    return now if retired or policy.no_data_limits(sensor.key) is None else None
 
 
-class SilenceOutcome(NamedTuple):
-    """Alerts of silent sensors that were opened and cleared."""
+class NoDataOutcome(NamedTuple):
+    """Numbers of alerts of kind ``no-data`` that were opened and cleared."""
 
     opened: int
     cleared: int
 
 
-def watch_silence(*, store: WatchStore, policy: AlertPolicy, now: datetime) -> SilenceOutcome:
-    """Open and clear the alerts of silent sensors.
+def watch_no_data(*, store: WatchStore, policy: AlertPolicy, now: datetime) -> NoDataOutcome:
+    """Open and clear the alerts of sensors without data.
 
-    Only sensors that training has seen are watched, as it says how often they usually report. Doing it twice changes
+    Only trained sensors are watched, because training learns how often a sensor reports. Running it twice changes
     nothing: an alert's id follows from the sensor and its last window.
 
     Parameters
     ----------
+    store
+        Catalogue of sensors, their reporting profiles and the alerts.
+    policy
+        Limits of each sensor.
     now
         Current time (UTC).
     """
     seconds = int(now.timestamp())
-    limits = policy.lowest_silence_limits
-    silent = store.silent_sensors(seconds, limits.intervals, limits.floor_seconds, policy.defaults.retired_seconds)
-    found = silent_alerts(silent, policy, seconds)
-    open_before, heard = store.silenced()
+    limits = policy.lowest_no_data_limits
+    overdue = store.sensors_without_data(
+        seconds, limits.intervals, limits.floor_seconds, policy.defaults.retired_seconds
+    )
+    found = no_data_alerts(overdue, policy, seconds)
+    open_before, sensors = store.open_no_data_alerts()
     wanted = {alert.alert_id for alert in found} | open_before.keys()
     if not wanted:
-        return SilenceOutcome(0, 0)
+        return NoDataOutcome(0, 0)
 
     def decide(stored: Mapping[str, Alert]) -> AlertChanges:
-        return silence_changes(found, stored, heard, policy, seconds)
+        return no_data_changes(found, stored, sensors, policy, seconds)
 
     if not decide(open_before).alerts:
-        return SilenceOutcome(0, 0)
-    return SilenceOutcome(*store.settle_alerts(wanted, decide))
+        return NoDataOutcome(0, 0)
+    return NoDataOutcome(*store.settle_alerts(wanted, decide))

@@ -1,4 +1,4 @@
-"""What alerts: the rules of ``sensorwatch.yaml`` over the settings, and maintenance, evaluated over columns (pure)."""
+"""What alerts: the rules of ``sensorwatch.yaml`` over the settings, and downtime, evaluated over columns (pure)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from sensorwatch.alerts.state_machine import AlertRules
-from sensorwatch.config.alerts import AlertRule, AlertSection, Flatline, NoData
-from sensorwatch.sensors.downtime import MaintenancePlan
+from sensorwatch.config.alerts import SEVERITIES, AlertRule, AlertSection, Flatline, NoData
+from sensorwatch.sensors.downtime import DowntimePlan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from sensorwatch.alerts.records import Anomaly
-    from sensorwatch.sensors.downtime_section import Maintenance
+    from sensorwatch.sensors.downtime import Downtime
     from sensorwatch.sensors.records import SensorKey
 
-__all__ = ["NO_RULE", "AlertDefaults", "AlertPolicy", "SilenceLimits"]
+__all__ = ["NO_RULE", "AlertDefaults", "AlertPolicy", "NoDataLimits"]
 
 NO_RULE = "settings"
 """What stands in place of a rule's name where no rule matches and the settings alone decide."""
 
-_RANKS = {"low": 1, "medium": 2, "high": 3, "critical": 4}
+_RANKS = {severity: rank for rank, severity in enumerate(SEVERITIES, 1)}
 _DEFAULT_RULE = AlertRule()
 
 
@@ -56,7 +56,7 @@ class AlertDefaults:
     window_seconds: int = 5
 
 
-class SilenceLimits(NamedTuple):
+class NoDataLimits(NamedTuple):
     """A sensor is silent after ``max(floor_seconds, intervals x its usual interval)``."""
 
     intervals: float
@@ -86,7 +86,7 @@ class AlertPolicy:
     ----------
     defaults
         The settings' values.
-    section, maintenance
+    section, downtimes
         What the file says.
     """
 
@@ -94,11 +94,11 @@ class AlertPolicy:
         self,
         defaults: AlertDefaults,
         section: AlertSection | None = None,
-        maintenance: Sequence[Maintenance] = (),
+        downtimes: Sequence[Downtime] = (),
     ) -> None:
         self.defaults = defaults
         self.section = section or AlertSection()
-        self.maintenance = MaintenancePlan(maintenance, defaults.window_seconds)
+        self.downtime = DowntimePlan(downtimes, defaults.window_seconds)
 
     def rule_position(self, key: SensorKey) -> int | None:
         """Return the place of the first rule that matches a sensor, None where none does."""
@@ -129,23 +129,23 @@ class AlertPolicy:
         quiet = default.quiet_seconds if rule.quiet_seconds is None else rule.quiet_seconds
         return AlertRules(few, many, quiet)
 
-    def silence_limits(self, key: SensorKey) -> SilenceLimits | None:
+    def no_data_limits(self, key: SensorKey) -> NoDataLimits | None:
         """Return when a sensor is silent, None for one that is not watched for it."""
         rule = self.rule(key)
         if not rule.enabled or rule.no_data is False:
             return None
         own = rule.no_data if isinstance(rule.no_data, NoData) else NoData()
-        return SilenceLimits(
+        return NoDataLimits(
             self.defaults.no_data_intervals if own.intervals is None else own.intervals,
             self.defaults.no_data_floor_seconds if own.at_least_seconds is None else own.at_least_seconds,
         )
 
     @property
-    def lowest_silence_limits(self) -> SilenceLimits:
+    def lowest_no_data_limits(self) -> NoDataLimits:
         """The limits that no sensor's are below: what the store looks for."""
         own = [rule.no_data for rule in self.section.rules if rule.enabled and isinstance(rule.no_data, NoData)]
         defaults = self.defaults
-        return SilenceLimits(
+        return NoDataLimits(
             min([defaults.no_data_intervals, *(each.intervals for each in own if each.intervals is not None)]),
             min(
                 [
@@ -166,7 +166,7 @@ class AlertPolicy:
     def suppressed_now(self, key: SensorKey, end: int) -> str:
         """Return why a sensor raises no alert at a time, whatever it is about; empty where it may."""
         rule = self.rule(key)
-        if why := self.maintenance.reason(key, end):
+        if why := self.downtime.reason(key, end):
             return why
         if not rule.enabled:
             return f"{self.rule_name(key)}: off"
@@ -188,11 +188,11 @@ class AlertPolicy:
         """
         import numpy as np
 
-        if not self.section.rules and not self.maintenance.entries:
+        if not self.section.rules and not self.downtime.entries:
             return [""] * len(anomalies)
         windows = _columns(anomalies, keys)
         reasons = np.full(len(windows.end), "", dtype=object)
-        self.maintenance.fill_reasons(reasons, windows.keys, windows.sensor, windows.end)
+        self.downtime.fill_reasons(reasons, windows.keys, windows.sensor, windows.end)
         of_key = [self.rule_position(key) for key in windows.keys]
         rule_of_window = np.array([-1 if i is None else i for i in of_key], dtype=np.int64)[windows.sensor]
         for position in np.unique(rule_of_window[rule_of_window >= 0]).tolist():

@@ -18,19 +18,19 @@ if TYPE_CHECKING:
         Anomaly,
         ClaimedNotification,
         FlatChanges,
-        FlatMemory,
+        FlatProgress,
         HandledAlert,
         HistoryEntry,
         Incident,
         Label,
         Notification,
         PublishOutcome,
+        SensorActivity,
         Silence,
-        SilentSensor,
         SinkStatus,
         Tolerance,
     )
-    from sensorwatch.sensors.records import SensorRhythm
+    from sensorwatch.sensors.records import ReportingProfile
 
 __all__ = [
     "AlertSink",
@@ -210,11 +210,11 @@ class LifecycleStore(Protocol):
 class WatchStore(Protocol):
     """What is watched beside anomalies; times are in seconds since 1970-01-01T00:00:00Z."""
 
-    def record_rhythms(self, rhythms: Sequence[SensorRhythm]) -> None:
+    def record_reporting_profiles(self, profiles: Sequence[ReportingProfile]) -> None:
         """Store how these sensors usually report, in place of what was known."""
         ...
 
-    def rhythms(self, sensor_ids: Collection[int]) -> dict[int, SensorRhythm]:
+    def reporting_profiles(self, sensor_ids: Collection[int]) -> dict[int, ReportingProfile]:
         """Return how these sensors usually report; those not trained yet are left out."""
         ...
 
@@ -222,16 +222,16 @@ class WatchStore(Protocol):
         """Return the anomalies with ``start < end of the window <= end``, suppressed ones too, by sensor and end."""
         ...
 
-    def silent_sensors(
+    def sensors_without_data(
         self, now: int, intervals: float, floor_seconds: int, retired_seconds: int
-    ) -> list[SilentSensor]:
+    ) -> list[SensorActivity]:
         """Return the sensors whose newest window is older than ``floor_seconds`` and so many of its usual intervals.
 
         Ordered by id; those without windows, not trained yet, or older than ``retired_seconds`` are left out.
         """
         ...
 
-    def silenced(self) -> tuple[dict[str, Alert], dict[int, SilentSensor]]:
+    def open_no_data_alerts(self) -> tuple[dict[str, Alert], dict[int, SensorActivity]]:
         """Return the open alerts of kind no-data by id, and their sensors as they are now."""
         ...
 
@@ -245,7 +245,7 @@ class WatchStore(Protocol):
         """
         ...
 
-    def watch_flat(self, sensor_ids: Collection[int], decide: Callable[[FlatMemory], FlatChanges]) -> tuple[int, int]:
+    def watch_flat(self, sensor_ids: Collection[int], decide: Callable[[FlatProgress], FlatChanges]) -> tuple[int, int]:
         """Store what ``decide`` makes of what is known of these sensors of one shard, in one transaction.
 
         Returns how many alerts opened and how many cleared.

@@ -126,5 +126,5 @@ def preview_rules(
     anomalies = store.anomalies_between(start, end)
     ids = {anomaly.sensor_id for anomaly in anomalies}
     keys = {sensor_id: status.key for sensor_id, status in store.sensors_by_id(ids).items()}
-    intervals = {sensor_id: rhythm.interval_seconds for sensor_id, rhythm in store.rhythms(ids).items()}
+    intervals = {sensor_id: profile.interval_seconds for sensor_id, profile in store.reporting_profiles(ids).items()}
     return preview(anomalies, keys, intervals, in_force, proposed)

@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from sensorwatch.config.alerts import Direction
     from sensorwatch.detectors.explanation import Explanation
-    from sensorwatch.sensors.records import SensorKey, SensorRhythm
+    from sensorwatch.sensors.records import ReportingProfile, SensorKey
 
 __all__ = [
     "FAILING_AFTER",
@@ -25,9 +26,8 @@ __all__ = [
     "AlertState",
     "Anomaly",
     "ClaimedNotification",
-    "Direction",
     "FlatChanges",
-    "FlatMemory",
+    "FlatProgress",
     "FlatRun",
     "HandledAlert",
     "Handling",
@@ -37,8 +37,8 @@ __all__ = [
     "Label",
     "Notification",
     "PublishOutcome",
+    "SensorActivity",
     "Silence",
-    "SilentSensor",
     "SinkStatus",
     "Tolerance",
     "Verdict",
@@ -226,9 +226,6 @@ ActionName = Literal["acknowledge", "unacknowledge", "silence", "unsilence", "re
 Verdict = Literal["confirmed", "expected", "false-alarm", "new-trend"]
 """What a person says an alert was."""
 
-Direction = Literal["above", "below", "any"]
-"""On which side of the expected range a value lies; ``any`` where that is not known."""
-
 PRODUCT = "sensorwatch"
 """The actor of what the product does by itself."""
 
@@ -348,13 +345,14 @@ class Tolerance:
     """Anomalous windows of a sensor that raise no alert, as feedback on an earlier alert says they mean nothing.
 
     It holds for windows ``from_end < end <= until_end`` (None: no end) that the model of this version scored, in the
-    same direction and not beyond ``value_limit``; in direction ``any``, scored not beyond ``score_limit``.
+    same direction and not beyond ``value_limit``; if the direction is not known (None), with a score up to
+    ``score_limit``.
     """
 
     alert_id: str
     sensor_id: int
     verdict: Verdict
-    direction: Direction
+    direction: Direction | None
     value_limit: float | None
     score_limit: float
     model_version: str
@@ -390,7 +388,7 @@ class Label:
     handled: HandledAlert
 
 
-class SilentSensor(NamedTuple):
+class SensorActivity(NamedTuple):
     """A sensor with the end of its newest window and its usual interval in seconds."""
 
     sensor_id: int
@@ -409,16 +407,16 @@ class FlatRun(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class FlatMemory:
+class FlatProgress:
     """What is stored of some sensors of one shard.
 
-    ``until`` is the end of the newest window taken in, None before the first; ``runs`` and ``rhythms`` are by sensor,
+    ``until`` is the end of the newest window taken in, None before the first; ``runs`` and ``profiles`` are by sensor,
     ``alerts`` are those of the runs, by id.
     """
 
     until: int | None
     runs: Mapping[int, FlatRun]
-    rhythms: Mapping[int, SensorRhythm]
+    profiles: Mapping[int, ReportingProfile]
     alerts: Mapping[str, Alert]
 
 

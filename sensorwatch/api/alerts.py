@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from sensorwatch.alerts.records import AlertCondition, AlertFilter, AlertKind, HandledAlert, Verdict
 from sensorwatch.api.cursors import Cursors, Key
 from sensorwatch.api.requests import After, AlertId, Context, DeviceFilter, Limit, Page, ReadContext, TagFilter, time
-from sensorwatch.api.severities import Severity
+from sensorwatch.config.alerts import Severity
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store.pages.queries import EndKey
 

@@ -25,7 +25,7 @@ from sensorwatch.api.requests import (
     seconds,
     time,
 )
-from sensorwatch.api.severities import Severity
+from sensorwatch.config.alerts import Severity
 from sensorwatch.detectors.explanation import NearestPattern
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store.pages.queries import AnomalyQuery

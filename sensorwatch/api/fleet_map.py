@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from sensorwatch.api.cursors import Cursors
 from sensorwatch.api.requests import After, ReadContext
-from sensorwatch.api.severities import SEVERITIES, Severity
+from sensorwatch.config.alerts import SEVERITIES, Severity
 from sensorwatch.sensors.records import SensorState
 from sensorwatch.sensors.states import shown
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from sensorwatch.alerts.records import AlertCondition
 from sensorwatch.api.requests import Context, ReadContext
-from sensorwatch.api.severities import SEVERITIES, Severity
+from sensorwatch.config.alerts import SEVERITIES, Severity
 from sensorwatch.sensors.records import SensorState
 from sensorwatch.sensors.states import SensorQuery
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sensorwatch.models.checkpoint_files import BlobMemories
     from sensorwatch.models.registry import BlobModelRegistry
     from sensorwatch.scheduling.pool import BatchPool
-    from sensorwatch.sensors.downtime import MaintenancePlan
+    from sensorwatch.sensors.downtime import DowntimePlan
     from sensorwatch.sensors.states import Freshness
     from sensorwatch.settings import Settings
     from sensorwatch.store import SqlStore
@@ -230,13 +230,13 @@ class Adapters:
 
         return Freshness.at(
             self.clock(),
-            silent_seconds=self.settings.sensor_silent_seconds,
+            no_data_seconds=self.settings.sensor_silent_seconds,
             model_stale_seconds=self.settings.model_stale_seconds,
         )
 
     @cached_property
     def alert_policy(self) -> AlertPolicy:
-        """What alerts: the rules and the maintenance of the configuration, over the settings.
+        """What alerts: the rules and the downtime of the configuration, over the settings.
 
         Raises
         ------
@@ -257,14 +257,14 @@ class Adapters:
             flatline_seconds=settings.flatline_seconds,
             window_seconds=settings.window_seconds,
         )
-        return AlertPolicy(defaults, configuration.alerts, configuration.maintenance)
+        return AlertPolicy(defaults, configuration.alerts, configuration.downtimes)
 
     @property
-    def maintenance(self) -> MaintenancePlan:
-        """When which sensors are under maintenance."""
-        from sensorwatch.sensors.downtime import MaintenancePlan
+    def downtime(self) -> DowntimePlan:
+        """Planned downtime of sensors."""
+        from sensorwatch.sensors.downtime import DowntimePlan
 
-        return MaintenancePlan(self.configuration.maintenance, self.settings.window_seconds)
+        return DowntimePlan(self.configuration.downtimes, self.settings.window_seconds)
 
     def prepare(self, *, pool: bool) -> None:
         """Create missing containers and, if asked, the pool; opening the store brings its tables up to date."""

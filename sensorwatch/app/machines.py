@@ -230,8 +230,9 @@ class MachineProduct:
         )
 
     def _submit_scoring(self) -> Submission:
+        from sensorwatch.clock import parse_zone
         from sensorwatch.machines.runs import submit_machine_scoring
-        from sensorwatch.settings.local_times import parse_times, parse_zone
+        from sensorwatch.settings.local_times import parse_times
 
         adapters, settings = self.adapters, self.adapters.settings
         return submit_machine_scoring(

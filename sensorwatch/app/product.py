@@ -283,7 +283,7 @@ class Product(Adapters):
             training_seconds=training_seconds or settings.training_seconds,
             now=self.clock(),
             promotion=PromotionRules(settings.promotion_holdout_share, settings.promotion_max_flagged_share),
-            maintenance=self.maintenance,
+            downtime=self.downtime,
             ensembles=EnsembleRules(
                 settings.auto_weights_days, settings.auto_weights_sensors, settings.new_normal_seconds
             ),
@@ -358,7 +358,7 @@ class Product(Adapters):
 
     def sweep(self) -> Sweep:
         """Bring open runs up to date, watch for sensors without data, send waiting notifications, record health."""
-        from sensorwatch.alerts.no_data import watch_silence
+        from sensorwatch.alerts.no_data import watch_no_data
         from sensorwatch.scheduling.sweep import sweep_runs
 
         swept = sweep_runs(
@@ -368,14 +368,14 @@ class Product(Adapters):
             policy=self.alert_policy,
             clock=self.clock,
         )
-        silence = watch_silence(store=self.store, policy=self.alert_policy, now=self.clock())
+        no_data = watch_no_data(store=self.store, policy=self.alert_policy, now=self.clock())
         self.notify()
         for kind in swept.failed_kinds:
             metrics.CYCLES_MISSED.record(1, kind=kind)
         if self.settings.telemetry_exporter != "none":
             metrics.SINKS_FAILING.record(sum(status.failing for status in self.store.sink_status()))
             metrics.POOL_ERRORS.record(self._pool_errors())
-        return replace(swept, silent=silence.opened, heard=silence.cleared)
+        return replace(swept, no_data_opened=no_data.opened, no_data_cleared=no_data.cleared)
 
     def _pool_errors(self) -> int:
         try:

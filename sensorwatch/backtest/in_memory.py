@@ -15,8 +15,16 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from sensorwatch.alerts.records import Alert, AlertChanges, AlertState, Anomaly, FlatChanges, FlatMemory, Tolerance
-    from sensorwatch.sensors.records import SensorRhythm
+    from sensorwatch.alerts.records import (
+        Alert,
+        AlertChanges,
+        AlertState,
+        Anomaly,
+        FlatChanges,
+        FlatProgress,
+        Tolerance,
+    )
+    from sensorwatch.sensors.records import ReportingProfile
     from sensorwatch.tasks.records import TaskSpec
 
 __all__ = ["MemoryAlerts", "MemoryModels", "MemoryPredictions"]
@@ -100,11 +108,11 @@ class MemoryAlerts:
         """Return nothing: nothing was scored in real time by models that are tried."""
         return []
 
-    def rhythms(self, sensor_ids: Collection[int]) -> dict[int, SensorRhythm]:
+    def reporting_profiles(self, sensor_ids: Collection[int]) -> dict[int, ReportingProfile]:
         """Return nothing: silence and flat lines are judged by the clock, not by models."""
         return {}
 
-    def watch_flat(self, sensor_ids: Collection[int], decide: Callable[[FlatMemory], FlatChanges]) -> tuple[int, int]:
+    def watch_flat(self, sensor_ids: Collection[int], decide: Callable[[FlatProgress], FlatChanges]) -> tuple[int, int]:
         """Open and clear no alert of a flat line."""
         return 0, 0
 

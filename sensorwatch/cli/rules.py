@@ -41,7 +41,7 @@ def check(context: typer.Context, file: _FileArgument = None, as_json: JsonOptio
     product = context.ensure_object(CommandContext).product
     policy = product.policy_of(_configuration(product, file))
     now = int(product.clock().timestamp())
-    policy.maintenance.periods(now, now + 1)
+    policy.downtime.periods(now, now + 1)
     keys = [sensor.key for sensor in product.store.sensors()]
     decided = Counter(policy.rule_position(key) for key in keys)
     rows = [
@@ -56,10 +56,10 @@ def check(context: typer.Context, file: _FileArgument = None, as_json: JsonOptio
         for i, rule in enumerate(policy.section.rules)
     ]
     if as_json:
-        print_json({"rules": rows, "maintenance": len(policy.maintenance.entries), "without_rule": decided[None]})
+        print_json({"rules": rows, "maintenance": len(policy.downtime.entries), "without_rule": decided[None]})
         return
     print_table("Rules", rows, empty="No rules: the settings apply to all sensors.")
-    typer.echo(f"{decided[None]} sensors without a rule; {len(policy.maintenance.entries)} downtime entries.")
+    typer.echo(f"{decided[None]} sensors without a rule; {len(policy.downtime.entries)} downtime entries.")
     for row in rows:
         if row["matching"] and not row["sensors"]:
             typer.echo(f"{row['rule']}: never applies, because earlier rules match all of its sensors.")
@@ -107,7 +107,7 @@ def calendar(
     """List current and planned downtime."""
     product = context.ensure_object(CommandContext).product
     now = int(product.clock().timestamp())
-    plan = product.maintenance
+    plan = product.downtime
     rows = [
         {
             "from": utc_text(period.start),

@@ -36,14 +36,18 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from sensorwatch.sensors.downtime_section import Times
+from sensorwatch.sensors.alert_times import Times
 from sensorwatch.sensors.patterns import Section, SensorPattern
 
-__all__ = ["AlertRule", "AlertSection", "Flatline", "NoData"]
-
+__all__ = ["SEVERITIES", "AlertRule", "AlertSection", "Direction", "Flatline", "NoData", "Severity"]
 
 Severity = Literal["low", "medium", "high", "critical"]
-Direction = Literal["above", "below", "both"]
+
+SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
+"""Severities of anomalies and alerts, least severe first."""
+
+Direction = Literal["above", "below"]
+"""Side of the expected range."""
 
 
 class NoData(Section):
@@ -64,7 +68,7 @@ class AlertRule(SensorPattern):
 
     name: str = Field(default="", max_length=100)
     enabled: bool = True
-    direction: Direction = "both"
+    direction: Direction | Literal["both"] = "both"
     minimum_deviation: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     minimum_relative_deviation: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     minimum_severity: Severity = "low"

@@ -50,7 +50,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from sensorwatch.config.alerts import AlertSection
 from sensorwatch.config.detectors import NO_PARAMETERS, DetectorChoice, DetectorRule, EstimatorPolicy
@@ -58,7 +58,7 @@ from sensorwatch.config.machines import MachineSection
 from sensorwatch.config.parameters import describe
 from sensorwatch.config.serving import ServingSection
 from sensorwatch.errors import SettingsError
-from sensorwatch.sensors.downtime_section import Maintenance
+from sensorwatch.sensors.downtime import Downtime
 from sensorwatch.sensors.patterns import Section
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Configuration(Section):
     estimators: EstimatorPolicy = EstimatorPolicy()
     serving: ServingSection = ServingSection()
     alerts: AlertSection = AlertSection()
-    maintenance: tuple[Maintenance, ...] = ()
+    downtimes: tuple[Downtime, ...] = Field(default=(), alias="maintenance")
     machines: MachineSection = MachineSection()
 
     @model_validator(mode="after")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator
 
+from sensorwatch.clock import parse_zone
 from sensorwatch.sensors.patterns import Section
 
 if TYPE_CHECKING:
@@ -72,10 +72,7 @@ class SeasonParameters(DetectorParameters):
     @field_validator("time_zone")
     @classmethod
     def _known(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError("expected the IANA name of a time zone, like Europe/Zurich") from None
+        parse_zone(name)
         return name
 
 

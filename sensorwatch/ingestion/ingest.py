@@ -22,6 +22,7 @@ from sensorwatch.ingestion.decode_batch import SensorIds, decode_joined
 from sensorwatch.ingestion.records import DeadLetter, IngestCounts, IngestMark, Reading, Rejected
 from sensorwatch.ingestion.windows import aggregate, window_end
 from sensorwatch.sensors.records import SensorKey
+from sensorwatch.sensors.windows import BEFORE_ALL_WINDOWS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -42,7 +43,6 @@ NEVER_LATE_SECONDS = 10**12
 _Key = tuple[str, str]
 _TRIES = 5
 _REMEMBERED_SENSORS = 1_000_000
-_BEFORE_ALL = -(2**63)
 _PASSED = Rejected("late", "scoring has passed its window, and LATE_POLICY is drop")
 
 
@@ -206,7 +206,7 @@ class Ingest:
         unsure = _possibly_late(joined, placed, newest, self._lateness)
         if passed:
             ends = zip(joined.sensor_ids, joined.ends, strict=True)
-            unsure |= {sensor_id for sensor_id, end in ends if end <= passed.get(sensor_id, _BEFORE_ALL)}
+            unsure |= {sensor_id for sensor_id, end in ends if end <= passed.get(sensor_id, BEFORE_ALL_WINDOWS)}
         if unsure:
             joined = joined.without(
                 {at for at, sensor_id in zip(joined.positions, joined.sensor_ids, strict=True) if sensor_id in unsure}
@@ -216,7 +216,7 @@ class Ingest:
         sorted_out = _SortedOut(joined.sensor_ids, joined.ends, joined.values)
         self._sort_out_singly(partition, single, ids, newest, passed, sorted_out)
         for sensor_id, end in zip(joined.sensor_ids, joined.ends, strict=True):
-            if end > newest.get(sensor_id, _BEFORE_ALL):
+            if end > newest.get(sensor_id, BEFORE_ALL_WINDOWS):
                 newest[sensor_id] = end
         return sorted_out, newest
 
@@ -241,7 +241,7 @@ class Ingest:
                 sensor_id = ids[device, tag]
                 end = window_end(ticks, window_seconds)
                 known = newest.get(sensor_id)
-                if end <= passed.get(sensor_id, _BEFORE_ALL):
+                if end <= passed.get(sensor_id, BEFORE_ALL_WINDOWS):
                     sorted_out.late += 1
                     sorted_out.letters.append(_letter(partition, item.event, index, _PASSED))
                     continue
@@ -366,12 +366,12 @@ def _possibly_late(
 ) -> set[int]:
     """Return the sensors of which a reading may be late in some order of these readings."""
     ends = joined.ends + [end for _, end in placed]
-    if not ends or min(ends) > max(max(ends), max(newest.values(), default=_BEFORE_ALL)) - lateness:
+    if not ends or min(ends) > max(max(ends), max(newest.values(), default=BEFORE_ALL_WINDOWS)) - lateness:
         return set()
     last = dict(newest)
     readings = [*zip(joined.sensor_ids, joined.ends, strict=True), *placed]
     for sensor_id, end in readings:
-        if end > last.get(sensor_id, _BEFORE_ALL):
+        if end > last.get(sensor_id, BEFORE_ALL_WINDOWS):
             last[sensor_id] = end
     return {sensor_id for sensor_id, end in readings if end <= last[sensor_id] - lateness}
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from sensorwatch.models.ports import WindowSource
     from sensorwatch.sensors.labels import ShardLabels
-    from sensorwatch.sensors.records import SensorRhythm, SensorStatus, TrainingOutcome
+    from sensorwatch.sensors.records import ReportingProfile, SensorStatus, TrainingOutcome
     from sensorwatch.sensors.windows import WindowColumns
     from sensorwatch.tasks.records import TaskSpec
 
@@ -54,7 +54,7 @@ class ReadOnlyStore:
     def record_training(self, outcomes: Sequence[TrainingOutcome]) -> None:
         """Discard the outcomes of training."""
 
-    def record_rhythms(self, rhythms: Sequence[SensorRhythm]) -> None:
+    def record_reporting_profiles(self, profiles: Sequence[ReportingProfile]) -> None:
         """Discard the reporting profiles."""
 
     def is_scored(self, task: TaskSpec) -> bool:

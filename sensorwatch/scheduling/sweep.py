@@ -36,7 +36,7 @@ class SweepStore(RunStore, PublishingStore, Protocol):
 class Sweep:
     """What a sweep found: runs resumed and ended, tasks that failed for good, prediction files that were missed.
 
-    ``silent`` and ``heard`` count the alerts of silent sensors that were opened and cleared; ``failed_kinds`` has the
+    ``no_data_opened`` and ``no_data_cleared`` count the alerts of sensors without data; ``failed_kinds`` has the
     kind of every ended run of which a task failed.
     """
 
@@ -44,8 +44,8 @@ class Sweep:
     ended: int
     failed_tasks: int
     published: int
-    silent: int = 0
-    heard: int = 0
+    no_data_opened: int = 0
+    no_data_cleared: int = 0
     failed_kinds: tuple[Kind, ...] = ()
 
 

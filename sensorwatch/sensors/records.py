@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-__all__ = ["SensorKey", "SensorRhythm", "SensorState", "SensorStatus", "TrainingOutcome"]
+__all__ = ["ReportingProfile", "SensorKey", "SensorState", "SensorStatus", "TrainingOutcome"]
 
 
 class SensorKey(NamedTuple):
@@ -53,7 +53,7 @@ class SensorStatus:
     train_from: datetime | None = None
 
 
-class SensorRhythm(NamedTuple):
+class ReportingProfile(NamedTuple):
     """How a sensor's windows usually come, as its training windows had it.
 
     ``interval_seconds`` is the median time from one to the next. ``flat_seconds`` is how long they stayed equal at

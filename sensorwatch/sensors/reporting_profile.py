@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensorwatch.sensors.records import SensorRhythm
+from sensorwatch.sensors.records import ReportingProfile
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-__all__ = ["rhythms"]
+__all__ = ["reporting_profiles"]
 
 
-def rhythms(
+def reporting_profiles(
     sensor_ids: npt.NDArray[np.int64],
     offsets: npt.NDArray[np.int64],
     times: npt.NDArray[np.int64],
     values: npt.NDArray[np.float64],
-) -> list[SensorRhythm]:
-    """Return the rhythm of every sensor that has at least two windows.
+) -> list[ReportingProfile]:
+    """Return the reporting profile of every sensor that has at least two windows.
 
     Parameters
     ----------
@@ -35,9 +35,11 @@ def rhythms(
     Examples
     --------
     >>> ends = np.array([10, 15, 20, 30, 5, 10, 20])
-    >>> rhythms(np.array([7, 9]), np.array([0, 4, 7]), ends, np.array([1.0, 2.0, 2.0, 3.0, 4.0, 4.0, 4.0]))
-    [SensorRhythm(sensor_id=7, interval_seconds=5, flat_seconds=5), SensorRhythm(sensor_id=9, interval_seconds=8, \
-flat_seconds=None)]
+    >>> values = np.array([1.0, 2.0, 2.0, 3.0, 4.0, 4.0, 4.0])
+    >>> for profile in reporting_profiles(np.array([7, 9]), np.array([0, 4, 7]), ends, values):
+    ...     print(profile)
+    ReportingProfile(sensor_id=7, interval_seconds=5, flat_seconds=5)
+    ReportingProfile(sensor_id=9, interval_seconds=8, flat_seconds=None)
     """
     found = []
     steps = np.diff(times)
@@ -53,5 +55,5 @@ flat_seconds=None)]
             begins = times[first + np.concatenate(([0], changes))]
             ends = times[first + np.concatenate((changes - 1, [last - first - 1]))]
             flat = int((ends - begins).max())
-        found.append(SensorRhythm(sensor_id, max(1, int(np.ceil(interval))), flat))
+        found.append(ReportingProfile(sensor_id, max(1, int(np.ceil(interval))), flat))
     return found

@@ -43,10 +43,10 @@ class Freshness:
     training_since: datetime
 
     @classmethod
-    def at(cls, now: datetime, *, silent_seconds: int, model_stale_seconds: int) -> Freshness:
+    def at(cls, now: datetime, *, no_data_seconds: int, model_stale_seconds: int) -> Freshness:
         """Return what is fresh at a moment; whole seconds, as windows end with them."""
         now = now.replace(microsecond=0)
-        return cls(now - timedelta(seconds=silent_seconds), now - timedelta(seconds=model_stale_seconds))
+        return cls(now - timedelta(seconds=no_data_seconds), now - timedelta(seconds=model_stale_seconds))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-__all__ = ["WindowColumns", "WindowStore"]
+__all__ = ["BEFORE_ALL_WINDOWS", "WindowColumns", "WindowStore"]
+
+BEFORE_ALL_WINDOWS = -(2**63)
+"""An end, in seconds since 1970-01-01T00:00:00Z, that is before the end of every window."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta, tzinfo
-from zoneinfo import ZoneInfo
 
-__all__ = ["newest_due", "parse_times", "parse_zone"]
+__all__ = ["newest_due", "parse_times"]
 
 
 def parse_times(text: str) -> tuple[time, ...]:
@@ -23,22 +22,6 @@ def parse_times(text: str) -> tuple[time, ...]:
     if not found or any(each.tzinfo is not None for each in found):
         raise ValueError("expected times of day, separated by spaces, like `06:00 18:00`")
     return found
-
-
-def parse_zone(name: str) -> tzinfo:
-    """Return the time zone with an IANA name.
-
-    Raises
-    ------
-    ValueError
-        There is no such time zone.
-    """
-    if name == "UTC":
-        return UTC
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError("expected the IANA name of a time zone, like Europe/Berlin") from None
 
 
 def newest_due(now: datetime, times: tuple[time, ...], zone: tzinfo) -> datetime:

@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from sensorwatch.clock import parse_zone
 from sensorwatch.settings.group import SettingsGroup
-from sensorwatch.settings.local_times import parse_times, parse_zone
+from sensorwatch.settings.local_times import parse_times
 
 __all__ = ["MachineSettings"]
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sensorwatch.alerts.metrics import count_published
 from sensorwatch.alerts.records import PublishOutcome
 from sensorwatch.realtime.records import ModelAnswer, ServedWindow
+from sensorwatch.sensors.windows import BEFORE_ALL_WINDOWS
 from sensorwatch.store.alerts.alerts import AlertPart
 from sensorwatch.store.alerts.rows import anomaly_of
 from sensorwatch.store.connection.database import take_lock
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["ServingPart"]
 
 _ANSWERS = msgspec.json.Decoder(dict[str, ModelAnswer | None])
-_BEFORE_ALL = -(2**63)
 
 
 class ServingPart(AlertPart):
@@ -48,8 +48,10 @@ class ServingPart(AlertPart):
             planned = self._planned(
                 connection, {anomaly.sensor_id for anomaly in anomalies} | {i for i, _ in withdrawn}
             )
-            found = [each for each in anomalies if each.end > planned.get(each.sensor_id, _BEFORE_ALL)]
-            normal = [(sensor_id, end) for sensor_id, end in withdrawn if end > planned.get(sensor_id, _BEFORE_ALL)]
+            found = [each for each in anomalies if each.end > planned.get(each.sensor_id, BEFORE_ALL_WINDOWS)]
+            normal = [
+                (sensor_id, end) for sensor_id, end in withdrawn if end > planned.get(sensor_id, BEFORE_ALL_WINDOWS)
+            ]
             changes = decide(self._states(connection, sensor_ids))
             opened, cleared = self._store_alerts(connection, changes)
             removed, added = self._store_anomalies(connection, found, normal)

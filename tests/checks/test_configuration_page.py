@@ -12,7 +12,8 @@ from sensorwatch.config.detectors import DetectorRule, EstimatorPolicy, Step
 from sensorwatch.config.file import Configuration, parse_configuration
 from sensorwatch.config.machines import ComponentRule, MachineSection
 from sensorwatch.config.serving import ServingRule, ServingSection
-from sensorwatch.sensors.downtime_section import Maintenance, Times, TimeSpan
+from sensorwatch.sensors.alert_times import Times, TimeSpan
+from sensorwatch.sensors.downtime import Downtime
 from sensorwatch.sensors.patterns import SensorPattern
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/sensorwatch-yaml.md").read_text(encoding="utf-8")
@@ -29,7 +30,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "alerts: spans": TimeSpan,
     "alerts: no_data": NoData,
     "alerts: flatline": Flatline,
-    "maintenance": Maintenance,
+    "maintenance": Downtime,
     "machines": MachineSection,
     "machines: components": ComponentRule,
 }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["store_databases"]
 
-FRESH = Freshness.at(at(1000), silent_seconds=100, model_stale_seconds=500)
+FRESH = Freshness.at(at(1000), no_data_seconds=100, model_stale_seconds=500)
 EVERYTHING = SensorQuery()
 
 
@@ -49,14 +49,14 @@ def test_time_makes_a_ready_sensor_stale(stored: SensorStatus, state: str, reaso
 
 
 def test_a_sensor_that_is_quiet_by_nature_is_not_stale_for_a_lack_of_training() -> None:
-    patient = Freshness.at(at(1000), silent_seconds=10_000, model_stale_seconds=500)
+    patient = Freshness.at(at(1000), no_data_seconds=10_000, model_stale_seconds=500)
     assert shown(sensor("ready", last=100, trained=100), patient).state == "ready"
     assert shown(sensor("ready", last=101, trained=100), patient).state == "stale"
 
 
 def test_what_is_fresh_is_counted_in_whole_seconds() -> None:
     now = datetime(2026, 11, 20, 12, 0, 0, 999_999, tzinfo=UTC)
-    fresh = Freshness.at(now, silent_seconds=60, model_stale_seconds=3600)
+    fresh = Freshness.at(now, no_data_seconds=60, model_stale_seconds=3600)
     assert fresh == Freshness(now.replace(microsecond=0) - timedelta(minutes=1), datetime(2026, 11, 20, 11, tzinfo=UTC))
 
 

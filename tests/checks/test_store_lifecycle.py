@@ -311,7 +311,7 @@ def test_feedback_makes_later_windows_tolerated_and_a_label(store: SqlStore) -> 
     publish(store, {3: "xx"})
     act(store, "3-10", "feedback", verdict="false-alarm", text="a sensor swap")
     ((tolerance,),) = store.tolerances([3, 4]).values()
-    assert (tolerance.direction, tolerance.from_end, tolerance.model_version) == ("any", 10, "v1")
+    assert (tolerance.direction, tolerance.from_end, tolerance.model_version) == (None, 10, "v1")
     (label,) = store.labels()
     assert (label.sensor.device, label.handled.handling.feedback) == ("4", "false-alarm")
     act(store, "3-10", "feedback", verdict="confirmed")

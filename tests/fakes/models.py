@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from sensorwatch.sensors.records import SensorRhythm, TrainingOutcome
+    from sensorwatch.sensors.records import ReportingProfile, TrainingOutcome
     from sensorwatch.tasks.records import Kind
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -40,7 +40,7 @@ class FakeStore:
         self.windows: dict[int, dict[int, tuple[float, int]]] = {}
         self.statuses: dict[int, SensorStatus] = {}
         self.marks: set[tuple[int, int]] = set()
-        self.rhythms: dict[int, SensorRhythm] = {}
+        self.reporting_profiles: dict[int, ReportingProfile] = {}
         self.outcomes: list[TrainingOutcome] = []
         self.completed: list[tuple[TaskSpec, WindowColumns]] = []
         self.reads: list[tuple[datetime | None, datetime]] = []
@@ -120,8 +120,8 @@ class FakeStore:
                 model_version=outcome.model_version,
             )
 
-    def record_rhythms(self, rhythms: Sequence[SensorRhythm]) -> None:
-        self.rhythms.update({rhythm.sensor_id: rhythm for rhythm in rhythms})
+    def record_reporting_profiles(self, profiles: Sequence[ReportingProfile]) -> None:
+        self.reporting_profiles.update({profile.sensor_id: profile for profile in profiles})
 
     def shard_labels(self, shard: int, start: datetime | None, end: datetime) -> ShardLabels:
         return self.labels

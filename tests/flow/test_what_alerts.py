@@ -1,4 +1,4 @@
-"""Rules, maintenance and silence on a running stack, from the file beside its settings."""
+"""Rules, downtime and missing data on a running stack, from the file beside its settings."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ maintenance:
 """
 
 
-def test_maintenance_and_rules_hold_alerts_back_and_silence_raises_them(
+def test_downtime_and_rules_hold_alerts_back_and_missing_data_raises_them(
     make_stack: StackFactory, tmp_path: Path
 ) -> None:
     (tmp_path / "stack").mkdir()
@@ -58,11 +58,11 @@ def test_maintenance_and_rules_hold_alerts_back_and_silence_raises_them(
     from_anomalies = [alert for alert in store.alerts() if alert.kind == "anomaly"]
     assert {device[alert.sensor_id] for alert in from_anomalies} == {other}
 
-    def silent() -> set[str]:
+    def without_data() -> set[str]:
         return {device[alert.sensor_id] for alert in store.alerts(open_only=True) if alert.kind == "no-data"}
 
-    wait_until(lambda: silent() == {serviced}, "the silence to be told")
+    wait_until(lambda: without_data() == {serviced}, "the alert of the sensor without data")
     now = int(datetime.now(UTC).timestamp()) * TICKS_PER_SECOND
     send(stack, [Reading(sensor.device, sensor.tag, now, 20.0) for sensor in FLEET.sensors])
-    wait_until(lambda: not silent(), "the sensor to be heard")
+    wait_until(lambda: not without_data(), "the alert to clear")
     assert {device[alert.sensor_id] for alert in store.alerts() if alert.kind == "no-data"} == {serviced}

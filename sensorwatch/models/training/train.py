@@ -32,10 +32,10 @@ from sensorwatch.models.training.promotion import PromotionRules, refusals
 from sensorwatch.models.training.ranges import training_ranges
 from sensorwatch.models.training.refused import REFUSED, carried_refusals, describe_refused
 from sensorwatch.models.training.warm_start import EnsembleRules, WarmStart
-from sensorwatch.sensors.downtime import MaintenancePlan
+from sensorwatch.sensors.downtime import DowntimePlan
 from sensorwatch.sensors.labelling import label_windows
 from sensorwatch.sensors.ports import SensorStore
-from sensorwatch.sensors.reporting_profile import rhythms
+from sensorwatch.sensors.reporting_profile import reporting_profiles
 from sensorwatch.sensors.windows import WindowColumns, WindowStore
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from sensorwatch.models.records import ModelRef
     from sensorwatch.models.training.detector_choice import DetectorGroup, TrainingWindows
     from sensorwatch.sensors.labels import ShardLabels
-    from sensorwatch.sensors.records import SensorRhythm, SensorStatus
+    from sensorwatch.sensors.records import ReportingProfile, SensorStatus
     from sensorwatch.tasks.records import TaskSpec
 
 __all__ = ["TrainSummary", "TrainingStore", "train"]
@@ -60,7 +60,7 @@ _PART_VALUES = 1_000_000
 
 _DEFAULT_PROMOTION = PromotionRules()
 _NO_RULES = Configuration()
-_NO_MAINTENANCE = MaintenancePlan((), 1)
+_NO_DOWNTIME = DowntimePlan((), 1)
 _DEFAULT_ENSEMBLES = EnsembleRules()
 
 _LIBRARIES = ("sensorwatch", "numpy", "pyarrow", "scikit-learn")
@@ -69,8 +69,8 @@ _LIBRARIES = ("sensorwatch", "numpy", "pyarrow", "scikit-learn")
 class TrainingStore(WindowStore, SensorStore, Protocol):
     """What training needs of the store."""
 
-    def record_rhythms(self, rhythms: Sequence[SensorRhythm]) -> None:
-        """As :meth:`sensorwatch.alerts.ports.WatchStore.record_rhythms`."""
+    def record_reporting_profiles(self, profiles: Sequence[ReportingProfile]) -> None:
+        """As :meth:`sensorwatch.alerts.ports.WatchStore.record_reporting_profiles`."""
         ...
 
     def shard_labels(self, shard: int, start: datetime | None, end: datetime) -> ShardLabels:
@@ -128,7 +128,7 @@ def train(
     now: datetime,
     promotion: PromotionRules = _DEFAULT_PROMOTION,
     configuration: Configuration = _NO_RULES,
-    maintenance: MaintenancePlan = _NO_MAINTENANCE,
+    downtime: DowntimePlan = _NO_DOWNTIME,
     ensembles: EnsembleRules = _DEFAULT_ENSEMBLES,
 ) -> TrainSummary:
     """Train a shard's sensors that have windows newer than their model.
@@ -153,8 +153,8 @@ def train(
         sensor without one is ``failed``. The manifest keeps what was refused.
     configuration
         Which detectors sensors get. An imported model stays unless a rule names a detector for its sensor.
-    maintenance
-        Windows measured under maintenance are left out.
+    downtime
+        Windows measured during downtime are left out.
     ensembles
         How often ensembles weigh their members, and what else they keep to.
 
@@ -174,14 +174,14 @@ def train(
     warm_start = WarmStart(sensors, current.models, ensembles)
     rows: list[pa.Table] = []
     refused: list[dict[str, object]] = []
-    usual: list[SensorRhythm] = []
+    usual: list[ReportingProfile] = []
     digest = hashlib.sha256()
     windows = 0
     began = {sensor.sensor_id: int(sensor.train_from.timestamp()) for sensor in sensors if sensor.train_from}
     for wanted in ranges:
         start = max(wanted.start, task.start) if task.start else wanted.start
         columns = _since_new_trends(store.read_windows(task.shard, start, wanted.end), began)
-        columns = _without_maintenance(columns, sensors, maintenance)
+        columns = _without_downtime(columns, sensors, downtime)
         for part in _parts(_training_windows(columns, wanted.sensor_ids, training_seconds)):
             for array in (part.sensor_ids, part.series.offsets, part.series.times, part.series.values):
                 digest.update(array.tobytes())
@@ -196,7 +196,9 @@ def train(
                 rows.append(fitted)
                 refused.extend(refused_here)
             windows += len(part.series.values)
-            usual.extend(rhythms(part.sensor_ids, part.series.offsets, part.series.times, part.series.values))
+            usual.extend(
+                reporting_profiles(part.sensor_ids, part.series.offsets, part.series.times, part.series.values)
+            )
     trained = _starting_with(began, pa.concat_tables(rows, promote_options="default")) if rows else None
     about = {
         "window_end": task.end.isoformat(),
@@ -212,7 +214,7 @@ def train(
     }
     ref, models = _publish(registry, task.shard, current, trained, about, refused)
     outcomes = record_outcomes(store, sensors, models)
-    store.record_rhythms(usual)
+    store.record_reporting_profiles(usual)
     return TrainSummary(
         shard=task.shard,
         version=ref.version if ref else None,
@@ -257,15 +259,13 @@ def _starting_with(began: Mapping[int, int], trained: pa.Table) -> pa.Table:
     return trained.set_column(column, trained.schema.field(column), pa.array(starts, pa.int64()))
 
 
-def _without_maintenance(
-    columns: WindowColumns, sensors: Sequence[SensorStatus], maintenance: MaintenancePlan
-) -> WindowColumns:
-    if not maintenance.entries:
+def _without_downtime(columns: WindowColumns, sensors: Sequence[SensorStatus], downtime: DowntimePlan) -> WindowColumns:
+    if not downtime.entries:
         return columns
     ids = np.array([sensor.sensor_id for sensor in sensors], np.int64)
     # A sensor that came after the catalogue was read has windows here, but is not among those to train.
     position = np.minimum(np.searchsorted(ids, columns.sensor_id), len(ids) - 1)
-    keep = ~maintenance.mask([sensor.key for sensor in sensors], position, columns.end)
+    keep = ~downtime.mask([sensor.key for sensor in sensors], position, columns.end)
     return columns.only(keep)
 
 

@@ -44,6 +44,7 @@ __all__ = [
 
 _ALERT = msgspec.json.Decoder(Alert)
 _INCIDENT = msgspec.json.Decoder(Incident)
+_UNKNOWN_DIRECTION = "any"
 
 
 class _Origin(msgspec.Struct):
@@ -270,7 +271,7 @@ def tolerance_of(row: sa.Row[Any]) -> Tolerance:
         alert_id=row.AlertId,
         sensor_id=row.SensorId,
         verdict=row.Verdict,
-        direction=row.Direction,
+        direction=None if row.Direction == _UNKNOWN_DIRECTION else row.Direction,
         value_limit=row.ValueLimit,
         score_limit=row.ScoreLimit,
         model_version=row.ModelVersion,
@@ -285,7 +286,7 @@ def tolerance_row(tolerance: Tolerance) -> dict[str, object]:
         "AlertId": tolerance.alert_id,
         "SensorId": tolerance.sensor_id,
         "Verdict": tolerance.verdict,
-        "Direction": tolerance.direction,
+        "Direction": tolerance.direction or _UNKNOWN_DIRECTION,
         "ValueLimit": tolerance.value_limit,
         "ScoreLimit": tolerance.score_limit,
         "ModelVersion": tolerance.model_version,

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from sensorwatch.alerts.metrics import count_alerts
-from sensorwatch.alerts.records import FlatMemory, FlatRun, SilentSensor
-from sensorwatch.sensors.records import SensorKey, SensorRhythm
+from sensorwatch.alerts.records import FlatProgress, FlatRun, SensorActivity
+from sensorwatch.sensors.records import ReportingProfile, SensorKey
 from sensorwatch.store.alerts.alerts import AlertPart
 from sensorwatch.store.alerts.rows import alert_of, anomaly_of
 from sensorwatch.store.connection.database import take_lock
 from sensorwatch.store.connection.types import seconds_of
-from sensorwatch.store.tables import alerts, anomalies, flat_progress, flat_runs, sensor_rhythms, sensors
+from sensorwatch.store.tables import alerts, anomalies, flat_progress, flat_runs, reporting_profiles, sensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -27,30 +27,30 @@ __all__ = ["WatchPart"]
 class WatchPart(AlertPart):
     """Implements :class:`~sensorwatch.alerts.ports.WatchStore`."""
 
-    def record_rhythms(self, rhythms: Sequence[SensorRhythm]) -> None:
+    def record_reporting_profiles(self, profiles: Sequence[ReportingProfile]) -> None:
         """Store how these sensors usually report, in place of what was known."""
         rows = [
             {
-                "SensorId": rhythm.sensor_id,
-                "IntervalSeconds": rhythm.interval_seconds,
-                "FlatSeconds": rhythm.flat_seconds,
+                "SensorId": profile.sensor_id,
+                "IntervalSeconds": profile.interval_seconds,
+                "FlatSeconds": profile.flat_seconds,
             }
-            for rhythm in rhythms
+            for profile in profiles
         ]
         dialect = self._database.dialect
-        self._database.write(lambda connection: dialect.upsert(connection, sensor_rhythms, rows, overwrite=True))
+        self._database.write(lambda connection: dialect.upsert(connection, reporting_profiles, rows, overwrite=True))
 
-    def rhythms(self, sensor_ids: Collection[int]) -> dict[int, SensorRhythm]:
+    def reporting_profiles(self, sensor_ids: Collection[int]) -> dict[int, ReportingProfile]:
         """Return how these sensors usually report; those not trained yet are left out."""
-        return self._database.read(lambda connection: self._rhythms(connection, sensor_ids))
+        return self._database.read(lambda connection: self._profiles(connection, sensor_ids))
 
-    def _rhythms(self, connection: sa.Connection, sensor_ids: Collection[int]) -> dict[int, SensorRhythm]:
+    def _profiles(self, connection: sa.Connection, sensor_ids: Collection[int]) -> dict[int, ReportingProfile]:
         if not sensor_ids:
             return {}
-        table = sensor_rhythms.c
+        table = reporting_profiles.c
         wanted = self._database.dialect.rows([table.SensorId], [[sensor_id] for sensor_id in sensor_ids])
-        query = sa.select(sensor_rhythms).join_from(wanted, sensor_rhythms, table.SensorId == wanted.c.SensorId)
-        return {row.SensorId: SensorRhythm(*row) for row in connection.execute(query)}
+        query = sa.select(reporting_profiles).join_from(wanted, reporting_profiles, table.SensorId == wanted.c.SensorId)
+        return {row.SensorId: ReportingProfile(*row) for row in connection.execute(query)}
 
     def anomalies_between(self, start: datetime, end: datetime) -> list[Anomaly]:
         """Return the anomalies with ``start < end of the window <= end``, suppressed ones too, by sensor and end."""
@@ -62,11 +62,11 @@ class WatchPart(AlertPart):
         )
         return self._database.read(lambda connection: [anomaly_of(row) for row in connection.execute(query)])
 
-    def silent_sensors(
+    def sensors_without_data(
         self, now: int, intervals: float, floor_seconds: int, retired_seconds: int
-    ) -> list[SilentSensor]:
+    ) -> list[SensorActivity]:
         """Return the sensors whose newest window is older than usual: one scan of the catalogue."""
-        sensor, rhythm = sensors.c, sensor_rhythms.c
+        sensor, profile = sensors.c, reporting_profiles.c
         newest = sensor.LastWindow
         query = (
             self._watched()
@@ -79,29 +79,29 @@ class WatchPart(AlertPart):
             )
         else:
             age = now - sa.type_coerce(newest, sa.BigInteger)
-        query = query.where(age > rhythm.IntervalSeconds * intervals)
-        return self._database.read(lambda connection: [_silent(row) for row in connection.execute(query)])
+        query = query.where(age > profile.IntervalSeconds * intervals)
+        return self._database.read(lambda connection: [_activity(row) for row in connection.execute(query)])
 
-    def silenced(self) -> tuple[dict[str, Alert], dict[int, SilentSensor]]:
+    def open_no_data_alerts(self) -> tuple[dict[str, Alert], dict[int, SensorActivity]]:
         """Return the open alerts of kind no-data, and their sensors as they are now."""
         open_ones = sa.select(alerts).where(alerts.c.ClearedEnd.is_(None), alerts.c.Kind == "no-data")
 
-        def work(connection: sa.Connection) -> tuple[dict[str, Alert], dict[int, SilentSensor]]:
+        def work(connection: sa.Connection) -> tuple[dict[str, Alert], dict[int, SensorActivity]]:
             found = {row.AlertId: alert_of(row) for row in connection.execute(open_ones)}
             if not found:
                 return {}, {}
             ids = [[sensor_id] for sensor_id in {alert.sensor_id for alert in found.values()}]
             wanted = self._database.dialect.rows([sensors.c.SensorId], ids)
             query = self._watched().join(wanted, wanted.c.SensorId == sensors.c.SensorId)
-            return found, {row.SensorId: _silent(row) for row in connection.execute(query)}
+            return found, {row.SensorId: _activity(row) for row in connection.execute(query)}
 
         return self._database.read(work)
 
     def _watched(self) -> sa.Select[Any]:
-        sensor, rhythm = sensors.c, sensor_rhythms.c
+        sensor, profile = sensors.c, reporting_profiles.c
         return sa.select(
-            sensor.SensorId, sensor.Device, sensor.Tag, sensor.LastWindow, rhythm.IntervalSeconds
-        ).join_from(sensors, sensor_rhythms, rhythm.SensorId == sensor.SensorId)
+            sensor.SensorId, sensor.Device, sensor.Tag, sensor.LastWindow, profile.IntervalSeconds
+        ).join_from(sensors, reporting_profiles, profile.SensorId == sensor.SensorId)
 
     def settle_alerts(
         self, alert_ids: Collection[str], decide: Callable[[Mapping[str, Alert]], AlertChanges]
@@ -129,7 +129,7 @@ class WatchPart(AlertPart):
         query = sa.select(alerts).join_from(wanted, alerts, alerts.c.AlertId == wanted.c.AlertId)
         return {row.AlertId: alert_of(row) for row in connection.execute(query)}
 
-    def watch_flat(self, sensor_ids: Collection[int], decide: Callable[[FlatMemory], FlatChanges]) -> tuple[int, int]:
+    def watch_flat(self, sensor_ids: Collection[int], decide: Callable[[FlatProgress], FlatChanges]) -> tuple[int, int]:
         """Store what ``decide`` makes of what is known of these sensors; return how many alerts opened and cleared."""
         if not sensor_ids:
             return 0, 0
@@ -138,18 +138,18 @@ class WatchPart(AlertPart):
 
         def work(connection: sa.Connection) -> tuple[int, int]:
             take_lock(connection, "publish")
-            progress = sa.select(flat_progress.c.Until).where(flat_progress.c.Shard == shard)
+            until = sa.select(flat_progress.c.Until).where(flat_progress.c.Shard == shard)
             wanted = dialect.rows([table.SensorId], [[sensor_id] for sensor_id in sensor_ids])
             query = sa.select(flat_runs).join_from(wanted, flat_runs, table.SensorId == wanted.c.SensorId)
             runs = {row.SensorId: FlatRun(*row) for row in connection.execute(query)}
-            memory = FlatMemory(
-                until=connection.execute(progress).scalar_one_or_none(),
+            progress = FlatProgress(
+                until=connection.execute(until).scalar_one_or_none(),
                 runs=runs,
-                rhythms=self._rhythms(connection, sensor_ids),
+                profiles=self._profiles(connection, sensor_ids),
                 alerts=self._alerts(connection, {run.alert_id for run in runs.values() if run.alert_id is not None}),
             )
-            changes = decide(memory)
-            if changes.until != memory.until:
+            changes = decide(progress)
+            if changes.until != progress.until:
                 row = {"Shard": shard, "Until": changes.until}
                 dialect.upsert(connection, flat_progress, [row], overwrite=True)
             outcome = self._store_alerts(connection, changes.alerts)
@@ -164,5 +164,5 @@ class WatchPart(AlertPart):
         return self._count(work)
 
 
-def _silent(row: sa.Row[Any]) -> SilentSensor:
-    return SilentSensor(row.SensorId, SensorKey(row.Device, row.Tag), row.LastWindow, row.IntervalSeconds)
+def _activity(row: sa.Row[Any]) -> SensorActivity:
+    return SensorActivity(row.SensorId, SensorKey(row.Device, row.Tag), row.LastWindow, row.IntervalSeconds)

@@ -10,6 +10,8 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import dialect, insert
 
+from sensorwatch.sensors.windows import BEFORE_ALL_WINDOWS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
@@ -19,7 +21,6 @@ __all__ = ["SqliteDialect"]
 
 _DIALECT = dialect()
 _CHUNKS = (1000, 500, 100, 20)
-_UNPLANNED = -(2**63)
 
 
 @cache
@@ -114,7 +115,7 @@ class SqliteDialect:
         oldest = min(row[1] for row in rows)
         planned: dict[int, int] = dict(connection.exec_driver_sql(_PLANNED_SINCE, (oldest,)).all())
         if planned:
-            changed = [row[:3] for row in rows if row[1] <= planned.get(row[0], _UNPLANNED)]
+            changed = [row[:3] for row in rows if row[1] <= planned.get(row[0], BEFORE_ALL_WINDOWS)]
             if changed:
                 connection.exec_driver_sql(_MARK_FOR_RESCORING, changed)
 

@@ -20,7 +20,7 @@ from sensorwatch.store.tables.alerts import (
     tolerances,
 )
 from sensorwatch.store.tables.base import metadata
-from sensorwatch.store.tables.catalogue import sensor_rhythms, sensors, store_locks, store_settings
+from sensorwatch.store.tables.catalogue import reporting_profiles, sensors, store_locks, store_settings
 from sensorwatch.store.tables.labels import label_spans
 from sensorwatch.store.tables.machines import machine_risks, machines
 from sensorwatch.store.tables.outbox import deliveries, held_notifications, notification_sinks, notifications
@@ -49,9 +49,9 @@ __all__ = [
     "notifications",
     "published_files",
     "refused_versions",
+    "reporting_profiles",
     "rescore_windows",
     "runs",
-    "sensor_rhythms",
     "sensor_windows",
     "sensors",
     "served_windows",

@@ -8,7 +8,7 @@ from sensorwatch.store.connection.types import UtcTime, WindowEnd
 from sensorwatch.store.tables.base import metadata, name_type
 
 __all__ = [
-    "sensor_rhythms",
+    "reporting_profiles",
     "sensors",
     "store_locks",
     "store_settings",
@@ -63,7 +63,7 @@ sensors = sa.Table(
 )
 
 
-sensor_rhythms = sa.Table(
+reporting_profiles = sa.Table(
     "SensorRhythms",
     metadata,
     sa.Column("SensorId", sa.Integer, primary_key=True, autoincrement=False),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensorwatch.alerts.policy import NO_RULE, AlertDefaults, AlertPolicy, SilenceLimits
+from sensorwatch.alerts.policy import NO_RULE, AlertDefaults, AlertPolicy, NoDataLimits
 from sensorwatch.alerts.records import Anomaly
 from sensorwatch.alerts.state_machine import AlertRules
 from sensorwatch.config.file import embed_calendars, parse_configuration
@@ -25,7 +25,7 @@ NOON = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp())  # a Friday
 
 def policy(text: str) -> AlertPolicy:
     configuration = parse_configuration(text, "sensorwatch.yaml")
-    return AlertPolicy(DEFAULTS, configuration.alerts, configuration.maintenance)
+    return AlertPolicy(DEFAULTS, configuration.alerts, configuration.downtimes)
 
 
 def ruled(rule: str) -> AlertPolicy:
@@ -102,12 +102,12 @@ def test_counts_come_from_the_rule_and_else_from_the_settings() -> None:
     assert ruled("anomalous_windows: 7").rules(PUMP) == DEFAULTS.rules
 
 
-def test_silence_and_flatlines_are_watched_as_the_rule_says() -> None:
-    assert policy("").silence_limits(PRESS) == SilenceLimits(10.0, 300)
-    assert ruled("no_data: {intervals: 3}").silence_limits(PRESS) == SilenceLimits(3.0, 300)
-    assert ruled("no_data: {at_least_seconds: 60}").lowest_silence_limits == SilenceLimits(10.0, 60)
-    assert ruled("no_data: false").silence_limits(PRESS) is None
-    assert ruled("enabled: false").silence_limits(PRESS) is None
+def test_missing_data_and_flatlines_are_watched_as_the_rule_says() -> None:
+    assert policy("").no_data_limits(PRESS) == NoDataLimits(10.0, 300)
+    assert ruled("no_data: {intervals: 3}").no_data_limits(PRESS) == NoDataLimits(3.0, 300)
+    assert ruled("no_data: {at_least_seconds: 60}").lowest_no_data_limits == NoDataLimits(10.0, 60)
+    assert ruled("no_data: false").no_data_limits(PRESS) is None
+    assert ruled("enabled: false").no_data_limits(PRESS) is None
     assert policy("").flatline_seconds(PRESS) == 3600
     assert ruled("flatline: {seconds: 60}").flatline_seconds(PRESS) == 60
     assert ruled("flatline: off").flatline_seconds(PRESS) is None
@@ -268,8 +268,8 @@ def test_a_window_is_under_maintenance_if_any_part_of_it_is(periods: list[tuple[
     ]
     plan = AlertPolicy(
         AlertDefaults(DEFAULTS.rules, window_seconds=seconds),
-        maintenance=parse_configuration(str({"maintenance": entries}), "f").maintenance,
-    ).maintenance
+        downtimes=parse_configuration(str({"maintenance": entries}), "f").downtimes,
+    ).downtime
     ends = np.arange(NOON - 10, NOON + 700, seconds)
     mask = plan.mask([PRESS], np.zeros(len(ends), np.int64), ends)
     for end, found in zip(ends.tolist(), mask.tolist(), strict=True):
@@ -292,7 +292,7 @@ def test_a_window_is_under_maintenance_if_any_part_of_it_is(periods: list[tuple[
         ("alerts: {rules: [{times: {only: [{from: 25:00}]}}]}", "expected a time of day"),
         ("alerts: {rules: [{times: {only: [{days: someday}]}}]}", "expected days such as"),
         ("alerts: {rules: [{times: {only: [{days: []}]}}]}", "expected at least one day"),
-        ("alerts: {rules: [{times: {time_zone: Mars/Base, only: [{}]}}]}", "expected the name of a time zone"),
+        ("alerts: {rules: [{times: {time_zone: Mars/Base, only: [{}]}}]}", "expected the IANA name of a time zone"),
         ("alerts: {rules: [{times: {time_zone: UTC}}]}", "expected `only` or `never`"),
         ("maintenance: [{from: 2026-11-20 13:00}]", "expected either `from` and `to`"),
         ("maintenance: [{from: 2026-11-20 13:00, to: 2026-11-20 12:00}]", "expected `to` after `from`"),
@@ -306,8 +306,8 @@ def test_a_mistake_is_named_with_its_place(text: str, message: str) -> None:
     assert message in str(raised.value)
 
 
-def test_maintenance_that_ends_while_a_sensor_is_silent_is_found() -> None:
-    plan = policy(ONCE).maintenance
+def test_downtime_that_ends_while_a_sensor_is_without_data_is_found() -> None:
+    plan = policy(ONCE).downtime
     hour = int(timedelta(hours=1).total_seconds())
     assert plan.last_end(PRESS, NOON - 60, NOON + 2 * hour) == NOON + hour
     assert plan.last_end(PRESS, NOON - 60, NOON + 60) is None

@@ -11,23 +11,23 @@ from hypothesis import strategies as st
 
 from sensorwatch.alerts.flatline import SensorWindows, flat_changes
 from sensorwatch.alerts.policy import AlertDefaults, AlertPolicy
-from sensorwatch.alerts.records import Alert, FlatMemory, FlatRun, Notification
+from sensorwatch.alerts.records import Alert, FlatProgress, FlatRun, Notification
 from sensorwatch.alerts.state_machine import AlertRules
 from sensorwatch.config.file import parse_configuration
-from sensorwatch.sensors.records import SensorKey, SensorRhythm
+from sensorwatch.sensors.records import ReportingProfile, SensorKey
 
 T0 = 1_795_169_700
 KEY = SensorKey("press-1", "vibration")
 LIMIT = 60
-VARIES = SensorRhythm(0, 5, 10)
-ALWAYS_CONSTANT = SensorRhythm(0, 5, None)
-USUALLY_FLAT = SensorRhythm(0, 5, 100)
+VARIES = ReportingProfile(0, 5, 10)
+ALWAYS_CONSTANT = ReportingProfile(0, 5, None)
+USUALLY_FLAT = ReportingProfile(0, 5, 100)
 
 
 def policy(text: str = "") -> AlertPolicy:
     configuration = parse_configuration(text, "f")
     return AlertPolicy(
-        AlertDefaults(AlertRules(3, 5, 300), flatline_seconds=LIMIT), configuration.alerts, configuration.maintenance
+        AlertDefaults(AlertRules(3, 5, 300), flatline_seconds=LIMIT), configuration.alerts, configuration.downtimes
     )
 
 
@@ -35,7 +35,7 @@ def policy(text: str = "") -> AlertPolicy:
 class Watched:
     """One sensor over several files, as the store would keep it."""
 
-    rhythm: SensorRhythm | None = VARIES
+    profile: ReportingProfile | None = VARIES
     policy: AlertPolicy = field(default_factory=policy)
     until: int | None = None
     runs: dict[int, FlatRun] = field(default_factory=dict)
@@ -51,8 +51,10 @@ class Watched:
             np.array([end for end, _ in rows], np.int64),
             np.array([value for _, value in rows], np.float64),
         )
-        rhythms = {} if self.rhythm is None else {0: self.rhythm}
-        changes = flat_changes(windows, {0: KEY}, FlatMemory(self.until, self.runs, rhythms, self.alerts), self.policy)
+        profiles = {} if self.profile is None else {0: self.profile}
+        changes = flat_changes(
+            windows, {0: KEY}, FlatProgress(self.until, self.runs, profiles, self.alerts), self.policy
+        )
         self.until = changes.until
         self.runs.update({run.sensor_id: run for run in changes.runs})
         for sensor_id in changes.ended:
@@ -133,9 +135,9 @@ def test_windows_of_several_sensors_stay_apart() -> None:
     ends = np.tile(T0 + 5 * np.arange(1, 21), 2)
     values = np.concatenate((np.full(20, 1.0), np.arange(20.0)))
     values[0] = 0.0
-    rhythms = {0: VARIES, 1: SensorRhythm(1, 5, 10)}
+    profiles = {0: VARIES, 1: ReportingProfile(1, 5, 10)}
     changes = flat_changes(
-        SensorWindows(ids, ends, values), {0: KEY, 1: KEY}, FlatMemory(None, {}, rhythms, {}), policy()
+        SensorWindows(ids, ends, values), {0: KEY, 1: KEY}, FlatProgress(None, {}, profiles, {}), policy()
     )
     assert [alert.sensor_id for alert in changes.alerts.alerts] == [0]
 
@@ -146,10 +148,10 @@ def test_windows_of_several_sensors_stay_apart() -> None:
     st.sampled_from([VARIES, USUALLY_FLAT, ALWAYS_CONSTANT]),
 )
 def test_files_delivered_any_number_of_times_open_and_clear_each_episode_once(
-    episodes: list[tuple[str, int]], cuts: list[int], rhythm: SensorRhythm
+    episodes: list[tuple[str, int]], cuts: list[int], profile: ReportingProfile
 ) -> None:
     values = "".join(value * length for value, length in episodes)
-    watched = Watched(rhythm)
+    watched = Watched(profile)
     bounds = [0, *sorted(min(cut, len(values)) for cut in cuts), len(values)]
     for start, stop in pairwise(bounds):
         for _delivery in range(2):
@@ -159,6 +161,6 @@ def test_files_delivered_any_number_of_times_open_and_clear_each_episode_once(
     assert len(set(keys)) == len(keys)
     assert watched.events == [("opened", "cleared")[i % 2] for i in range(len(keys))]
     # A run of which a file holds but its first window begins with the next file: it is seen one window later.
-    whole = {alert.opened_end: alert.cleared_end for alert in Watched(rhythm).take(values).alerts.values()}
+    whole = {alert.opened_end: alert.cleared_end for alert in Watched(profile).take(values).alerts.values()}
     for alert in watched.alerts.values():
         assert alert.cleared_end in [whole.get(alert.opened_end - late, 0) for late in (0, 5)]

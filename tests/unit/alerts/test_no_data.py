@@ -1,4 +1,4 @@
-"""Sensors that fall silent: the laws of the pure part."""
+"""Rules of alerts of sensors without data."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensorwatch.alerts.no_data import silence_changes, silent_alerts
+from sensorwatch.alerts.no_data import no_data_alerts, no_data_changes
 from sensorwatch.alerts.policy import AlertDefaults, AlertPolicy
-from sensorwatch.alerts.records import Alert, SilentSensor
+from sensorwatch.alerts.records import Alert, SensorActivity
 from sensorwatch.alerts.state_machine import AlertRules
 from sensorwatch.config.file import parse_configuration
 from sensorwatch.sensors.records import SensorKey
@@ -25,45 +25,45 @@ def policy(text: str = "") -> AlertPolicy:
     defaults = AlertDefaults(
         AlertRules(3, 5, 300), no_data_intervals=10, no_data_floor_seconds=FLOOR, retired_seconds=RETIRED
     )
-    return AlertPolicy(defaults, configuration.alerts, configuration.maintenance)
+    return AlertPolicy(defaults, configuration.alerts, configuration.downtimes)
 
 
-def silent(now: int, *, last: int = 0, interval: int = 5, text: str = "") -> list[Alert]:
-    return silent_alerts([SilentSensor(7, KEY, T0 + last, interval)], policy(text), T0 + now)
+def overdue(now: int, *, last: int = 0, interval: int = 5, text: str = "") -> list[Alert]:
+    return no_data_alerts([SensorActivity(7, KEY, T0 + last, interval)], policy(text), T0 + now)
 
 
-def test_a_sensor_is_silent_after_so_many_intervals_and_the_floor() -> None:
-    assert silent(FLOOR) == []
-    (alert,) = silent(FLOOR + 1)
+def test_a_sensor_is_without_data_after_so_many_intervals_and_the_floor() -> None:
+    assert overdue(FLOOR) == []
+    (alert,) = overdue(FLOOR + 1)
     assert (alert.kind, alert.alert_id, alert.opened_end) == ("no-data", f"7-no-data-{T0}", T0 + FLOOR)
-    assert silent(300, interval=30) == []
-    assert [alert.opened_end for alert in silent(301, interval=30)] == [T0 + 300]
+    assert overdue(300, interval=30) == []
+    assert [alert.opened_end for alert in overdue(301, interval=30)] == [T0 + 300]
 
 
-def test_a_sensor_that_is_silent_for_very_long_is_retired() -> None:
-    assert len(silent(RETIRED)) == 1
-    assert silent(RETIRED + 1) == []
+def test_a_sensor_without_data_for_very_long_is_retired() -> None:
+    assert len(overdue(RETIRED)) == 1
+    assert overdue(RETIRED + 1) == []
 
 
 def test_rules_decide_who_is_watched_and_when() -> None:
-    assert silent(200, text="alerts: {rules: [{no_data: false}]}") == []
-    assert silent(200, text="alerts: {rules: [{enabled: false}]}") == []
-    assert silent(200, text="alerts: {rules: [{no_data: {at_least_seconds: 300}}]}") == []
-    assert len(silent(60, text="alerts: {rules: [{no_data: {at_least_seconds: 50}}]}")) == 1
+    assert overdue(200, text="alerts: {rules: [{no_data: false}]}") == []
+    assert overdue(200, text="alerts: {rules: [{enabled: false}]}") == []
+    assert overdue(200, text="alerts: {rules: [{no_data: {at_least_seconds: 300}}]}") == []
+    assert len(overdue(60, text="alerts: {rules: [{no_data: {at_least_seconds: 50}}]}")) == 1
     hours = "alerts: {rules: [{times: {only: [{from: 11:00, to: 12:00}]}}]}"
-    assert silent(200, text=hours) == []
-    assert len(silent(3600, text=hours)) == 1
+    assert overdue(200, text=hours) == []
+    assert len(overdue(3600, text=hours)) == 1
 
 
-def test_silence_counts_from_the_end_of_maintenance() -> None:
+def test_time_without_data_counts_from_the_end_of_downtime() -> None:
     text = "maintenance: [{from: 2026-11-20 10:14, to: 2026-11-20 10:25}]"
-    assert silent(300, text=text) == []
-    assert silent(600 + FLOOR, text=text) == []
-    assert [alert.opened_end for alert in silent(601 + FLOOR, text=text)] == [T0 + 600 + FLOOR]
+    assert overdue(300, text=text) == []
+    assert overdue(600 + FLOOR, text=text) == []
+    assert [alert.opened_end for alert in overdue(601 + FLOOR, text=text)] == [T0 + 600 + FLOOR]
 
 
 @given(st.lists(st.tuples(st.sampled_from(["data", "check"]), st.integers(0, 400)), max_size=40), st.integers(1, 30))
-def test_every_silence_opens_once_and_clears_once(steps: list[tuple[str, int]], interval: int) -> None:
+def test_every_gap_opens_once_and_clears_once(steps: list[tuple[str, int]], interval: int) -> None:
     """Time may stand still or jump back a little, as clocks do; each check is done twice."""
     rules = policy()
     stored: dict[str, Alert] = {}
@@ -75,8 +75,8 @@ def test_every_silence_opens_once_and_clears_once(steps: list[tuple[str, int]], 
             last = max(last, now)
             continue
         for _again in range(2):
-            sensor = SilentSensor(7, KEY, last, interval)
-            changes = silence_changes(silent_alerts([sensor], rules, now), stored, {7: sensor}, rules, now)
+            sensor = SensorActivity(7, KEY, last, interval)
+            changes = no_data_changes(no_data_alerts([sensor], rules, now), stored, {7: sensor}, rules, now)
             stored.update({alert.alert_id: alert for alert in changes.alerts})
             told.extend(notification.key for notification in changes.notifications)
     assert len(set(told)) == len(told)
@@ -88,12 +88,12 @@ def test_every_silence_opens_once_and_clears_once(steps: list[tuple[str, int]], 
 
 
 def test_an_alert_clears_when_data_come_the_sensor_is_retired_or_nobody_wants_to_know() -> None:
-    (alert,) = silent(200)
+    (alert,) = overdue(200)
     stored = {alert.alert_id: alert}
 
     def cleared(last: int, now: int, text: str = "") -> list[int | None]:
-        heard = {7: SilentSensor(7, KEY, T0 + last, 5)}
-        changes = silence_changes([], stored, heard, policy(text), T0 + now)
+        sensors = {7: SensorActivity(7, KEY, T0 + last, 5)}
+        changes = no_data_changes([], stored, sensors, policy(text), T0 + now)
         assert [notification.key for notification in changes.notifications] == [
             f"{alert.alert_id}:cleared" for _ in changes.alerts
         ]
@@ -106,7 +106,7 @@ def test_an_alert_clears_when_data_come_the_sensor_is_retired_or_nobody_wants_to
 
 
 def test_an_alert_that_a_person_resolved_does_not_open_again() -> None:
-    (alert,) = silent(200)
+    (alert,) = overdue(200)
     resolved = {alert.alert_id: replace(alert, cleared_end=T0 + 250)}
-    changes = silence_changes(silent(300), resolved, {7: SilentSensor(7, KEY, T0, 5)}, policy(), T0 + 300)
+    changes = no_data_changes(overdue(300), resolved, {7: SensorActivity(7, KEY, T0, 5)}, policy(), T0 + 300)
     assert (changes.alerts, changes.notifications) == ([], [])

@@ -1,4 +1,4 @@
-"""Silence, flatlines and suppressed anomalies over the SQL store, and what the command line says of them."""
+"""Sensors without data, flatlines and suppressed anomalies in the SQL store, and their commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from sensorwatch.alerts.no_data import SilenceOutcome, watch_silence
+from sensorwatch.alerts.no_data import NoDataOutcome, watch_no_data
 from sensorwatch.alerts.policy import AlertDefaults, AlertPolicy
 from sensorwatch.alerts.preview import preview_rules
 from sensorwatch.alerts.publish import publish
@@ -19,7 +19,7 @@ from sensorwatch.alerts.state_machine import AlertRules
 from sensorwatch.cli.app import app
 from sensorwatch.config.file import parse_configuration
 from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
-from sensorwatch.sensors.records import SensorKey, SensorRhythm
+from sensorwatch.sensors.records import ReportingProfile, SensorKey
 from sensorwatch.store import SqlStore, open_store
 from sensorwatch.tasks.prediction_schema import ANOMALOUS, NORMAL, prediction_schema
 
@@ -34,7 +34,7 @@ KEYS = [SensorKey("press-1", "vibration"), SensorKey("press-2", "vibration"), Se
 def policy(text: str = "") -> AlertPolicy:
     configuration = parse_configuration(text, "f")
     defaults = AlertDefaults(RULES, no_data_floor_seconds=60, flatline_seconds=60)
-    return AlertPolicy(defaults, configuration.alerts, configuration.maintenance)
+    return AlertPolicy(defaults, configuration.alerts, configuration.downtimes)
 
 
 @pytest.fixture
@@ -83,15 +83,17 @@ def predictions(rows: list[tuple[int, int, float, int]], *, rescored: bool = Fal
     )
 
 
-def watch(store: SqlStore, seconds: int, text: str = "") -> SilenceOutcome:
-    return watch_silence(store=store, policy=policy(text), now=NOW + timedelta(seconds=seconds))
+def watch(store: SqlStore, seconds: int, text: str = "") -> NoDataOutcome:
+    return watch_no_data(store=store, policy=policy(text), now=NOW + timedelta(seconds=seconds))
 
 
-# ---- silence ---------------------------------------------------------------------------------------------------------
+# ---- no data ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_sensor_falls_silent_once_and_is_heard_again(store: SqlStore, hear: Callable[..., None]) -> None:
-    store.record_rhythms([SensorRhythm(0, 5, 0), SensorRhythm(1, 20, 0), SensorRhythm(2, 5, 0)])
+def test_an_alert_of_a_sensor_without_data_opens_once_and_clears_with_the_next_window(
+    store: SqlStore, hear: Callable[..., None]
+) -> None:
+    store.record_reporting_profiles([ReportingProfile(0, 5, 0), ReportingProfile(1, 20, 0), ReportingProfile(2, 5, 0)])
     hear(0, 0, 1)
     assert watch(store, 60) == (0, 0)
     assert [watch(store, 61), watch(store, 61), watch(store, 90)] == [(1, 0), (0, 0), (0, 0)]
@@ -104,19 +106,19 @@ def test_a_sensor_falls_silent_once_and_is_heard_again(store: SqlStore, hear: Ca
 
 
 def test_a_sensor_without_windows_or_training_is_not_watched(store: SqlStore, hear: Callable[..., None]) -> None:
-    store.record_rhythms([SensorRhythm(0, 5, 0)])
+    store.record_reporting_profiles([ReportingProfile(0, 5, 0)])
     hear(0, 1)
     assert watch(store, 3600) == (0, 0)
 
 
 def test_a_replay_of_an_old_recording_raises_no_storm(store: SqlStore, hear: Callable[..., None]) -> None:
-    store.record_rhythms([SensorRhythm(i, 5, 0) for i in range(3)])
+    store.record_reporting_profiles([ReportingProfile(i, 5, 0) for i in range(3)])
     hear(-8 * 86_400, 0, 1, 2)
     assert watch(store, 0) == (0, 0)
 
 
 def test_an_alert_of_a_sensor_that_is_retired_clears(store: SqlStore, hear: Callable[..., None]) -> None:
-    store.record_rhythms([SensorRhythm(0, 5, 0)])
+    store.record_reporting_profiles([ReportingProfile(0, 5, 0)])
     hear(0, 0)
     assert [watch(store, 100), watch(store, 7 * 86_400), watch(store, 7 * 86_400 + 1)] == [(1, 0), (0, 0), (0, 1)]
     assert watch(store, 7 * 86_400 + 2) == (0, 0)
@@ -125,7 +127,7 @@ def test_an_alert_of_a_sensor_that_is_retired_clears(store: SqlStore, hear: Call
 def test_two_processes_that_look_at_once_open_one_alert(
     store: SqlStore, hear: Callable[..., None], tmp_path: Path
 ) -> None:
-    store.record_rhythms([SensorRhythm(0, 5, 0)])
+    store.record_reporting_profiles([ReportingProfile(0, 5, 0)])
     hear(0, 0)
     other = open_store(f"sqlite:///{tmp_path}/store.db", shard_size=10, clock=lambda: NOW)
     opened = [watch(each, 100).opened for each in (store, other)]
@@ -164,7 +166,7 @@ def test_sensors_alert_by_their_own_counts(store: SqlStore) -> None:
 
 
 def test_a_flat_sensor_alerts_and_clears_however_often_its_files_come(store: SqlStore) -> None:
-    store.record_rhythms([SensorRhythm(0, 5, 0), SensorRhythm(1, 5, None)])
+    store.record_reporting_profiles([ReportingProfile(0, 5, 0), ReportingProfile(1, 5, None)])
     flat = predictions([(i, 5 * n, 3.0, NORMAL) for i in (0, 1, 2) for n in range(1, 20)])
     moving = predictions([(0, 5 * n, 3.0 + n % 2, NORMAL) for n in range(20, 25)])
     outcomes = [
@@ -177,7 +179,7 @@ def test_a_flat_sensor_alerts_and_clears_however_often_its_files_come(store: Sql
 
 
 def test_windows_that_are_scored_again_are_no_sign_of_life(store: SqlStore) -> None:
-    store.record_rhythms([SensorRhythm(0, 5, 0)])
+    store.record_reporting_profiles([ReportingProfile(0, 5, 0)])
     flat = predictions([(0, 5 * n, 3.0, NORMAL) for n in range(1, 20)])
     publish("a", flat, store=store, policy=policy())
     again = predictions([(0, 50, 4.0, NORMAL)], rescored=True)
@@ -203,7 +205,7 @@ def test_a_preview_counts_what_publishing_under_the_other_rules_would_have_done(
 def test_a_preview_tells_episodes_apart_by_the_quiet_between_them(store: SqlStore) -> None:
     times = [5, 10, 60, 65, 200, 205, 400]
     publish("a", predictions([(0, end, 12.0, ANOMALOUS) for end in times]), store=store, policy=POLICY)
-    store.record_rhythms([SensorRhythm(0, 5, 0)])
+    store.record_reporting_profiles([ReportingProfile(0, 5, 0)])
     rules = "alerts: {rules: [{quiet_seconds: 30}]}"
     (row,) = preview_rules(
         store=store, in_force=policy(), proposed=policy(rules), start=NOW, end=NOW + timedelta(days=1)

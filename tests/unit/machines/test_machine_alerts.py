@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from sensorwatch.alerts.policy import AlertDefaults, AlertPolicy
 from sensorwatch.alerts.records import AlertFilter
 from sensorwatch.alerts.state_machine import AlertRules
+from sensorwatch.clock import parse_zone
 from sensorwatch.config.alerts import AlertRule, AlertSection
 from sensorwatch.machines.failure_risk import QUIET_SECONDS, risk_episodes, risk_key
 from sensorwatch.machines.records import MachineInfo, MachineRisk, RiskReason
 from sensorwatch.machines.watch import watch_machines
-from sensorwatch.sensors.downtime_section import Maintenance
+from sensorwatch.sensors.downtime import Downtime
 from sensorwatch.sensors.records import SensorKey
-from sensorwatch.settings.local_times import newest_due, parse_times, parse_zone
+from sensorwatch.settings.local_times import newest_due, parse_times
 from sensorwatch.store import SqlStore, open_store
 
 NOW = 1_425_168_000
@@ -34,8 +35,8 @@ def risk(
     return MachineRisk(machine, component, NOW + half_day * HALF_DAY, value, 0.2, warns, REASONS if warns else (), "v1")
 
 
-def policy(*rules: AlertRule, maintenance: list[Maintenance] | None = None) -> AlertPolicy:
-    return AlertPolicy(AlertDefaults(AlertRules(3, 5, 300)), AlertSection(rules=rules), maintenance or [])
+def policy(*rules: AlertRule, downtimes: list[Downtime] | None = None) -> AlertPolicy:
+    return AlertPolicy(AlertDefaults(AlertRules(3, 5, 300)), AlertSection(rules=rules), downtimes or [])
 
 
 @pytest.fixture
@@ -82,8 +83,8 @@ def test_rules_and_planned_maintenance_hold_for_machines_too(store: SqlStore) ->
     assert watch(store, 1, policy(AlertRule(tag="failure risk of *", enabled=False))) == (0, 0)
     assert watch(store, 1, policy(AlertRule(tag="failure risk of *", anomalous_windows=3))) == (0, 0)
     at = datetime.fromtimestamp(NOW, UTC)
-    planned = Maintenance.model_validate({"device": "3", "from": at, "to": at.replace(day=at.day + 2)})
-    assert watch(store, 1, policy(maintenance=[planned])) == (0, 0)
+    planned = Downtime.model_validate({"device": "3", "from": at, "to": at.replace(day=at.day + 2)})
+    assert watch(store, 1, policy(downtimes=[planned])) == (0, 0)
     assert watch(store, 1) == (1, 0)
 
 

@@ -14,8 +14,8 @@ from sensorwatch.models.records import ModelRef
 from sensorwatch.models.table import specifications
 from sensorwatch.models.training.detector_choice import TrainingWindows
 from sensorwatch.models.training.train import TrainSummary, train
-from sensorwatch.sensors.downtime import MaintenancePlan
-from sensorwatch.sensors.records import SensorRhythm
+from sensorwatch.sensors.downtime import DowntimePlan
+from sensorwatch.sensors.records import ReportingProfile
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -365,8 +365,8 @@ def test_windows_measured_under_maintenance_train_no_model(store: FakeStore, reg
     start = NOON - timedelta(seconds=150 * 5)
     period = f"from: {start.isoformat()}, to: {(start + timedelta(seconds=300)).isoformat()}"
     device = store.statuses[1].key.device
-    plan = parse_configuration(f"maintenance: [{{device: '{device}', {period}}}]", "f").maintenance
-    run(store, registry, maintenance=MaintenancePlan(plan, 5))
+    plan = parse_configuration(f"maintenance: [{{device: '{device}', {period}}}]", "f").downtimes
+    run(store, registry, downtime=DowntimePlan(plan, 5))
     rows = current_rows(registry)
     assert [rows[1]["windows"], rows[2]["windows"]] == [240, 300]
     assert rows[1]["expected_high"] == pytest.approx(max([*noise(150), *noise(90, seed=2)]))
@@ -375,8 +375,8 @@ def test_windows_measured_under_maintenance_train_no_model(store: FakeStore, reg
 def test_a_sensor_that_was_under_maintenance_all_the_time_waits(store: FakeStore, registry: FakeRegistry) -> None:
     store.add(1, noise(300))
     day = f"from: {(NOON - timedelta(days=1)).isoformat()}, to: {(NOON + timedelta(days=1)).isoformat()}"
-    plan = MaintenancePlan(parse_configuration(f"maintenance: [{{{day}}}]", "f").maintenance, 5)
-    assert run(store, registry, maintenance=plan).trained == 0
+    plan = DowntimePlan(parse_configuration(f"maintenance: [{{{day}}}]", "f").downtimes, 5)
+    assert run(store, registry, downtime=plan).trained == 0
     assert store.statuses[1].state == "no-data"
     assert run(store, registry).trained == 1
 
@@ -386,8 +386,8 @@ def test_training_notes_how_a_sensor_usually_reports(store: FakeStore, registry:
     store.add(2, [1.0] * 10 + [2.0] * 300)
     store.add(3, [4.0] * 300)
     run(store, registry)
-    assert store.rhythms == {
-        1: SensorRhythm(1, 5, 0),
-        2: SensorRhythm(2, 5, 5 * 299),
-        3: SensorRhythm(3, 5, None),
+    assert store.reporting_profiles == {
+        1: ReportingProfile(1, 5, 0),
+        2: ReportingProfile(2, 5, 5 * 299),
+        3: ReportingProfile(3, 5, None),
     }

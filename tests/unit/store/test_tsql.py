@@ -39,7 +39,7 @@ from sensorwatch.alerts.records import (
 )
 from sensorwatch.errors import MarkMovedError
 from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
-from sensorwatch.sensors.records import SensorKey, SensorRhythm, TrainingOutcome
+from sensorwatch.sensors.records import ReportingProfile, SensorKey, TrainingOutcome
 from sensorwatch.sensors.states import Freshness, SensorQuery
 from sensorwatch.sensors.windows import WindowColumns
 from sensorwatch.store.alerts.rows import (
@@ -219,10 +219,10 @@ CALLS: dict[str, Callable[[SqlStore], object]] = {
     "labels": lambda store: store.labels(),
     "unpublished": lambda store: store.unpublished(["a"]),
     "mark_published": lambda store: store.mark_published("a"),
-    "record_rhythms": lambda store: store.record_rhythms([SensorRhythm(0, 5, None)]),
-    "rhythms": lambda store: store.rhythms([0]),
-    "silent_sensors": lambda store: store.silent_sensors(100, 10.0, 60, 1000),
-    "silenced": lambda store: store.silenced(),
+    "record_reporting_profiles": lambda store: store.record_reporting_profiles([ReportingProfile(0, 5, None)]),
+    "reporting_profiles": lambda store: store.reporting_profiles([0]),
+    "sensors_without_data": lambda store: store.sensors_without_data(100, 10.0, 60, 1000),
+    "open_no_data_alerts": lambda store: store.open_no_data_alerts(),
     "settle_alerts": lambda store: store.settle_alerts(["0-5"], lambda _: AlertChanges([], [ALERT], [])),
     "watch_flat": lambda store: store.watch_flat(
         [0], lambda _: FlatChanges(5, [FlatRun(0, 1.0, 5, "0-5")], [1], AlertChanges([], [ALERT], []))
