@@ -9,6 +9,7 @@ from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fakes.clock import FakeClock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -37,16 +38,6 @@ acts = st.tuples(st.just("act"), st.sampled_from(ACTIONS), st.sampled_from(["ann
 deliveries = st.tuples(st.just("deliver"))
 restarts = st.tuples(st.just("restart"))
 steps = st.lists(windows | windows | acts | acts | replays | jumps | deliveries | restarts, max_size=30)
-
-
-@dataclass
-class Clock:
-    """A clock that jumps."""
-
-    now: datetime = START
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @dataclass
@@ -166,8 +157,8 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Clock, list[SqlStore]]]:
-    clock, opened = Clock(), list[Any]()
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, FakeClock, list[SqlStore]]]:
+    clock, opened = FakeClock(START), list[Any]()
     yield f"sqlite:///{tmp_path_factory.mktemp('laws')}/store.db", clock, opened
     for store in opened:
         store.dispose()
@@ -181,7 +172,7 @@ NUMBERS = count()
 )
 @given(steps)
 def test_one_opening_and_one_end_an_episode_whatever_happens(
-    place: tuple[str, Clock, list[SqlStore]], plan: list[tuple[Any, ...]]
+    place: tuple[str, FakeClock, list[SqlStore]], plan: list[tuple[Any, ...]]
 ) -> None:
     url, clock, opened = place
     clock.now = START
@@ -197,7 +188,7 @@ def test_one_opening_and_one_end_an_episode_whatever_happens(
     world = World(store, sorted(ids.values()))
     for name, *arguments in plan:
         if name == "jump":
-            clock.now += timedelta(seconds=arguments[0])
+            clock.turn(arguments[0])
         elif name == "restart":
             world.store = restart()
         elif name == "act":

@@ -12,16 +12,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from fakes.ingestion import FakeDeadLetters
+from fakes.scheduling import FakePool
 from functions_worker import Message, StatusResult, TypedData, Worker, assert_success, worker
 
 from sensorwatch.app import Product
 from sensorwatch.errors import SettingsError, TransientError
-from sensorwatch.ingestion.records import DeadLetter
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.settings import load_settings
 from sensorwatch.tasks.prediction_files import predictions_to_bytes
 from sensorwatch.tasks.prediction_schema import prediction_schema
-from sensorwatch.tasks.records import JobStatus, Run, TaskResult
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE: dict[str, str] = json.loads((ROOT / "local.settings.json.template").read_text())["Values"]
@@ -39,37 +39,6 @@ ARRIVAL = datetime(2026, 11, 20, 10, 0, 0, tzinfo=UTC)
 NOW = ARRIVAL + timedelta(minutes=10)
 
 
-class KeptLetters:
-    """Dead letters in a list."""
-
-    def __init__(self) -> None:
-        self.letters: list[DeadLetter] = []
-
-    def write(self, letters: Sequence[DeadLetter]) -> None:
-        self.letters.extend(letters)
-
-
-class InstantPool:
-    """A pool whose tasks have succeeded as soon as they are submitted."""
-
-    def __init__(self) -> None:
-        self.jobs: dict[str, Run] = {}
-
-    def submit(self, run: Run) -> None:
-        self.jobs[run.run_id] = run
-
-    def status(self, run_id: str) -> JobStatus:
-        results = tuple(TaskResult(task.task_id, True, 0, 0, 1.5, "") for task in self.jobs[run_id].tasks)
-        return JobStatus(run_id, 0, 0, len(results), 0, True, results)
-
-    def ended_jobs(self, before: datetime) -> list[str]:
-        assert before == NOW - timedelta(days=7)
-        return list(self.jobs)
-
-    def delete(self, run_id: str) -> None:
-        del self.jobs[run_id]
-
-
 @pytest.fixture(scope="module")
 def app() -> Iterator[Worker]:
     with pytest.MonkeyPatch.context() as patch:
@@ -80,18 +49,19 @@ def app() -> Iterator[Worker]:
 
 
 @pytest.fixture
-def letters() -> KeptLetters:
-    return KeptLetters()
+def letters() -> FakeDeadLetters:
+    return FakeDeadLetters()
 
 
 @pytest.fixture
-def pool() -> InstantPool:
-    return InstantPool()
+def pool() -> FakePool:
+    """A pool whose tasks succeeded eight days ago, as soon as they were submitted."""
+    return FakePool(lambda: NOW - timedelta(days=8), succeeds=True)
 
 
 @pytest.fixture
 def product(
-    app: Worker, letters: KeptLetters, pool: InstantPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    app: Worker, letters: FakeDeadLetters, pool: FakePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Product]:
     """The product's product on an empty SQLite file; only what would need a network is replaced."""
     product = Product(load_settings(TEMPLATE | {"DATABASE_URL": f"sqlite:///{tmp_path}/sensorwatch.db"}), lambda: NOW)
@@ -212,12 +182,12 @@ def deliver(
 
 
 def test_a_batch_becomes_windows_and_what_is_unusable_becomes_dead_letters(
-    app: Worker, product: Product, letters: KeptLetters
+    app: Worker, product: Product, letters: FakeDeadLetters
 ) -> None:
     assert_success(deliver(app, [reading(1.0), b"", b"\x00\xff\xfe garbage", reading(3.0)]))
     (status,) = product.store.ingest_status()
     assert status.counts._asdict() == {"received": 4, "accepted": 2, "late": 0, "duplicate": 0, "invalid": 2}
-    assert [letter.body for letter in letters.letters] == [b"", b"\x00\xff\xfe garbage"]
+    assert [letter.body for letter in letters.read()] == [b"", b"\x00\xff\xfe garbage"]
     (value,) = product.store.read_windows(0, None, NOW).value
     assert value == 2.0
 
@@ -271,22 +241,20 @@ def fire(app: Worker, timer: str, *, past_due: bool = False) -> None:
     assert_success(app.invoke(timer, TypedData(json=json.dumps(request))))
 
 
-def test_a_training_timer_fired_twice_submits_one_job(app: Worker, product: Product, pool: InstantPool) -> None:
+def test_a_training_timer_fired_twice_submits_one_job(app: Worker, product: Product, pool: FakePool) -> None:
     assert_success(deliver(app, [reading(1.0)]))
     fire(app, "train")
     fire(app, "train", past_due=True)
     (run,) = product.store.runs()
-    assert list(pool.jobs) == [run.run_id]
+    assert list(pool.runs) == [run.run_id]
     assert run.tasks["planned"] == 1
 
 
-def test_a_scoring_timer_submits_nothing_before_there_are_models(
-    app: Worker, product: Product, pool: InstantPool
-) -> None:
+def test_a_scoring_timer_submits_nothing_before_there_are_models(app: Worker, product: Product, pool: FakePool) -> None:
     assert_success(deliver(app, [reading(1.0)]))
     fire(app, "score")
     assert product.store.runs() == []
-    assert pool.jobs == {}
+    assert pool.runs == {}
 
 
 def test_the_sweep_closes_a_run_whose_job_is_done(app: Worker, product: Product) -> None:
@@ -297,14 +265,12 @@ def test_the_sweep_closes_a_run_whose_job_is_done(app: Worker, product: Product)
     assert (run.ended_at, run.tasks["succeeded"]) == (NOW, 1)
 
 
-def test_housekeeping_deletes_old_jobs_and_keeps_what_they_did(
-    app: Worker, product: Product, pool: InstantPool
-) -> None:
+def test_housekeeping_deletes_old_jobs_and_keeps_what_they_did(app: Worker, product: Product, pool: FakePool) -> None:
     assert_success(deliver(app, [reading(1.0)]))
     fire(app, "train")
     fire(app, "sweep")
     fire(app, "housekeeping")
-    assert pool.jobs == {}
+    assert pool.runs == {}
     assert len(product.store.runs()) == 1
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from fakes.clock import FakeClock
 from store_cases import NOW, SHARD_SIZE
 
 from sensorwatch.alerts.records import AlertAction, AlertFilter, Anomaly, IncidentRules, Silence
@@ -16,7 +17,6 @@ from sensorwatch.store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from datetime import datetime
 
     from sensorwatch.alerts.records import AlertChanges, AlertState
     from sensorwatch.store import SqlStore
@@ -27,30 +27,20 @@ RULES = AlertRules(anomalous_windows=2, recent_windows=3, quiet_seconds=60)
 HOUR = timedelta(hours=1)
 
 
-class Watch:
-    """A clock that tests turn."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(NOW)
 
 
 @pytest.fixture
-def watch() -> Watch:
-    return Watch()
-
-
-@pytest.fixture
-def open_again(database_url: str, watch: Watch) -> Iterator[Callable[[], SqlStore]]:
+def open_again(database_url: str, clock: FakeClock) -> Iterator[Callable[[], SqlStore]]:
     """Opens the database as a process that starts."""
     opened: list[SqlStore] = []
 
     def one() -> SqlStore:
         opened.append(
             open_store(
-                database_url, shard_size=SHARD_SIZE, clock=watch, incident_rules=IncidentRules(site_pattern="^([a-z]+)")
+                database_url, shard_size=SHARD_SIZE, clock=clock, incident_rules=IncidentRules(site_pattern="^([a-z]+)")
             )
         )
         return opened[-1]
@@ -175,7 +165,7 @@ def silence(device: str, until: timedelta = HOUR) -> Silence:
     return Silence("s1", device, "*", NOW + until, "anna", NOW, "a test run")
 
 
-def test_a_silence_ahead_lets_alerts_collect_windows_and_tells_when_it_is_over(store: SqlStore, watch: Watch) -> None:
+def test_a_silence_ahead_lets_alerts_collect_windows_and_tells_at_its_end(store: SqlStore, clock: FakeClock) -> None:
     store.add_silence(silence("[45]"))
     assert publish(store, {3: "xx", 4: "xx", 5: "xx"}) == (3, 0)
     publish(store, {3: "x"}, 3)
@@ -187,19 +177,19 @@ def test_a_silence_ahead_lets_alerts_collect_windows_and_tells_when_it_is_over(s
     )
     assert told(store) == ["5-10:opened"]
     assert store.release_held() == 0
-    watch.now += HOUR
+    clock.now += HOUR
     assert store.release_held() == 2
     assert store.release_held() == 0
     assert told(store) == ["3-10:opened", "4-10:opened", "5-10:opened"]
-    assert store.alert("3-10").condition(watch.now) == "open"
+    assert store.alert("3-10").condition(clock.now) == "open"
 
 
-def test_an_episode_that_is_over_before_its_silence_is_never_told(store: SqlStore, watch: Watch) -> None:
+def test_an_episode_that_is_over_before_its_silence_is_never_told(store: SqlStore, clock: FakeClock) -> None:
     store.add_silence(silence("4"))
     publish(store, {3: "xx" + QUIET})
     publish(store, {3: "xx"}, 40)
     publish(store, {3: QUIET}, 42)
-    watch.now += HOUR
+    clock.now += HOUR
     store.release_held()
     assert told(store) == []
     assert len(store.handled_alerts(AlertFilter(condition="resolved"))) == 2
@@ -217,13 +207,13 @@ def test_ending_a_silence_tells_what_it_held_back(store: SqlStore) -> None:
     assert [each.ended_by for each in store.silences(active_only=False)] == ["bert"]
 
 
-def test_a_silenced_alert_holds_back_its_end_and_the_next_episode(store: SqlStore, watch: Watch) -> None:
+def test_a_silenced_alert_holds_back_its_end_and_the_next_episode(store: SqlStore, clock: FakeClock) -> None:
     publish(store, {3: "xx"})
     act(store, "3-10", "silence", until=NOW + HOUR, text="known")
     publish(store, {3: QUIET}, 3)
     publish(store, {3: "xx"}, 40)
     assert told(store) == ["3-10:opened"]
-    watch.now += HOUR
+    clock.now += HOUR
     store.release_held()
     assert told(store) == ["3-10:opened", "3-10:cleared", "3-205:opened"]
 
@@ -280,11 +270,11 @@ def test_alerts_told_alone_before_an_incident_formed_are_cleared_alone(store: Sq
     assert sorted(told(store)[2:]) == ["0-10:cleared", "incident-0-10:cleared"]
 
 
-def test_an_incident_of_silenced_sensors_waits_for_the_end_of_the_silence(store: SqlStore, watch: Watch) -> None:
+def test_an_incident_of_silenced_sensors_waits_for_the_end_of_the_silence(store: SqlStore, clock: FakeClock) -> None:
     store.add_silence(silence("berlin-*"))
     publish(store, {0: "xx", 1: "xx", 2: "xx"})
     assert told(store) == []
-    watch.now += HOUR
+    clock.now += HOUR
     assert store.release_held() == 1
     assert told(store) == ["incident-0-10:opened"]
 

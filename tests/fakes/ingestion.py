@@ -20,7 +20,7 @@ from sensorwatch.sensors.records import SensorKey
 Hook = Callable[[], None]
 
 
-class MemoryIngestStore:
+class FakeIngestStore:
     """Commits are atomic; ``before_commit`` and ``after_commit`` run around each one and may raise."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class MemoryIngestStore:
         return {(names[window.sensor_id], window.end): window for window in self.windows.values()}
 
 
-class MemoryDeadLetters:
+class FakeDeadLetters:
     """Keeps each letter once, by its identity; ``before_add_replay`` runs before a replay is noted and may raise."""
 
     def __init__(self) -> None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensorwatch.errors import ConflictError, CorruptModelError, NotFoundError
+from sensorwatch.errors import ConflictError, InvalidInputError, NotFoundError
+from sensorwatch.models.ports import Pointer
 from sensorwatch.models.records import ModelRef
 from sensorwatch.models.table import checksum, models_from_bytes, models_to_bytes, with_version
 from sensorwatch.sensors.labels import ShardLabels
 from sensorwatch.sensors.records import SensorKey, SensorStatus
 from sensorwatch.sensors.windows import WindowColumns
-from sensorwatch.tasks.prediction_files import parse_predictions, predictions_to_bytes
 from sensorwatch.tasks.records import TaskSpec
 
 if TYPE_CHECKING:
@@ -135,7 +135,10 @@ class FakeStore:
 
 
 class FakeRegistry:
-    """Versions in memory, as bytes; ``before_publish`` may change the registry in between, as another task would."""
+    """Versions in memory, as bytes; a version's name is its pointer's ETag.
+
+    ``before_publish`` may change the registry in between, as another task would.
+    """
 
     def __init__(self) -> None:
         self.files: dict[ModelRef, bytes] = {}
@@ -150,42 +153,57 @@ class FakeRegistry:
             interfere, self.before_publish = self.before_publish, None
             interfere()
         content = models_to_bytes(models)
-        time = datetime.fromisoformat(str(manifest["window_end"]))
-        ref = ModelRef(shard, f"{time:%Y%m%dT%H%M%SZ}-{checksum(content)[:16]}")
+        sha256 = checksum(content)
+        ref = ModelRef(shard, f"{_time_of(manifest):%Y%m%dT%H%M%SZ}-{sha256[:16]}")
         self.files.setdefault(ref, content)
-        self.manifests.setdefault(ref, dict(manifest))
+        described = {"shard": shard, "version": ref.version, "sha256": sha256, "bytes": len(content)}
+        self.manifests.setdefault(ref, {**manifest, **described})
         self.point(ref, previous)
         return ref
 
     def point(self, ref: ModelRef, previous: ModelRef | None) -> None:
-        if self.pointers.get(ref.shard) not in (previous, ref):
-            raise ConflictError("the pointer has moved")
+        current = self.pointers.get(ref.shard)
+        if current not in (previous, ref):
+            expected, got = (each.version if each else "none" for each in (previous, current))
+            raise ConflictError(f"expected the current models to be {expected}, got {got}")
         self.pointers[ref.shard] = ref
 
     def current(self, shard: int) -> ModelRef | None:
         return self.pointers.get(shard)
 
+    def pointer(self, shard: int, etag: str) -> Pointer | None:
+        ref = self.current(shard)
+        if ref is None:
+            return Pointer(None, "") if etag else None
+        return None if ref.version == etag else Pointer(ref, ref.version)
+
     def load(self, ref: ModelRef) -> pa.Table:
-        try:
-            content = self.files[ref]
-        except KeyError:
-            raise NotFoundError(ref.version) from None
-        return with_version(models_from_bytes(content, ref.version[-16:]), ref.version)
+        if ref not in self.files:
+            raise NotFoundError(ref.version)
+        return with_version(models_from_bytes(self.files[ref], ref.version[-16:]), ref.version)
 
     def manifest(self, ref: ModelRef) -> dict[str, object]:
+        if ref not in self.manifests:
+            raise NotFoundError(ref.version)
         return self.manifests[ref]
 
     def versions(self, shard: int | None = None) -> list[ModelRef]:
-        return sorted(self.files, key=lambda ref: ref.version, reverse=True)
+        newest_first = sorted(self.files, key=lambda ref: ref.version, reverse=True)
+        return sorted((ref for ref in newest_first if shard in (None, ref.shard)), key=lambda ref: ref.shard)
 
     def damage(self, ref: ModelRef) -> None:
-        content = self.files[ref]
-        self.files[ref] = content[:-1]
-        try:
-            self.load(ref)
-        except CorruptModelError:
-            return
-        raise AssertionError("a cut file must not load")
+        """Cut a file, as a broken disk does."""
+        self.files[ref] = self.files[ref][:-1]
+
+
+def _time_of(manifest: Mapping[str, object]) -> datetime:
+    try:
+        time = datetime.fromisoformat(str(manifest.get("window_end")))
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise InvalidInputError("manifest: expected `window_end` to be a time with its offset")
+    return time.astimezone(UTC)
 
 
 class FakeMemories:
@@ -201,27 +219,3 @@ class FakeMemories:
     def save(self, shard: int, since: datetime, until: datetime, memories: pa.Table) -> None:
         needed = max((time for time in self.tables if time <= since), default=since)
         self.tables = {time: table for time, table in self.tables.items() if time >= needed} | {until: memories}
-
-
-class FakePredictionFiles:
-    """Prediction files in memory."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-
-    def write(self, task: TaskSpec, predictions: pa.Table) -> str:
-        name = f"run={task.run_id}/shard={task.shard:06d}.parquet"
-        self.files[name] = predictions_to_bytes(predictions, "parquet")
-        return name
-
-    def read(self, name: str) -> pa.Table:
-        return self.parse(name, self.files[name])
-
-    def parse(self, name: str, content: bytes) -> pa.Table:
-        return parse_predictions(name, content)
-
-    def traceparent(self, name: str) -> None:
-        return None
-
-    def names(self, run_id: str) -> list[str]:
-        return sorted(name for name in self.files if name.startswith(f"run={run_id}/"))

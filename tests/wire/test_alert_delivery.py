@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from delivering_process import END, store_alerts
+from fakes.clock import FakeClock
 from local_stack import ROOT
 from sink_receivers import Post, WebhookServer
 
@@ -27,14 +28,6 @@ SENSORS = 12
 KEYS = {f"{number}-{END}:{event}" for number in range(SENSORS) for event in ("opened", "cleared")}
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SqlStore]:
     opened = open_store(f"sqlite:///{tmp_path}/store.db", shard_size=1000)
@@ -44,7 +37,7 @@ def store(tmp_path: Path) -> Iterator[SqlStore]:
 
 def deliver_all(store: SqlStore, url: str, *, runs: int, timeout: str = "5") -> int:
     """Deliver in runs a minute apart until nothing waits; return how many runs it took."""
-    clock = Clock()
+    clock = FakeClock(datetime(2026, 11, 20, 10, 15, tzinfo=UTC))
     settings = load_settings(
         {"DATABASE_URL": "sqlite:///:memory:", "WEBHOOKS": f"ops={url}", "NOTIFICATION_TIMEOUT_SECONDS": timeout}
     )
@@ -53,7 +46,7 @@ def deliver_all(store: SqlStore, url: str, *, runs: int, timeout: str = "5") -> 
         outbox.deliver()
         if not store.pending_notifications():
             return number
-        clock.now += timedelta(minutes=10)
+        clock.turn(600)
     raise AssertionError(f"{len(store.pending_notifications())} still wait after {runs} runs")
 
 

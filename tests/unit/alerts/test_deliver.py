@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from fakes.alerts import FakeSink, HangingSink
+from fakes.clock import FakeClock
 
 from sensorwatch.alerts.deliver import DeliveryRules, Outbox
 from sensorwatch.alerts.message import AlertMessage
 from sensorwatch.alerts.records import Alert, AlertChanges, Notification
-from sensorwatch.errors import TransientError
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store import SqlStore, open_store
 
@@ -21,61 +22,13 @@ START = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
 RULES = DeliveryRules(timeout_seconds=1, run_seconds=5, retry_seconds=10, max_age_seconds=3600)
 
 
-class Clock:
-    """Time that goes on when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def wait(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-
-class MemorySink:
-    """Keeps the keys it is sent; refuses while it is away, and single keys."""
-
-    def __init__(self, name: str = "memory", *, waits: bool = True) -> None:
-        self.name = name
-        self.waits = waits
-        self.away = False
-        self.refused: Sequence[str] = ()
-        self.sent: list[str] = []
-        self.tries = 0
-        self.threads: set[str] = set()
-
-    def send(self, message: AlertMessage) -> None:
-        self.tries += 1
-        self.threads.add(threading.current_thread().name)
-        if self.away or message.key in self.refused:
-            raise TransientError("the sink is away")
-        self.sent.append(message.key)
-
-    def close(self) -> None:
-        pass
-
-
-class HangingSink(MemorySink):
-    """Hangs until a test lets it go."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.let_go = threading.Event()
-
-    def send(self, message: AlertMessage) -> None:
-        assert self.let_go.wait(30)
-        super().send(message)
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(START)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[SqlStore]:
+def store(tmp_path: Path, clock: FakeClock) -> Iterator[SqlStore]:
     opened = open_store(f"sqlite:///{tmp_path}/store.db", shard_size=10, clock=clock)
     opened.sensor_ids([SensorKey(f"press-{number}", "flow") for number in range(10)])
     yield opened
@@ -105,8 +58,8 @@ MakeOutbox = Callable[..., Outbox]
 
 
 @pytest.fixture
-def outbox(store: SqlStore, clock: Clock) -> MakeOutbox:
-    def make(*sinks: MemorySink, rules: DeliveryRules = RULES) -> Outbox:
+def outbox(store: SqlStore, clock: FakeClock) -> MakeOutbox:
+    def make(*sinks: FakeSink, rules: DeliveryRules = RULES) -> Outbox:
         return Outbox(store, sinks, clock, rules)
 
     return make
@@ -114,7 +67,7 @@ def outbox(store: SqlStore, clock: Clock) -> MakeOutbox:
 
 def test_every_sink_gets_every_notification_once(store: SqlStore, outbox: MakeOutbox) -> None:
     keys = [alert(store, number) for number in range(10)]
-    sinks = [MemorySink("a"), MemorySink("b")]
+    sinks = [FakeSink("a", waits=True), FakeSink("b", waits=True)]
     assert outbox(*sinks).deliver() == 20
     assert outbox(*sinks).deliver() == 0
     assert [sink.sent for sink in sinks] == [keys, keys]
@@ -124,15 +77,15 @@ def test_every_sink_gets_every_notification_once(store: SqlStore, outbox: MakeOu
 def test_more_than_one_claim_holds_is_delivered_in_one_run(store: SqlStore, outbox: MakeOutbox) -> None:
     store.sensor_ids([SensorKey(f"pump-{number}", "flow") for number in range(60)])
     keys = [alert(store, number) for number in range(70)]
-    sink = MemorySink()
+    sink = FakeSink(waits=True)
     assert outbox(sink).deliver() == 70
     assert sink.sent == keys
 
 
 def test_a_dead_sink_holds_up_no_other_and_gets_all_when_it_is_back(
-    store: SqlStore, outbox: MakeOutbox, clock: Clock
+    store: SqlStore, outbox: MakeOutbox, clock: FakeClock
 ) -> None:
-    dead, well = MemorySink("dead"), MemorySink("well")
+    dead, well = FakeSink("dead", waits=True), FakeSink("well", waits=True)
     dead.away = True
     box = outbox(dead, well)
     keys = [alert(store, number) for number in range(10)]
@@ -140,15 +93,15 @@ def test_a_dead_sink_holds_up_no_other_and_gets_all_when_it_is_back(
     assert well.sent == keys
     assert len(store.pending_notifications()) == 10
     dead.away = False
-    clock.wait(10)
+    clock.turn(10)
     box.deliver()
     assert sorted(dead.sent) == sorted(keys)
     assert well.sent == keys
     assert store.pending_notifications() == []
 
 
-def test_a_dead_sink_is_left_alone_for_longer_and_longer(store: SqlStore, outbox: MakeOutbox, clock: Clock) -> None:
-    sink = MemorySink()
+def test_a_dead_sink_is_left_alone_for_longer_and_longer(store: SqlStore, outbox: MakeOutbox, clock: FakeClock) -> None:
+    sink = FakeSink(waits=True)
     sink.away = True
     box = outbox(sink)
     for number in range(10):
@@ -156,7 +109,7 @@ def test_a_dead_sink_is_left_alone_for_longer_and_longer(store: SqlStore, outbox
     box.deliver()
     tries = [sink.tries]
     for _ in range(30):
-        clock.wait(5)
+        clock.turn(5)
         box.deliver()
         tries.append(sink.tries)
     # Three at once, then one after 10, 20, 40 and 80 seconds.
@@ -165,9 +118,9 @@ def test_a_dead_sink_is_left_alone_for_longer_and_longer(store: SqlStore, outbox
 
 
 def test_a_dead_sink_is_reported_once_and_its_return_too(
-    store: SqlStore, outbox: MakeOutbox, clock: Clock, caplog: pytest.LogCaptureFixture
+    store: SqlStore, outbox: MakeOutbox, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sink = MemorySink("ops")
+    sink = FakeSink("ops", waits=True)
     sink.away = True
     box = outbox(sink)
     for number in range(5):
@@ -175,12 +128,12 @@ def test_a_dead_sink_is_reported_once_and_its_return_too(
     with caplog.at_level(logging.WARNING, "sensorwatch.alerts.deliver"):
         for _ in range(20):
             box.deliver()
-            clock.wait(30)
+            clock.turn(30)
         (status,) = store.sink_status()
         assert (status.failing, status.failing_since, status.last_error) == (True, START, "the sink is away")
         assert status.waiting == 5
         sink.away = False
-        clock.wait(600)
+        clock.turn(600)
         box.deliver()
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         ("ERROR", "sink ops is failing, and notifications wait for it: the sink is away"),
@@ -190,8 +143,8 @@ def test_a_dead_sink_is_reported_once_and_its_return_too(
     assert (status.failing, status.failing_since, status.waiting, status.last_delivery) == (False, None, 0, clock.now)
 
 
-def test_a_cleared_alert_waits_for_its_opening(store: SqlStore, outbox: MakeOutbox, clock: Clock) -> None:
-    sink = MemorySink()
+def test_a_cleared_alert_waits_for_its_opening(store: SqlStore, outbox: MakeOutbox, clock: FakeClock) -> None:
+    sink = FakeSink(waits=True)
     opened, other = alert(store, 0), alert(store, 1)
     cleared = alert(store, 0, cleared=True)
     sink.refused = [opened]
@@ -201,15 +154,15 @@ def test_a_cleared_alert_waits_for_its_opening(store: SqlStore, outbox: MakeOutb
     sink.refused = ()
     box.deliver()
     assert sink.sent == [other]
-    clock.wait(10)
+    clock.turn(10)
     box.deliver()
     assert sink.sent == [other, opened, cleared]
 
 
 def test_a_sink_that_hangs_does_not_hold_the_run_and_what_it_does_later_counts(
-    store: SqlStore, outbox: MakeOutbox, clock: Clock
+    store: SqlStore, outbox: MakeOutbox, clock: FakeClock
 ) -> None:
-    hanging, well = HangingSink("hanging"), MemorySink("well")
+    hanging, well = HangingSink("hanging"), FakeSink("well", waits=True)
     rules = DeliveryRules(timeout_seconds=1, run_seconds=1.5)
     box = outbox(hanging, well, rules=rules)
     key = alert(store, 0)
@@ -222,33 +175,33 @@ def test_a_sink_that_hangs_does_not_hold_the_run_and_what_it_does_later_counts(
     before[0].join(20)
     assert hanging.sent == [key]
     assert store.pending_notifications() == []
-    clock.wait(600)
+    clock.turn(600)
     assert box.deliver() == 0
 
 
 def test_a_sink_that_hangs_takes_few_threads_however_often_it_is_tried(
-    store: SqlStore, outbox: MakeOutbox, clock: Clock, caplog: pytest.LogCaptureFixture
+    store: SqlStore, outbox: MakeOutbox, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     hanging = HangingSink("hanging")
     box = outbox(hanging, rules=DeliveryRules(timeout_seconds=1, run_seconds=0.4))
     keys = {alert(store, number) for number in range(5)}
     for _ in range(5):
         box.deliver()
-        clock.wait(60)
+        clock.turn(60)
     threads = [thread for thread in threading.enumerate() if thread.name == "sink-hanging"]
     assert len(threads) == 2
     assert "sink hanging still hangs in earlier deliveries" in caplog.text
     hanging.let_go.set()
     for thread in threads:
         thread.join(20)
-    clock.wait(600)
+    clock.turn(600)
     box.deliver()
     assert set(hanging.sent) == keys
     assert store.pending_notifications() == []
 
 
-def test_a_mistake_in_a_sink_is_a_failed_try(store: SqlStore, outbox: MakeOutbox, clock: Clock) -> None:
-    class Mistaken(MemorySink):
+def test_a_mistake_in_a_sink_is_a_failed_try(store: SqlStore, outbox: MakeOutbox, clock: FakeClock) -> None:
+    class Mistaken(FakeSink):
         def send(self, message: AlertMessage) -> None:
             self.tries += 1
             if self.tries == 1:
@@ -260,13 +213,13 @@ def test_a_mistake_in_a_sink_is_a_failed_try(store: SqlStore, outbox: MakeOutbox
     box = outbox(sink)
     assert box.deliver() == 1
     assert store.sink_status()[0].last_error == "KeyError: 'mistake'"
-    clock.wait(10)
+    clock.turn(10)
     assert box.deliver() == 1
     assert sink.sent == [second, first]
 
 
 def test_a_sink_switched_on_later_gets_what_comes_then(store: SqlStore, outbox: MakeOutbox) -> None:
-    first, later = MemorySink("first"), MemorySink("later")
+    first, later = FakeSink("first", waits=True), FakeSink("later", waits=True)
     first.away = True
     before = alert(store, 0)
     outbox(first).deliver()
@@ -277,15 +230,15 @@ def test_a_sink_switched_on_later_gets_what_comes_then(store: SqlStore, outbox: 
 
 
 def test_a_notification_is_given_up_and_reported_when_it_is_too_old(
-    store: SqlStore, outbox: MakeOutbox, clock: Clock, caplog: pytest.LogCaptureFixture
+    store: SqlStore, outbox: MakeOutbox, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sink = MemorySink("ops")
+    sink = FakeSink("ops", waits=True)
     opened = alert(store, 0)
     cleared = alert(store, 0, cleared=True)
     sink.refused = [opened]
     box = outbox(sink)
     box.deliver()
-    clock.wait(3601)
+    clock.turn(3601)
     late = alert(store, 1)
     box.deliver()
     assert sink.sent == [late]
@@ -297,7 +250,7 @@ def test_a_notification_is_given_up_and_reported_when_it_is_too_old(
 
 def test_two_processes_delivering_at_once_send_each_notification_once(store: SqlStore, outbox: MakeOutbox) -> None:
     keys = [alert(store, number) for number in range(10)]
-    sink = MemorySink()
+    sink = FakeSink(waits=True)
     boxes = [outbox(sink) for _ in range(4)]
     threads = [threading.Thread(target=box.deliver) for box in boxes]
     for thread in threads:
@@ -308,16 +261,16 @@ def test_two_processes_delivering_at_once_send_each_notification_once(store: Sql
 
 
 def test_a_sink_that_does_not_wait_is_called_where_the_host_listens(store: SqlStore, outbox: MakeOutbox) -> None:
-    quick, slow = MemorySink("quick", waits=False), MemorySink("slow")
+    quick, slow = FakeSink("quick"), FakeSink("slow", waits=True)
     alert(store, 0)
     outbox(quick, slow).deliver()
     assert quick.threads == {threading.current_thread().name}
     assert slow.threads == {"sink-slow"}
 
 
-def test_a_run_ends_when_its_time_is_over_and_gives_back_the_rest(store: SqlStore, clock: Clock) -> None:
+def test_a_run_ends_when_its_time_is_over_and_gives_back_the_rest(store: SqlStore, clock: FakeClock) -> None:
     times = iter([0.0, 0.0, 0.0, 0.0, 9.0, *[9.0] * 50])
-    sink = MemorySink(waits=False)
+    sink = FakeSink()
     keys = [alert(store, number) for number in range(5)]
     assert Outbox(store, [sink], clock, RULES, monotonic=lambda: next(times)).deliver() == 2
     assert Outbox(store, [sink], clock, RULES).deliver() == 3

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from sensorwatch.errors import NotFoundError
 from sensorwatch.sensors.records import SensorKey
 
 if TYPE_CHECKING:
+    from fakes.clock import FakeClock
     from fakes.models import FakeRegistry
+    from fakes.tasks import FakeTaskLogs
     from starlette.types import ASGIApp
 
     from sensorwatch.app import Product
@@ -23,41 +24,15 @@ T0 = int(NOW.timestamp())
 SHARD_SIZE = 10
 
 
-class Clock:
-    """A clock that tests turn."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def turn(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-
-class KeptLogs:
-    """Logs of tasks by (run, task, stream)."""
-
-    def __init__(self) -> None:
-        self.texts: dict[tuple[str, str, str], bytes] = {}
-
-    def read(self, run_id: str, task_id: str, stream: str) -> bytes:
-        try:
-            return self.texts[run_id, task_id, stream]
-        except KeyError:
-            raise NotFoundError(f"there is no {stream} of task {task_id} of {run_id}") from None
-
-
 @dataclass
 class Api:
     """A client of the API, and what is behind it."""
 
     client: httpx.Client
     product: Product
-    clock: Clock
+    clock: FakeClock
     registry: FakeRegistry
-    logs: KeptLogs
+    logs: FakeTaskLogs
 
     def get(self, path: str, **parameters: Any) -> Any:
         """Return the content of a good answer."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from api_client import SHARD_SIZE, Api, Clock, KeptLogs, client_of
+from api_client import NOW, SHARD_SIZE, Api, client_of
+from fakes.clock import FakeClock
 from fakes.models import FakeRegistry
+from fakes.tasks import FakeTaskLogs
 
 from sensorwatch.api.app import create_app
 from sensorwatch.app import Product
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
     """The API for requests from this machine."""
-    clock, registry, logs = Clock(), FakeRegistry(), KeptLogs()
+    clock, registry, logs = FakeClock(NOW), FakeRegistry(), FakeTaskLogs()
     settings = {
         "DATABASE_URL": f"sqlite:///{tmp_path}/sensorwatch.db",
         "API_AUTHENTICATION": "local",

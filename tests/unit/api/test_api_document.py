@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import schemathesis
-from api_client import NOW, SHARD_SIZE, T0, Clock, KeptLogs
+from api_client import NOW, SHARD_SIZE, T0
+from fakes.clock import FakeClock
 from fakes.models import FakeRegistry
+from fakes.tasks import FakeTaskLogs
 from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
@@ -32,8 +34,8 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """A small fleet with an alert, an anomaly and a run."""
     url = f"sqlite:///{tmp_path_factory.mktemp('api')}/sensorwatch.db"
     made = load_settings({"DATABASE_URL": url, "API_AUTHENTICATION": "local", "SHARD_SIZE": str(SHARD_SIZE)})
-    product = Product(made, Clock())
-    product.__dict__.update(models=FakeRegistry(), task_logs=KeptLogs())
+    product = Product(made, FakeClock(NOW))
+    product.__dict__.update(models=FakeRegistry(), task_logs=FakeTaskLogs())
     store = product.store
     store.sensor_ids([SensorKey(f"d{i}", "t") for i in range(12)])
     windows = [ScoredWindow(T0 + 5 * i, 90.0, "high", True) for i in range(3)]

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 from api_client import T0
+from fakes.machines import FakeMachineData
 
 from sensorwatch.machines.datasets import schema_of
 from sensorwatch.machines.records import MachineInfo, MachineRisk, RiskReason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from api_client import Api
 
     from sensorwatch.machines.datasets import DataSet
@@ -25,27 +24,15 @@ END = T0 // HALF_DAY * HALF_DAY
 WHY = (RiskReason("age", "it is old", 0.5), RiskReason("volt", "volt is high", 2.0))
 
 
-class KeptRows:
-    """Rows of machines in memory, in one shard."""
-
-    def __init__(self) -> None:
-        self.rows: dict[DataSet, list[dict[str, object]]] = {}
-
-    def newest(self) -> int | None:
-        times = [row["datetime"] for row in self.rows.get("telemetry", [])]
-        return max(times, default=None)  # type: ignore[type-var, return-value]
-
-    def read(self, data_set: DataSet, shards: Sequence[int], start: int, end: int) -> pa.Table:
-        assert list(shards) == [0]
-        rows = [row for row in self.rows.get(data_set, []) if start < row["datetime"] <= end]  # type: ignore[operator]
-        return pa.Table.from_pylist(rows, schema_of(data_set))
-
-
 @pytest.fixture
-def rows(api: Api) -> KeptRows:
-    kept = KeptRows()
+def rows(api: Api) -> FakeMachineData:
+    kept = FakeMachineData()
     api.product.machines.__dict__["data"] = kept
     return kept
+
+
+def add(kept: FakeMachineData, data_set: DataSet, rows: list[dict[str, object]]) -> None:
+    kept.add(data_set, pa.Table.from_pylist(rows, schema_of(data_set)))
 
 
 def risk(machine_id: int, component: str, value: float, end: int = END, *, warns: bool = False) -> MachineRisk:
@@ -85,16 +72,15 @@ def test_a_machine_has_its_risks_over_time_and_its_warnings(api: Api) -> None:
     assert [each["component"] for each in found["machine"]["components"]] == ["comp2", "comp1"]
 
 
-def test_signals_are_thinned_out_with_their_extremes_and_events_beside(api: Api, rows: KeptRows) -> None:
+def test_signals_are_thinned_out_with_their_extremes_and_events_beside(api: Api, rows: FakeMachineData) -> None:
     put(api, risk(3, "comp1", 0.1))
     signals = {"volt": 170.0, "rotate": 450.0, "pressure": 100.0, "vibration": 40.0}
     telemetry: list[dict[str, object]] = [{"datetime": END - 3600 * n, "machineID": 3, **signals} for n in range(400)]
     telemetry[100]["volt"] = 250.0
     telemetry.append({"datetime": END, "machineID": 3, **signals, "rotate": 470.0})
-    rows.rows["telemetry"] = [*telemetry, {"datetime": END, "machineID": 2, **signals, "volt": 999.0}]
-    rows.rows["errors"] = [
-        {"datetime": at, "machineID": 3, "errorID": "error2"} for at in (END, END, END - 90 * 86_400, END + 3600)
-    ]
+    add(rows, "telemetry", [*telemetry, {"datetime": END, "machineID": 2, **signals, "volt": 999.0}])
+    errors = [{"datetime": at, "machineID": 3, "errorID": "error2"} for at in (END, END, END - 90 * 86_400, END + 3600)]
+    add(rows, "errors", errors)
     found = api.get("/api/machines/3/signals", points=64)
     assert found["readings_in_range"] == 400
     assert len(found["ts"]) <= 64
@@ -105,12 +91,11 @@ def test_signals_are_thinned_out_with_their_extremes_and_events_beside(api: Api,
     assert found["replacements"] == found["failures"] == []
 
 
-def test_a_machine_that_was_not_scored_shows_what_there_is(api: Api, rows: KeptRows) -> None:
+def test_a_machine_that_was_not_scored_shows_what_there_is(api: Api, rows: FakeMachineData) -> None:
     put(api)
     assert api.get("/api/machines/3")["machine"]["components"] == []
     assert api.get("/api/machines/3/signals")["readings_in_range"] == 0
     assert "no machine 9" in api.problem("/api/machines/9", 404)["detail"]
-    rows.rows["telemetry"] = [
-        {"datetime": END, "machineID": 3, "volt": 1.0, "rotate": 2.0, "pressure": 3.0, "vibration": 4.0}
-    ]
+    reading = {"datetime": END, "machineID": 3, "volt": 1.0, "rotate": 2.0, "pressure": 3.0, "vibration": 4.0}
+    add(rows, "telemetry", [reading])
     assert api.get("/api/machines/3/signals")["signals"]["pressure"] == [3.0]

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from api_client import NOW, T0, Api
-from fakes.models import FakePredictionFiles, FakeStore, task
+from fakes.models import FakeStore, task
+from fakes.tasks import FakePredictionFiles
 
 from sensorwatch.alerts.message import alert_message, facts
 from sensorwatch.alerts.policy import AlertDefaults, AlertPolicy

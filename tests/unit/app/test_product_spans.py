@@ -2,77 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from fakes.alerts import FakeSink
+from fakes.ingestion import FakeDeadLetters
+from fakes.scheduling import FakePool
+from fakes.tasks import FakePredictionFiles
 from telemetry_memory import MemoryTelemetry, telemetry_in_memory
 
 from functions.events import senders
-from sensorwatch.alerts.message import AlertMessage
 from sensorwatch.alerts.records import Alert, AlertChanges, AlertState, Notification
 from sensorwatch.app import Product
-from sensorwatch.errors import NotFoundError, TransientError
-from sensorwatch.ingestion.records import DeadLetter, Partition, RawEvent
+from sensorwatch.errors import TransientError
+from sensorwatch.ingestion.records import Partition, RawEvent
 from sensorwatch.settings import load_settings
-from sensorwatch.tasks.records import JobStatus, Run, TaskResult
-from sensorwatch.telemetry import current_traceparent, span
+from sensorwatch.telemetry import span
 
 NOW = datetime(2026, 11, 20, 10, 15, 40, tzinfo=UTC)
 PARTITION = Partition("readings", "$Default", "3")
 SENDER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-
-class Letters(list[DeadLetter]):
-    def write(self, letters: Sequence[DeadLetter]) -> None:
-        self.extend(letters)
-
-
-class Pool:
-    """A pool whose jobs end as a test says, and that has problems, or is away."""
-
-    def __init__(self) -> None:
-        self.found: list[str] = []
-        self.away = False
-        self.failing = False
-        self.traceparents: list[str | None] = []
-        self.runs: dict[str, Run] = {}
-
-    def submit(self, run: Run) -> None:
-        if self.away:
-            raise TransientError("the pool is away")
-        self.traceparents.append(current_traceparent())
-        self.runs[run.run_id] = run
-
-    def status(self, run_id: str) -> JobStatus:
-        tasks = self.runs[run_id].tasks
-        results = tuple(TaskResult(task.task_id, not self.failing, 1, 2, 1.5, "") for task in tasks)
-        failed = len(tasks) if self.failing else 0
-        return JobStatus(run_id, 0, 0, len(tasks) - failed, failed, True, results)
-
-    def problems(self) -> list[str]:
-        if self.away:
-            raise NotFoundError("no such pool")
-        return self.found
-
-
-class Sink:
-    name = "memory"
-    waits = False
-
-    def __init__(self) -> None:
-        self.messages: list[AlertMessage] = []
-        self.broken = False
-
-    def send(self, message: AlertMessage) -> None:
-        if self.broken:
-            raise TransientError("no room")
-        self.messages.append(message)
-
-    def close(self) -> None:
-        pass
 
 
 class System:
@@ -82,8 +34,10 @@ class System:
         self.now = NOW
         values = {"DATABASE_URL": f"sqlite:///{folder}/sensorwatch.db", "TELEMETRY_EXPORTER": "file"}
         self.product = Product(load_settings(values), lambda: self.now)
-        self.pool, self.sink = Pool(), Sink()
-        self.product.__dict__.update(dead_letters=Letters(), pool=self.pool, sinks=(self.sink,), prediction_files=None)
+        self.pool, self.sink = FakePool(lambda: self.now, succeeds=True), FakeSink()
+        self.product.__dict__.update(
+            dead_letters=FakeDeadLetters(), pool=self.pool, sinks=(self.sink,), prediction_files=FakePredictionFiles()
+        )
 
     def ingest(self, *bodies: bytes, seconds_ago: float = 4.0) -> None:
         enqueued = NOW - timedelta(seconds=seconds_ago)
@@ -154,8 +108,8 @@ def test_a_cycle_is_missed_by_a_late_timer_a_failed_submission_and_a_failed_task
         system.product.submit_due("train")
     system.pool.away = False
     system.product.submit_due("score", past_due=True)
+    system.pool.succeeds = False
     system.product.submit_due("train")
-    system.pool.failing = True
     assert system.product.sweep().failed_tasks == 1
     system.product.sweep()
     missed = {
@@ -173,12 +127,12 @@ def test_a_sweep_says_what_is_wrong_with_pool_and_sinks(memory: MemoryTelemetry,
     assert seen() == (0, 0)
     system.pool.found = ["AllocationTimedout: ", "quota"]
     open_alert(system)
-    system.sink.broken = True
+    system.sink.away = True
     for _ in range(3):
         system.product.notify()
         system.now += timedelta(minutes=11)
     assert seen() == (2, 1)
-    system.pool.away, system.sink.broken = True, False
+    system.pool.away, system.sink.away = True, False
     system.now += timedelta(minutes=11)
     assert seen() == (1, 0)
 

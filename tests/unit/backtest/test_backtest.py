@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes.models import FakeMemories, FakePredictionFiles, FakeRegistry
+from fakes.models import FakeMemories, FakeRegistry
+from fakes.tasks import FakePredictionFiles
 
 from sensorwatch.app import Product
 from sensorwatch.backtest.backtest import BacktestReport, LiveComparison, backtest, compare_with_live

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fakes.ingestion import MemoryDeadLetters, MemoryIngestStore
+from fakes.ingestion import FakeDeadLetters, FakeIngestStore
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -257,7 +257,7 @@ def left_out(bodies: Sequence[bytes], *_: object, **__: object) -> JoinedReading
 
 
 def outcome(batches: Sequence[Sequence[RawEvent]], rules: IngestRules) -> tuple[object, ...]:
-    store, letters = MemoryIngestStore(), MemoryDeadLetters()
+    store, letters = FakeIngestStore(), FakeDeadLetters()
     step = Ingest(store, letters, rules)
     counts: list[IngestCounts] = [step(PARTITION, batch) for batch in batches]
     return repr(counts), store.ids, repr(sorted(store.windows.items())), list(letters.letters.items()), store.marks

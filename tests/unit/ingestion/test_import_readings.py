@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from fakes.ingestion import FakeDeadLetters
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -36,16 +37,6 @@ TRAIN = {
 SCHEDULER = {"device_ids": [1, 2, 3], "tags": [1, 2], "node_count": 2, "cluster_name": "plant", "KEY": "hidden-secret"}
 
 
-class Letters:
-    """Keeps dead letters."""
-
-    def __init__(self) -> None:
-        self.written: list[object] = []
-
-    def write(self, letters: object) -> None:
-        self.written.append(letters)
-
-
 def files(*contents: object) -> list[tuple[str, bytes]]:
     return [(f"file{i}.json", json.dumps(content).encode()) for i, content in enumerate(contents)]
 
@@ -60,7 +51,7 @@ def readings(values: list[float], *, sensors: int = 2) -> list[Reading]:
 
 
 def take_in(store: SqlStore, rows: list[Reading]) -> tuple[int, int]:
-    outcome = import_readings("table x", rows, store=store, dead_letters=Letters(), rules=IngestRules())  # type: ignore[arg-type]
+    outcome = import_readings("table x", rows, store=store, dead_letters=FakeDeadLetters(), rules=IngestRules())
     return outcome.already_there, outcome.counts.accepted
 
 
@@ -130,7 +121,7 @@ def test_an_import_that_is_begun_again_and_again_takes_each_reading_once(values:
 def test_history_is_not_late_beside_what_arrives_now() -> None:
     store = open_store("sqlite:///:memory:", shard_size=10)
     now = readings([1.0])[0]._replace(ticks=START + 86_400 * 365 * TICKS_PER_SECOND)
-    import_readings("live", [now], store=store, dead_letters=Letters(), rules=IngestRules())  # type: ignore[arg-type]
+    import_readings("live", [now], store=store, dead_letters=FakeDeadLetters(), rules=IngestRules())
     assert take_in(store, readings([1.0, 2.0, 3.0], sensors=1)) == (0, 3)
     store.dispose()
 

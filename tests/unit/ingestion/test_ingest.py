@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
-from fakes.ingestion import MemoryDeadLetters, MemoryIngestStore
+from fakes.ingestion import FakeDeadLetters, FakeIngestStore
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,11 +38,11 @@ def event(number: int, content: bytes, at: float | None = None) -> RawEvent:
 
 def run(
     events: Sequence[RawEvent],
-    store: MemoryIngestStore,
-    letters: MemoryDeadLetters | None = None,
+    store: FakeIngestStore,
+    letters: FakeDeadLetters | None = None,
     rules: IngestRules = RULES,
 ) -> IngestCounts:
-    return ingest(PARTITION, events, store=store, dead_letters=letters or MemoryDeadLetters(), rules=rules)
+    return ingest(PARTITION, events, store=store, dead_letters=letters or FakeDeadLetters(), rules=rules)
 
 
 def counts_of(windows: Iterable[Window]) -> list[int]:
@@ -50,13 +50,13 @@ def counts_of(windows: Iterable[Window]) -> list[int]:
 
 
 def test_an_empty_batch_commits_nothing() -> None:
-    store = MemoryIngestStore()
+    store = FakeIngestStore()
     assert run([], store) == IngestCounts(0, 0, 0, 0, 0)
     assert store.ingest_status() == []
 
 
 def test_readings_of_one_window_become_one_aggregate() -> None:
-    store = MemoryIngestStore()
+    store = FakeIngestStore()
     counts = run(
         [event(0, body(1, 2.0)), event(1, body(2, 4.0)), event(2, body(5, -1.0)), event(3, body(5.1, 9.0))], store
     )
@@ -76,7 +76,7 @@ def test_the_rules_follow_the_settings() -> None:
 
 
 def test_a_replayed_batch_changes_nothing_but_the_duplicates() -> None:
-    store = MemoryIngestStore()
+    store = FakeIngestStore()
     batch = [event(0, body(1)), event(1, b"[1, " + body(2) + b"]")]
     assert run(batch, store) == IngestCounts(3, 2, 0, 0, 1)
     windows = dict(store.windows)
@@ -86,19 +86,19 @@ def test_a_replayed_batch_changes_nothing_but_the_duplicates() -> None:
 
 
 def test_an_event_twice_in_a_batch_counts_once() -> None:
-    store = MemoryIngestStore()
+    store = FakeIngestStore()
     assert run([event(0, body(1)), event(0, body(1))], store) == IngestCounts(2, 1, 0, 1, 0)
 
 
 def test_events_in_any_order_are_judged_by_their_sequence_numbers() -> None:
-    letters = MemoryDeadLetters()
-    counts = run([event(1, body(0)), event(0, body(100)), event(2, body(100))], MemoryIngestStore(), letters)
+    letters = FakeDeadLetters()
+    counts = run([event(1, body(0)), event(0, body(100)), event(2, body(100))], FakeIngestStore(), letters)
     assert counts == IngestCounts(3, 2, 1, 0, 0)
     assert [letter.sequence_number for letter in letters.letters.values()] == [1]
 
 
 def test_bad_readings_go_to_the_dead_letters_and_the_rest_is_counted() -> None:
-    store, letters = MemoryIngestStore(), MemoryDeadLetters()
+    store, letters = FakeIngestStore(), FakeDeadLetters()
     batch = [event(0, b"\xff"), event(1, body(1)), event(2, b"[" + body(2) + b", 7]"), event(3, body(9e6))]
     assert run(batch, store, letters) == IngestCounts(5, 2, 0, 0, 3)
     assert letters.reasons() == ["not-utf8", "not-object", "far-future"]
@@ -112,19 +112,19 @@ def test_bad_readings_go_to_the_dead_letters_and_the_rest_is_counted() -> None:
 def test_lateness_is_measured_from_the_sensors_newest_window(lateness: int, behind: int, late: int) -> None:
     rules = IngestRules(window_seconds=5, lateness_seconds=lateness)
     for cut in (0, 1):
-        store = MemoryIngestStore()
+        store = FakeIngestStore()
         batch = [event(0, body(1000)), event(1, body(1000 - behind))]
         results = [run(part, store, rules=rules) for part in (batch[:cut], batch[cut:])]
         assert sum(result.late for result in results) == late
 
 
 def test_one_stalled_sensor_delays_no_other() -> None:
-    store = MemoryIngestStore()
+    store = FakeIngestStore()
     assert run([event(0, body(1000)), event(1, body(0, device="b"))], store).late == 0
 
 
 def test_dead_letters_are_kept_before_the_commit() -> None:
-    store, letters = MemoryIngestStore(), MemoryDeadLetters()
+    store, letters = FakeIngestStore(), FakeDeadLetters()
 
     def crash() -> None:
         assert letters.reasons() == ["not-json"]
@@ -137,7 +137,7 @@ def test_dead_letters_are_kept_before_the_commit() -> None:
 
 
 def test_two_consumers_of_a_partition_count_each_reading_once() -> None:
-    store, letters = MemoryIngestStore(), MemoryDeadLetters()
+    store, letters = FakeIngestStore(), FakeDeadLetters()
     one, two = Ingest(store, letters, RULES), Ingest(store, letters, RULES)
     events = [event(number, body(number)) for number in range(10)]
     one(PARTITION, events[:3])
@@ -148,7 +148,7 @@ def test_two_consumers_of_a_partition_count_each_reading_once() -> None:
 
 
 def test_a_commit_that_another_consumer_overtook_is_judged_again() -> None:
-    store, letters = MemoryIngestStore(), MemoryDeadLetters()
+    store, letters = FakeIngestStore(), FakeDeadLetters()
     events = [event(number, body(number)) for number in range(4)]
     store.before_commit = once(lambda: Ingest(store, letters, RULES)(PARTITION, events[:3]))
     assert run(events, store, letters) == IngestCounts(4, 1, 0, 3, 0)
@@ -157,7 +157,7 @@ def test_a_commit_that_another_consumer_overtook_is_judged_again() -> None:
 
 @pytest.mark.parametrize("hook", ["before_last_windows", "after_last_windows"])
 def test_a_reading_that_another_consumer_accepts_meanwhile_is_no_dead_letter(hook: str) -> None:
-    store, letters = MemoryIngestStore(), MemoryDeadLetters()
+    store, letters = FakeIngestStore(), FakeDeadLetters()
     events = [event(0, body(0)), event(1, body(1000))]
     setattr(store, hook, once(lambda: Ingest(store, letters, RULES)(PARTITION, events)))
     assert run(events[:1], store, letters) == IngestCounts(1, 0, 0, 1, 0)
@@ -165,7 +165,7 @@ def test_a_reading_that_another_consumer_accepts_meanwhile_is_no_dead_letter(hoo
 
 
 def test_a_mark_that_never_holds_still_ends_in_a_transient_error() -> None:
-    store = MemoryIngestStore()
+    store = FakeIngestStore()
     numbers = iter(range(100, 200))
 
     def move() -> None:
@@ -177,8 +177,8 @@ def test_a_mark_that_never_holds_still_ends_in_a_transient_error() -> None:
 
 
 def test_a_hub_created_anew_is_ingested_from_its_start(caplog: pytest.LogCaptureFixture) -> None:
-    store = MemoryIngestStore()
-    step = Ingest(store, MemoryDeadLetters(), RULES)
+    store = FakeIngestStore()
+    step = Ingest(store, FakeDeadLetters(), RULES)
     step(PARTITION, [event(number, body(1), at=100 + number) for number in range(50)])
     with caplog.at_level(logging.WARNING):
         fresh = [event(number, body(1), at=500 + number) for number in range(3)]
@@ -189,7 +189,7 @@ def test_a_hub_created_anew_is_ingested_from_its_start(caplog: pytest.LogCapture
 
 
 def test_a_batch_with_the_old_hubs_end_and_the_new_hubs_start_is_applied_once() -> None:
-    store = MemoryIngestStore()
+    store = FakeIngestStore()
     old = [event(number, body(1), at=100 + number) for number in range(8)]
     new = [event(number, body(1), at=500 + number) for number in range(12)]
     run(old[:6], store)
@@ -199,7 +199,7 @@ def test_a_batch_with_the_old_hubs_end_and_the_new_hubs_start_is_applied_once() 
 
 
 def test_a_hubs_clock_that_steps_back_makes_no_event_new_again() -> None:
-    store = MemoryIngestStore()
+    store = FakeIngestStore()
     batch = [event(0, body(1), at=100), event(1, body(1), at=40), event(2, body(1), at=41)]
     assert run(batch, store).accepted == 3
     assert run(batch, store).duplicate == 3
@@ -208,7 +208,7 @@ def test_a_hubs_clock_that_steps_back_makes_no_event_new_again() -> None:
 
 
 def test_a_store_that_was_wiped_is_filled_with_ids_of_its_own() -> None:
-    store, letters = MemoryIngestStore(), MemoryDeadLetters()
+    store, letters = FakeIngestStore(), FakeDeadLetters()
     step = Ingest(store, letters, RULES)
     step(PARTITION, [event(0, body(1)), event(1, body(1, device="b"))])
     for table in (store.ids, store.windows, store.marks, store.counts):
@@ -219,7 +219,7 @@ def test_a_store_that_was_wiped_is_filled_with_ids_of_its_own() -> None:
 
 
 def test_a_sensor_that_comes_through_two_partitions_has_one_watermark() -> None:
-    store, letters = MemoryIngestStore(), MemoryDeadLetters()
+    store, letters = FakeIngestStore(), FakeDeadLetters()
     step = Ingest(store, letters, RULES)
     step(PARTITION, [event(0, body(1000))])
     assert step(OTHER, [event(0, body(0))]) == IngestCounts(1, 0, 1, 0, 0)
@@ -280,7 +280,7 @@ def reference(
 def test_any_cut_redelivery_and_crash_ends_like_one_undisturbed_run(
     events: list[RawEvent], data: st.DataObject
 ) -> None:
-    store, letters = MemoryIngestStore(), MemoryDeadLetters()
+    store, letters = FakeIngestStore(), FakeDeadLetters()
     consumers = [Ingest(store, letters, RULES), Ingest(store, letters, RULES)]
     checkpoint = 0
     faults = 6

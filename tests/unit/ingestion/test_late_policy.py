@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fakes.ingestion import MemoryDeadLetters
+from fakes.ingestion import FakeDeadLetters
 
 from sensorwatch.ingestion.decode import encode, ticks_of
 from sensorwatch.ingestion.ingest import Ingest, IngestRules
@@ -41,7 +41,7 @@ def plan_scoring(store: SqlStore, until: datetime) -> None:
 def test_update_corrects_a_window_that_scoring_has_passed_and_has_it_scored_again(
     store: SqlStore, bodies: Sequence[RawEvent]
 ) -> None:
-    ingest = Ingest(store, letters := MemoryDeadLetters(), IngestRules())
+    ingest = Ingest(store, letters := FakeDeadLetters(), IngestRules())
     ingest(PARTITION, [event(0, 20, 60)])
     plan_scoring(store, START + timedelta(seconds=60))
     assert sum(ingest(PARTITION, [body]).accepted for body in bodies) == 2
@@ -54,7 +54,7 @@ def test_update_corrects_a_window_that_scoring_has_passed_and_has_it_scored_agai
 def test_drop_leaves_it_as_it_was_scored_and_keeps_the_reading_as_late(
     store: SqlStore, bodies: Sequence[RawEvent]
 ) -> None:
-    ingest = Ingest(store, letters := MemoryDeadLetters(), IngestRules(late_policy="drop"))
+    ingest = Ingest(store, letters := FakeDeadLetters(), IngestRules(late_policy="drop"))
     ingest(PARTITION, [event(0, 20, 60)])
     plan_scoring(store, START + timedelta(seconds=60))
     counts = [ingest(PARTITION, [body]) for body in bodies]
@@ -65,5 +65,5 @@ def test_drop_leaves_it_as_it_was_scored_and_keeps_the_reading_as_late(
 
 
 def test_drop_takes_everything_before_any_scoring(store: SqlStore) -> None:
-    ingest = Ingest(store, MemoryDeadLetters(), IngestRules(late_policy="drop"))
+    ingest = Ingest(store, FakeDeadLetters(), IngestRules(late_policy="drop"))
     assert ingest(PARTITION, [event(0, 60, 20)]).accepted == 2

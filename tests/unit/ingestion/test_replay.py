@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
-from fakes.ingestion import MemoryDeadLetters, MemoryIngestStore
+from fakes.ingestion import FakeDeadLetters, FakeIngestStore
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,8 +33,8 @@ class System:
     """A store and dead letters with the step bound to them."""
 
     def __init__(self) -> None:
-        self.store = MemoryIngestStore()
-        self.letters = MemoryDeadLetters()
+        self.store = FakeIngestStore()
+        self.letters = FakeDeadLetters()
 
     def ingest(self, *events: RawEvent, partition: Partition = PARTITION, rules: IngestRules = STRICT) -> IngestCounts:
         return ingest(partition, events, store=self.store, dead_letters=self.letters, rules=rules)

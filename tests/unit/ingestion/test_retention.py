@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from fakes.ingestion import FakeDeadLetters
 
 from sensorwatch.errors import SettingsError
 from sensorwatch.ingestion.decode import TICKS_PER_SECOND, ticks_of
@@ -20,13 +21,6 @@ NOW = datetime(2026, 3, 10, tzinfo=UTC)
 OLDEST = NOW - timedelta(days=3)
 
 
-class NoLetters:
-    """Nothing is rejected here."""
-
-    def write(self, letters: object) -> None:
-        raise AssertionError(letters)
-
-
 def store_with(hours: int, *, sensors: int = 3) -> SqlStore:
     """Return a store with a window every half hour of each sensor, two sensors in a shard."""
     store = open_store("sqlite:///:memory:", shard_size=2)
@@ -36,7 +30,9 @@ def store_with(hours: int, *, sensors: int = 3) -> SqlStore:
         for i in range(1, hours * 2 + 1)
         for sensor in range(sensors)
     ]
-    import_readings("test", rows, store=store, dead_letters=NoLetters(), rules=IngestRules())  # type: ignore[arg-type]
+    letters = FakeDeadLetters()
+    import_readings("test", rows, store=store, dead_letters=letters, rules=IngestRules())
+    assert letters.reasons() == []
     return store
 
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from azure.eventhub import EventData, EventHubProducerClient
 from azure.eventhub.exceptions import AuthenticationError, ConnectionLostError
+from fakes.clock import FakeSeconds
 from telemetry_memory import telemetry_in_memory
 
 from sensorwatch.errors import InvalidInputError, SettingsError, TransientError
@@ -49,21 +50,8 @@ class MemoryClient:
         self.closed = True
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 50.0
-        self.sleeps: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.sleeps.append(seconds)
-        self.now += seconds
-
-
-def sender_to(client: MemoryClient, clock: Clock | None = None) -> EventHubSender:
-    clock = clock or Clock()
+def sender_to(client: MemoryClient, clock: FakeSeconds | None = None) -> EventHubSender:
+    clock = clock or FakeSeconds(50.0)
     return EventHubSender(cast("EventHubProducerClient", client), monotonic=clock, sleep=clock.sleep)
 
 
@@ -118,22 +106,22 @@ def test_an_event_beyond_the_hubs_limit_is_named() -> None:
 
 @pytest.mark.parametrize(("speed", "duration"), [(1.0, 60.0), (10.0, 6.0), (600.0, 0.0)])
 def test_speed_is_a_multiple_of_the_readings_own_time(speed: float, duration: float) -> None:
-    clock = Clock()
+    clock = FakeSeconds(50.0)
     client = MemoryClient(on_send=lambda number: None)
     sender_to(client, clock).send([reading(7_000 + second) for second in range(61)], speed=speed)
-    assert clock.now - 50.0 == pytest.approx(duration, abs=0.2)
+    assert clock.seconds - 50.0 == pytest.approx(duration, abs=0.2)
 
 
 def test_what_is_due_is_sent_before_waiting() -> None:
-    clock = Clock()
+    clock = FakeSeconds(50.0)
     times: list[float] = []
-    client = MemoryClient(on_send=lambda number: times.append(clock.now))
+    client = MemoryClient(on_send=lambda number: times.append(clock.seconds))
     sender_to(client, clock).send([reading(0), reading(0.1), reading(5), reading(9)], speed=1.0, readings_per_event=10)
     assert times == pytest.approx([50.0, 55.0, 59.0])
 
 
 def test_without_speed_nothing_waits() -> None:
-    clock = Clock()
+    clock = FakeSeconds(50.0)
     sender_to(MemoryClient(), clock).send([reading(0), reading(9e6)])
     assert clock.sleeps == []
 

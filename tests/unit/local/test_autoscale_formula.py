@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from fakes.clock import FakeSeconds
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,16 +17,8 @@ from sensorwatch.scheduling.batch_client import autoscale_formula
 _NOW = datetime(2026, 11, 20, 10, 15, 42, tzinfo=UTC)
 
 
-class _Clock:
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
 def _history(*values: float, every_seconds: float = 30.0) -> History:
-    clock = _Clock()
+    clock = FakeSeconds()
     history = History(clock, 1.0, values[0])
     for value in values[1:]:
         clock.seconds += every_seconds
@@ -110,7 +103,7 @@ def test_samples_are_taken_every_thirty_seconds_newest_first() -> None:
 
 
 def test_a_hurried_clock_shrinks_the_sample_period_too() -> None:
-    clock = _Clock()
+    clock = FakeSeconds()
     history = History(clock, 2.0 / 300.0, 4.0)
     clock.seconds = 2.0
     assert history.percent(timedelta(minutes=5)) == 100.0

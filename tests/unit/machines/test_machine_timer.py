@@ -5,39 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
+from fakes.machines import FakeMachineData
+from fakes.models import FakeRegistry
+from fakes.scheduling import FakePool
 from telemetry_memory import MemoryTelemetry, telemetry_in_memory
 
 from sensorwatch.app import Product
 from sensorwatch.errors import SettingsError, TransientError
+from sensorwatch.machines.datasets import SIGNALS, schema_of
+from sensorwatch.machines.train import MACHINES_SHARD
 from sensorwatch.models.records import ModelRef
 from sensorwatch.settings import load_settings
-from sensorwatch.tasks.records import Run
-from sensorwatch.telemetry import current_traceparent
-
-
-class Pool:
-    def __init__(self) -> None:
-        self.runs: list[Run] = []
-        self.traceparents: list[str | None] = []
-        self.away = False
-
-    def submit(self, run: Run) -> None:
-        if self.away:
-            raise TransientError("the pool is away")
-        self.traceparents.append(current_traceparent())
-        self.runs.append(run)
 
 
 class Machines:
-    """Three shards of machines whose newest reading is an hour old, and a model; both follow the clock."""
+    """Three shards of machines whose newest reading is an hour old at every tick, and a model."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.now = datetime(2026, 3, 28, 20, 20, tzinfo=UTC)
-        self.trained_at = self.now
-        self.pool = Pool()
+        self.pool, self.data, self.models = FakePool(lambda: self.now), FakeMachineData(1), FakeRegistry()
+        self.trained(self.now)
         values = {
             "DATABASE_URL": f"sqlite:///{folder}/sensorwatch.db",
             "MAINTENANCE_TIME_ZONE": "Europe/Berlin",
@@ -46,18 +36,21 @@ class Machines:
         }
         self.product = Product(load_settings(values | settings), lambda: self.now)
         self.product.__dict__["pool"] = self.pool
-        self.product.machines.__dict__.update(
-            data=SimpleNamespace(newest=self.newest, shards=lambda: [0, 1, 4]),
-            models=SimpleNamespace(
-                current=lambda shard: ModelRef(shard, "v1"),
-                manifest=lambda _: {"window_end": self.trained_at.isoformat()},
-            ),
-        )
+        self.product.machines.__dict__.update(data=self.data, models=self.models)
 
-    def newest(self) -> int:
-        return int((self.now - timedelta(hours=1)).timestamp())
+    def trained(self, time: datetime) -> None:
+        """Have a model that was trained with data up to this time."""
+        self.models.pointers[MACHINES_SHARD] = ModelRef(MACHINES_SHARD, "v1")
+        self.models.manifests[ModelRef(MACHINES_SHARD, "v1")] = {"window_end": time.isoformat()}
+
+    def report(self) -> None:
+        """Store a reading of an hour ago of a machine in each of three shards."""
+        reading = {"datetime": int(self.now.timestamp()) - 3600, **dict.fromkeys(SIGNALS, 1.0)}
+        rows = [{"machineID": machine, **reading} for machine in (0, 1, 4)]
+        self.data.add("telemetry", pa.Table.from_pylist(rows, schema_of("telemetry")))
 
     def tick(self, times: int = 1) -> list[str]:
+        self.report()
         return [str(each) for _ in range(times) for each in self.product.machines.submit_due()]
 
 
@@ -84,12 +77,13 @@ def memory() -> Iterator[MemoryTelemetry]:
 def test_each_local_time_is_due_once_a_day_though_the_timer_fires_twice_an_hour(
     machines: Machines, begin: str, expected: list[str]
 ) -> None:
-    machines.now = machines.trained_at = datetime.fromisoformat(begin)
+    machines.now = datetime.fromisoformat(begin)
+    machines.trained(machines.now)
     for _ in range(2 * 32):
         machines.tick(times=2)
         machines.now += timedelta(minutes=30)
-    assert [run.run_id for run in machines.pool.runs] == [f"machines-score-{moment}" for moment in expected]
-    for run in machines.pool.runs:
+    assert [run.run_id for run in machines.pool.runs.values()] == [f"machines-score-{moment}" for moment in expected]
+    for run in machines.pool.runs.values():
         assert [task.shard for task in run.tasks] == [0, 1, 4]
         assert {task.end - (task.start or task.end) for task in run.tasks} == {timedelta(days=3)}
 
@@ -109,7 +103,7 @@ def test_a_pool_that_is_away_gets_the_run_later_and_once(machines: Machines) -> 
         machines.tick()
     machines.pool.away = False
     machines.tick(times=2)
-    assert [run.run_id for run in machines.pool.runs] == ["machines-score-20260328T130000Z"]
+    assert [run.run_id for run in machines.pool.runs.values()] == ["machines-score-20260328T130000Z"]
 
 
 def test_nothing_is_submitted_with_a_configuration_that_has_mistakes(tmp_path: Path) -> None:
@@ -118,14 +112,15 @@ def test_nothing_is_submitted_with_a_configuration_that_has_mistakes(tmp_path: P
     machines = Machines(tmp_path, CONFIGURATION_FILE=str(file))
     with pytest.raises(SettingsError, match=r"machines\.components\.0\.component: .*comp4"):
         machines.tick()
-    assert machines.pool.runs == []
+    assert machines.pool.runs == {}
 
 
 def test_submissions_are_observed_like_those_of_sensors(machines: Machines, memory: MemoryTelemetry) -> None:
+    machines.report()
     machines.product.machines.submit_due(past_due=True)
     (train,), (score,) = (memory.spans(f"submit {kind}") for kind in ("machines-train", "machines-score"))
     assert (train.attributes or {})["sensorwatch.run"] == ""
-    assert (score.attributes or {})["sensorwatch.run"] == machines.pool.runs[0].run_id
+    assert (score.attributes or {})["sensorwatch.run"] == machines.pool.submissions[0]
     assert (score.attributes or {})["sensorwatch.tasks"] == 3
     (traceparent,) = machines.pool.traceparents
     assert f"{score.context.span_id:016x}" in (traceparent or "")

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from fakes.models import NOON, WINDOW_SECONDS, FakeMemories, FakePredictionFiles, FakeRegistry, FakeStore, task
+from fakes.models import NOON, WINDOW_SECONDS, FakeMemories, FakeRegistry, FakeStore, task
+from fakes.tasks import FakePredictionFiles
 
 from sensorwatch.models.scoring.checkpoints import CATCH_UP_SECONDS
 from sensorwatch.models.scoring.score import score

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
-from fakes.models import NOON, FakePredictionFiles, FakeRegistry, FakeStore, task
+from fakes.models import NOON, FakeRegistry, FakeStore, task
+from fakes.tasks import FakePredictionFiles
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 

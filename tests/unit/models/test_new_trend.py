@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
-from fakes.models import NOON, FakeMemories, FakePredictionFiles, FakeRegistry, FakeStore, task
+from fakes.models import NOON, FakeMemories, FakeRegistry, FakeStore, task
+from fakes.tasks import FakePredictionFiles
 
 from sensorwatch.models.scoring.score import score
 from sensorwatch.models.training.detector_choice import TrainingWindows

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from fakes.models import NOON, FakePredictionFiles, FakeRegistry, FakeStore, task
+from fakes.models import NOON, FakeRegistry, FakeStore, task
+from fakes.tasks import FakePredictionFiles
 
 from sensorwatch.config.detectors import EstimatorPolicy
 from sensorwatch.config.file import parse_configuration

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes.models import FakeMemories, FakePredictionFiles, FakeRegistry
+from fakes.models import FakeMemories, FakeRegistry
+from fakes.tasks import FakePredictionFiles
 
 from sensorwatch.alerts.publish import publish
 from sensorwatch.app import Product

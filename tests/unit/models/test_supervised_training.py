@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from fakes.models import NOON, FakePredictionFiles, FakeRegistry, FakeStore, task
+from fakes.models import NOON, FakeRegistry, FakeStore, task
+from fakes.tasks import FakePredictionFiles
 
 from sensorwatch.config.file import parse_configuration
 from sensorwatch.errors import InvalidInputError

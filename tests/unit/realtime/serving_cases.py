@@ -11,7 +11,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from fakes.models import FakePredictionFiles, FakeRegistry
+from fakes.ingestion import FakeDeadLetters
+from fakes.models import FakeRegistry
+from fakes.tasks import FakePredictionFiles
 
 from sensorwatch.alerts.policy import AlertDefaults, AlertPolicy
 from sensorwatch.alerts.publish import publish
@@ -21,7 +23,6 @@ from sensorwatch.config.file import Configuration, parse_configuration
 from sensorwatch.ingestion.decode import TICKS_PER_SECOND, encode, ticks_of
 from sensorwatch.ingestion.ingest import Ingest, IngestRules
 from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, RawEvent, Reading, Window
-from sensorwatch.models.ports import Pointer
 from sensorwatch.models.scoring.score import score
 from sensorwatch.models.training.detector_choice import TrainingWindows
 from sensorwatch.models.training.train import train
@@ -31,7 +32,7 @@ from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store import SqlStore, open_store
 from sensorwatch.tasks.records import Run, TaskSpec
 
-__all__ = ["END", "GROUP", "LEVEL", "SENSORS", "Fleet", "WatchedFakeRegistry", "seconds"]
+__all__ = ["END", "GROUP", "LEVEL", "SENSORS", "Fleet", "seconds"]
 
 SENSORS = 4
 LEVEL = 80.0
@@ -46,16 +47,6 @@ _POLICY = AlertPolicy(AlertDefaults(AlertRules(2, 3, 60)))
 
 def seconds(moment: datetime) -> int:
     return int(moment.timestamp())
-
-
-class WatchedFakeRegistry(FakeRegistry):
-    """Versions in memory; a version's name is its pointer's ETag."""
-
-    def pointer(self, shard: int, etag: str) -> Pointer | None:
-        ref = self.current(shard)
-        if ref is None:
-            return Pointer(None, "") if etag else None
-        return None if ref.version == etag else Pointer(ref, ref.version)
 
 
 @cache
@@ -76,11 +67,6 @@ def _filled_database() -> Path:
     return folder / "store.db"
 
 
-class KeptLetters(list[object]):
-    def write(self, letters: Sequence[object]) -> None:
-        self.extend(letters)
-
-
 class Fleet:
     """Sensors around 80 with models by name, a hub's events, ingestion, and the serve step.
 
@@ -97,7 +83,7 @@ class Fleet:
         folder.mkdir()
         shutil.copy(_filled_database(), folder / "store.db")
         self.store: SqlStore = open_store(f"sqlite:///{folder}/store.db", shard_size=100, clock=lambda: self.now)
-        self.registries = {name: WatchedFakeRegistry() for name in ("own", *self.configuration.serving.models)}
+        self.registries = {name: FakeRegistry() for name in ("own", *self.configuration.serving.models)}
         self._deadline_seconds = deadline_seconds
         self._numbers = 0
 
@@ -143,7 +129,7 @@ class Fleet:
 
     def ingest(self, events: Sequence[RawEvent]) -> None:
         """Take events in as ingestion does."""
-        Ingest(self.store, KeptLetters(), IngestRules())(INGESTED, events)  # type: ignore[arg-type]
+        Ingest(self.store, FakeDeadLetters(), IngestRules())(INGESTED, events)
 
     def score_in_batch(self, after: float) -> None:
         """Plan, score and publish all windows up to so many seconds after the training's end, as a run does."""

@@ -8,74 +8,25 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from fakes.scheduling import FakePool
+from fakes.tasks import FakePredictionFiles
 
 from sensorwatch.alerts.policy import AlertDefaults, AlertPolicy
 from sensorwatch.alerts.publish import publish
 from sensorwatch.alerts.state_machine import AlertRules
-from sensorwatch.errors import NotFoundError, TransientError
+from sensorwatch.errors import TransientError
 from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
 from sensorwatch.scheduling.submit import Submission, submit_due
 from sensorwatch.scheduling.sweep import Sweep, delete_old_jobs, sweep_runs
 from sensorwatch.sensors.records import SensorKey, TrainingOutcome
 from sensorwatch.store import SqlStore, open_store
 from sensorwatch.tasks.prediction_schema import ANOMALOUS, NORMAL, prediction_schema
-from sensorwatch.tasks.records import JobStatus, Run, TaskResult
+from sensorwatch.tasks.records import TaskResult, TaskSpec
 
 NOW = datetime(2026, 11, 20, 10, 15, 40, tzinfo=UTC)
 CUTOFF = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
+ENDED = NOW - timedelta(days=8)
 POLICY = AlertPolicy(AlertDefaults(AlertRules(anomalous_windows=2, recent_windows=3, quiet_seconds=60)))
-
-
-class FakePool:
-    """Jobs that end when a test says so; away when a test says so."""
-
-    def __init__(self) -> None:
-        self.jobs: dict[str, JobStatus] = {}
-        self.submissions: list[str] = []
-        self.away = False
-
-    def submit(self, run: Run) -> None:
-        if self.away:
-            raise TransientError("the pool is away")
-        self.submissions.append(run.run_id)
-        self.jobs.setdefault(run.run_id, JobStatus(run.run_id, len(run.tasks), 0, 0, 0, False, ()))
-
-    def finish(self, run_id: str, *results: TaskResult) -> None:
-        succeeded = sum(result.succeeded for result in results)
-        self.jobs[run_id] = JobStatus(run_id, 0, 0, succeeded, len(results) - succeeded, True, results)
-
-    def status(self, run_id: str) -> JobStatus:
-        if run_id not in self.jobs:
-            raise NotFoundError(f"no job {run_id}")
-        return self.jobs[run_id]
-
-    def ended_jobs(self, before: datetime) -> list[str]:
-        return [run_id for run_id, job in self.jobs.items() if job.completed and before < NOW]
-
-    def delete(self, run_id: str) -> None:
-        self.jobs.pop(run_id, None)
-
-
-class FakeFiles:
-    """Prediction files in memory."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, pa.Table] = {}
-
-    def traceparent(self, name: str) -> None:
-        return None
-
-    def names(self, run_id: str) -> list[str]:
-        return [name for name in self.files if name.startswith(f"run={run_id}/")]
-
-    def read(self, name: str) -> pa.Table:
-        return self.files[name]
-
-    def write(self, task: object, predictions: pa.Table) -> str:
-        raise AssertionError("publishing writes no file")
-
-    def parse(self, name: str, content: bytes) -> pa.Table:
-        raise AssertionError("a sweep reads files")
 
 
 @pytest.fixture
@@ -97,8 +48,9 @@ def submit(store: SqlStore, pool: FakePool, *, later: timedelta = timedelta(0)) 
     )
 
 
-def sweep(store: SqlStore, pool: FakePool, files: FakeFiles | None = None) -> Sweep:
-    return sweep_runs(store=store, pool=pool, prediction_files=files or FakeFiles(), policy=POLICY, clock=lambda: NOW)
+def sweep(store: SqlStore, pool: FakePool, files: FakePredictionFiles | None = None) -> Sweep:
+    files = files or FakePredictionFiles()
+    return sweep_runs(store=store, pool=pool, prediction_files=files, policy=POLICY, clock=lambda: NOW)
 
 
 def well(task_id: str) -> TaskResult:
@@ -133,7 +85,7 @@ EPISODE = predictions([(0, 1, NORMAL), (0, 2, ANOMALOUS), (0, 3, ANOMALOUS), (1,
 
 
 def test_a_timer_that_fires_twice_submits_one_run(store: SqlStore) -> None:
-    pool = FakePool()
+    pool = FakePool(lambda: ENDED)
     assert submit(store, pool) == Submission("train-20261120T101500Z", 2)
     again = submit(store, pool)
     assert again == Submission(None, 0, running=2)
@@ -142,7 +94,7 @@ def test_a_timer_that_fires_twice_submits_one_run(store: SqlStore) -> None:
 
 
 def test_what_becomes_due_within_the_interval_of_a_run_waits_for_the_next_one(store: SqlStore) -> None:
-    pool = FakePool()
+    pool = FakePool(lambda: ENDED)
     run_id = str(submit(store, pool).run_id)
     pool.finish(run_id, well("train-000000"), well("train-000001"))
     sweep(store, pool)
@@ -154,7 +106,7 @@ def test_what_becomes_due_within_the_interval_of_a_run_waits_for_the_next_one(st
 
 
 def test_a_run_whose_submission_failed_is_submitted_by_the_next_timer_or_sweep(store: SqlStore) -> None:
-    pool = FakePool()
+    pool = FakePool(lambda: ENDED)
     pool.away = True
     with pytest.raises(TransientError):
         submit(store, pool)
@@ -165,7 +117,7 @@ def test_a_run_whose_submission_failed_is_submitted_by_the_next_timer_or_sweep(s
 
 
 def test_a_sweep_leaves_a_running_job_and_closes_an_ended_one(store: SqlStore) -> None:
-    pool = FakePool()
+    pool = FakePool(lambda: ENDED)
     run_id = str(submit(store, pool).run_id)
     assert sweep(store, pool) == Sweep(0, 0, 0, 0)
     pool.finish(run_id, well("train-000000"), TaskResult("train-000001", False, 1, 2, 0.5, "boom"))
@@ -175,7 +127,7 @@ def test_a_sweep_leaves_a_running_job_and_closes_an_ended_one(store: SqlStore) -
 
 
 def test_a_job_that_is_gone_ends_its_run_and_its_shards_are_planned_anew(store: SqlStore) -> None:
-    pool = FakePool()
+    pool = FakePool(lambda: ENDED)
     run_id = str(submit(store, pool).run_id)
     pool.delete(run_id)
     assert sweep(store, pool).ended == 1
@@ -184,12 +136,13 @@ def test_a_job_that_is_gone_ends_its_run_and_its_shards_are_planned_anew(store: 
 
 
 def test_a_sweep_publishes_what_a_trigger_missed_before_the_run_ends(store: SqlStore) -> None:
-    pool, files = FakePool(), FakeFiles()
+    pool, files = FakePool(lambda: ENDED), FakePredictionFiles()
     store.record_training([TrainingOutcome(i, "ready", "", CUTOFF - timedelta(hours=1), "v1") for i in (0, 1)])
     run = submit_due(
         "score", store=store, pool=pool, clock=lambda: NOW, settle_seconds=30, run_window_seconds=60
     ).run_id
-    files.files = {f"run={run}/shard=000000.parquet": EPISODE, f"run={run}/shard=000001.parquet": EPISODE.slice(3)}
+    for shard, found in enumerate((EPISODE, EPISODE.slice(3))):
+        files.write(TaskSpec(str(run), f"score-{shard:06d}", "score", shard, None, CUTOFF), found)
     publish(f"run={run}/shard=000001.parquet", EPISODE.slice(3), store=store, policy=POLICY)
     pool.finish(str(run), well("score-000000"), well("score-000001"))
     assert sweep(store, pool, files).published == 1
@@ -219,10 +172,10 @@ def test_a_file_without_anomalies_clears_the_alert_of_an_earlier_one(store: SqlS
 
 
 def test_old_jobs_are_deleted_and_their_runs_stay_known(store: SqlStore) -> None:
-    pool = FakePool()
+    pool = FakePool(lambda: ENDED)
     run_id = str(submit(store, pool).run_id)
     pool.finish(run_id, well("train-000000"), well("train-000001"))
     sweep(store, pool)
     assert delete_old_jobs(pool=pool, clock=lambda: NOW, retention_days=7) == [run_id]
-    assert pool.jobs == {}
+    assert pool.runs == {}
     assert [run.run_id for run in store.runs()] == [run_id]

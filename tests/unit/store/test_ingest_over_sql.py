@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from event_bodies import mutated_bodies
-from fakes.ingestion import MemoryDeadLetters
+from fakes.ingestion import FakeDeadLetters
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ingest_reference import Row, assert_windows, reference
@@ -85,7 +85,7 @@ class KilledError(Exception):
 class Process:
     """A consumer in a process of its own: its store, and all that it remembers, end with it."""
 
-    def __init__(self, database: Database, letters: MemoryDeadLetters) -> None:
+    def __init__(self, database: Database, letters: FakeDeadLetters) -> None:
         self._database = database
         self._letters = letters
         self.start()
@@ -198,7 +198,7 @@ def test_crashes_rivals_redelivery_and_a_hub_created_anew_change_no_number(
     database: Database, data: st.DataObject
 ) -> None:
     database.clear()
-    letters = MemoryDeadLetters()
+    letters = FakeDeadLetters()
     processes = [Process(database, letters), Process(database, letters)]
     events = {partition: data.draw(streams(devices)) for partition, devices in PARTITIONS.items()}
     checkpoints = dict.fromkeys(events, 0)
@@ -270,7 +270,7 @@ def test_any_order_within_the_lateness_gives_the_windows_of_the_readings_in_orde
     readings = data.draw(st.lists(drawn, min_size=1, max_size=40))
     shuffled = data.draw(st.permutations(readings))
     events = [RawEvent(number, NOON, body(*reading)) for number, reading in enumerate(shuffled)]
-    process = Process(database, MemoryDeadLetters())
+    process = Process(database, FakeDeadLetters())
     while events:
         size = data.draw(st.integers(1, len(events)))
         process("0", data.draw(st.permutations(events[:size])))
@@ -287,7 +287,7 @@ def test_whatever_a_body_holds_it_is_accounted_for_and_a_second_delivery_changes
     database: Database, bodies: list[bytes]
 ) -> None:
     database.clear()
-    letters = MemoryDeadLetters()
+    letters = FakeDeadLetters()
     process = Process(database, letters)
     events = [RawEvent(number, NOON, text) for number, text in enumerate(bodies)]
 
@@ -304,7 +304,7 @@ def test_whatever_a_body_holds_it_is_accounted_for_and_a_second_delivery_changes
 
 def test_a_consumer_that_finds_the_database_away_loses_nothing(database: Database) -> None:
     database.clear()
-    process = Process(database, MemoryDeadLetters())
+    process = Process(database, FakeDeadLetters())
 
     def away() -> None:
         raise TransientError("the database is away")
