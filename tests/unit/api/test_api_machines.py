@@ -96,6 +96,13 @@ def test_a_machine_that_was_not_scored_shows_what_there_is(api: Api, rows: FakeM
     assert api.get("/api/machines/3")["machine"]["components"] == []
     assert api.get("/api/machines/3/signals")["readings_in_range"] == 0
     assert "no machine 9" in api.problem("/api/machines/9", 404)["detail"]
-    reading = {"datetime": END, "machineID": 3, "volt": 1.0, "rotate": 2.0, "pressure": 3.0, "vibration": 4.0}
+    reading: dict[str, object] = {
+        "datetime": END,
+        "machineID": 3,
+        "volt": 1.0,
+        "rotate": 2.0,
+        "pressure": 3.0,
+        "vibration": 4.0,
+    }
     add(rows, "telemetry", [reading])
     assert api.get("/api/machines/3/signals")["signals"]["pressure"] == [3.0]

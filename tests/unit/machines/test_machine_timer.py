@@ -15,7 +15,8 @@ from telemetry_memory import MemoryTelemetry, telemetry_in_memory
 
 from sensorwatch.app import Product
 from sensorwatch.errors import SettingsError, TransientError
-from sensorwatch.machines.datasets import SIGNALS, schema_of
+from sensorwatch.machines.datasets import schema_of
+from sensorwatch.machines.fleet import SIGNALS
 from sensorwatch.machines.train import MACHINES_SHARD
 from sensorwatch.models.records import ModelRef
 from sensorwatch.settings import load_settings
