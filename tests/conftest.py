@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,6 +14,9 @@ from local_stack import ROOT, pick_port, running_azurite, settings_file
 
 from local.npm import install
 from local.stack import Stack
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
 
 # The same examples every time, whatever the machine has to do besides.
 settings.register_profile(
@@ -34,6 +39,15 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     install(ROOT / "local" / "azurite")
     with running_azurite(tmp_path_factory.mktemp("azurite")) as connection:
         yield connection
+
+
+@pytest.fixture
+def container(azurite: str) -> Iterator[ContainerClient]:
+    """An empty container of its own for each test."""
+    from azure.storage.blob import BlobServiceClient
+
+    with BlobServiceClient.from_connection_string(azurite) as service:
+        yield service.create_container(f"test-{uuid.uuid4().hex[:8]}")
 
 
 @pytest.fixture

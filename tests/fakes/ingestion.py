@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import UTC, date
 
-from sensorwatch.errors import ConflictError, MarkMovedError
+from sensorwatch.errors import ConflictError, InvalidInputError, MarkMovedError
 from sensorwatch.ingestion.records import (
+    REPLAY_PREFIX,
     DeadLetter,
     IngestCounts,
     IngestMark,
@@ -100,25 +102,38 @@ class FakeDeadLetters:
             self.letters[letter.partition, letter.sequence_number, letter.enqueued_time, letter.index] = letter
 
     def read(self, day: str | None = None) -> Iterable[DeadLetter]:
-        return [x for x in self.letters.values() if day in (None, x.enqueued_time.date().isoformat())]
+        wanted = None if day is None else _checked(day)
+        ordered = sorted(self.letters.values(), key=lambda x: (_day_of(x), *x.partition, x.sequence_number, x.index))
+        return [letter for letter in ordered if wanted in (None, _day_of(letter))]
 
     def days(self) -> list[str]:
-        return sorted({x.enqueued_time.date().isoformat() for x in self.letters.values()} | self.log.keys())
+        return sorted({_day_of(letter) for letter in self.letters.values()} | self.log.keys())
 
     def replays(self, day: str) -> Iterable[Replay]:
-        return list(self.log.get(day, []))
+        return list(self.log.get(_checked(day), []))
 
     def add_replay(self, day: str, number: int, letters: Sequence[DeadLetter], *, accept_late: bool) -> Replay:
         assert letters, "nothing to take in again"
         self.before_add_replay()
-        log = self.log.setdefault(day, [])
+        log = self.log.setdefault(_checked(day), [])
         if number < len(log):
             raise ConflictError(f"replay {number} exists")
         assert number == len(log), "numbers have no gaps"
-        partition = letters[0].partition._replace(partition_id=f"replay-{day}-{number}")
+        partition = letters[0].partition._replace(partition_id=f"{REPLAY_PREFIX}{day}-{number}")
         log.append(Replay(day, number, partition, accept_late, tuple(letters)))
         return log[-1]
 
     def reasons(self) -> list[str]:
         """Return the reasons in the order of the letters."""
         return [letter.reason for letter in self.letters.values()]
+
+
+def _day_of(letter: DeadLetter) -> str:
+    return letter.enqueued_time.astimezone(UTC).date().isoformat()
+
+
+def _checked(day: str) -> str:
+    try:
+        return date.fromisoformat(day).isoformat()
+    except ValueError:
+        raise InvalidInputError(f"expected a day like 2026-11-20, got `{day}`") from None

@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 from sensorwatch.app import Product
 from sensorwatch.azure.blobs import ensure_containers
 from sensorwatch.cli.app import app
-from sensorwatch.errors import ConflictError, InvalidInputError
+from sensorwatch.errors import InvalidInputError
 from sensorwatch.ingestion.dead_letters import BlobDeadLetters
-from sensorwatch.ingestion.records import DeadLetter, IngestCounts, Partition, RawEvent
+from sensorwatch.ingestion.records import IngestCounts, Partition, RawEvent
 
 pytestmark = pytest.mark.wire
 
@@ -29,10 +29,6 @@ FAST = '{"TS": "2026-11-20T12:30:00Z", "Device": 1, "Tag": 1, "Value": 5}'
 GOOD = '{"TS": "2026-11-20T11:59:00Z", "Device": 1, "Tag": 1, "Value": 1}'
 
 Command = Callable[..., Any]
-
-
-def letter(number: int, index: int = 0, body: bytes = b"x", at: datetime = NOON) -> DeadLetter:
-    return DeadLetter(PARTITION, number, at, index, "not-json", "Expecting value at character 0", body)
 
 
 @pytest.fixture
@@ -73,36 +69,6 @@ def command(environment: dict[str, str], product: Product, monkeypatch: pytest.M
         return json.loads(result.stdout)
 
     return run
-
-
-def test_a_replay_comes_back_as_it_was_noted(dead_letters: BlobDeadLetters) -> None:
-    letters = (letter(7, 0, b"1"), letter(7, 1, b"2"), letter(7, 2, b"2"), letter(8, 0, b"\xff"), letter(9))
-    added = dead_letters.add_replay(DAY, 0, letters, accept_late=True)
-    dead_letters.add_replay(DAY, 1, letters[:1], accept_late=False)
-    first, second = dead_letters.replays(DAY)
-    assert first == added
-    assert (first.day, first.number, first.accept_late, first.letters) == (DAY, 0, True, letters)
-    assert (second.number, second.accept_late, second.letters) == (1, False, letters[:1])
-    assert (first.partition.hub, first.partition.consumer_group) == ("readings", "$Default")
-    assert first.partition.partition_id.startswith("replay-")
-    assert first.partition != second.partition
-    assert len(first.partition.partition_id) <= 32
-
-
-def test_a_replays_number_is_given_once(dead_letters: BlobDeadLetters) -> None:
-    added = dead_letters.add_replay(DAY, 0, [letter(1)], accept_late=False)
-    with pytest.raises(ConflictError):
-        dead_letters.add_replay(DAY, 0, [letter(2)], accept_late=False)
-    assert list(dead_letters.replays(DAY)) == [added]
-
-
-def test_days_are_those_of_letters_and_replays(dead_letters: BlobDeadLetters) -> None:
-    assert dead_letters.days() == []
-    dead_letters.write([letter(0), letter(1, at=NOON + timedelta(days=1))])
-    dead_letters.add_replay("2026-11-19", 0, [letter(0, at=NOON - timedelta(days=1))], accept_late=False)
-    assert dead_letters.days() == ["2026-11-19", DAY, "2026-11-21"]
-    assert len(list(dead_letters.read())) == 2
-    assert list(dead_letters.replays(DAY)) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"{}\n", b'{"accept_late": true}\n', b'{"accept_late": 1}\n?\n'])
