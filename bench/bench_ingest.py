@@ -14,7 +14,7 @@ import msgspec
 from bench.measure import Result, Size, compare, show
 from bench.workload import SENSORS, START, batches, known_sensors
 from sensorwatch.ingestion.decode import Message, ReadingRules, decode, ticks_of
-from sensorwatch.ingestion.decode_batch import decode_joined
+from sensorwatch.ingestion.decode_batch import decode_batch
 from sensorwatch.ingestion.records import Reading
 from sensorwatch.ingestion.windows import aggregate, window_end
 
@@ -73,7 +73,7 @@ def _ours() -> Way:
     known = known_sensors()
 
     def ours(batch: Batch) -> object:
-        joined = decode_joined(batch, known, enqueued_ticks=_ENQUEUED, rules=_RULES, window_seconds=_WINDOW_SECONDS)
+        joined = decode_batch(batch, known, enqueued_ticks=_ENQUEUED, rules=_RULES, window_seconds=_WINDOW_SECONDS)
         for position in joined.left:
             decode(batch[position], enqueued_ticks=_ENQUEUED, rules=_RULES)
         return aggregate(joined.sensor_ids, joined.ends, joined.values)

@@ -19,7 +19,7 @@ from sensorwatch.alerts.state_machine import AlertRules
 from sensorwatch.backtest.in_memory import MemoryModels
 from sensorwatch.config.file import Configuration, parse_configuration
 from sensorwatch.ingestion.decode import TICKS_PER_SECOND, encode, ticks_of
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, RawEvent, Reading, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, RawEvent, Reading, Window
 from sensorwatch.models.ports import Pointer
 from sensorwatch.models.records import ModelRef
 from sensorwatch.models.training.detector_choice import TrainingWindows
@@ -84,7 +84,7 @@ class _Fleet:
             for at, value in enumerate(series)
         ]
         counts = IngestCounts(len(windows), len(windows), 0, 0, 0)
-        self.store.commit_ingest(_INGESTED, None, IngestMark(0, _END), windows, counts)
+        self.store.commit_ingest(_INGESTED, None, OffsetCheckpoint(0, _END), windows, counts)
         self.registries = {name: _Registry() for name in _MODELS}
         for name, detector in _MODELS.items():
             train(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.measure import Result, Size, prepared_spared, show
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store import open_store
 
@@ -49,7 +49,7 @@ def _measure(folder: Path, windows: Sequence[Window], rows_a_commit: int, writte
     began = time.process_time()
     for at in range(0, len(windows), rows_a_commit):
         some = windows[at : at + rows_a_commit]
-        following = IngestMark(at, _NOW)
+        following = OffsetCheckpoint(at, _NOW)
         store.commit_ingest(_HUB, mark, following, some, IngestCounts(len(some), len(some), 0, 0, 0))
         mark = following
     written.rates.append(len(windows) / (time.process_time() - began))

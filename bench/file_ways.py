@@ -18,7 +18,7 @@ import psutil
 from bench.bench_step import dead_letters
 from bench.workload import START, known_sensors
 from sensorwatch.ingestion.decode import ReadingRules, ticks_of
-from sensorwatch.ingestion.decode_batch import decode_joined
+from sensorwatch.ingestion.decode_batch import decode_batch
 from sensorwatch.ingestion.ingest import Ingest, IngestRules
 from sensorwatch.ingestion.records import Partition, RawEvent, Window
 from sensorwatch.ingestion.windows import aggregate, merge
@@ -43,7 +43,7 @@ def sensorwatch(file: Path) -> Work:
     def work() -> int:
         windows: dict[tuple[int, int], Window] = {}
         for batch in _lines(file):
-            joined = decode_joined(batch, known, enqueued_ticks=enqueued, rules=rules, window_seconds=5)
+            joined = decode_batch(batch, known, enqueued_ticks=enqueued, rules=rules, window_seconds=5)
             for window in aggregate(joined.sensor_ids, joined.ends, joined.values):
                 earlier = windows.get(window[:2])
                 windows[window[:2]] = window if earlier is None else merge(earlier, window)

@@ -1,10 +1,10 @@
 """Exceptions that Sensorwatch raises on purpose."""
 
 __all__ = [
+    "CheckpointConflictError",
     "ConflictError",
     "CorruptModelError",
     "InvalidInputError",
-    "MarkMovedError",
     "NotFoundError",
     "SensorwatchError",
     "SettingsError",
@@ -32,7 +32,7 @@ class ConflictError(SensorwatchError):
     """Another process changed the same object first. It is safe to read the object again and retry."""
 
 
-class MarkMovedError(ConflictError):
+class CheckpointConflictError(ConflictError):
     """Another consumer of the same partition committed first. This commit changed nothing."""
 
 

@@ -103,7 +103,9 @@ def health(context: ReadContext) -> Health:
 def _lag(context: Context) -> WatermarkLag:
     now = context.product.clock()
     lags = [
-        PartitionLag(**status.partition._asdict(), seconds=max(0.0, (now - status.mark.enqueued_time).total_seconds()))
+        PartitionLag(
+            **status.partition._asdict(), seconds=max(0.0, (now - status.checkpoint.enqueued_time).total_seconds())
+        )
         for status in context.product.store.ingest_status()
     ]
     return WatermarkLag(largest=max((lag.seconds for lag in lags), default=None), partitions=lags)

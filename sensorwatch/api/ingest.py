@@ -42,8 +42,8 @@ def ingest_status(context: ReadContext) -> IngestStatus:
         partitions=[
             PartitionCounts(
                 **status.partition._asdict(),
-                sequence_number=status.mark.sequence_number,
-                enqueued_time=status.mark.enqueued_time,
+                sequence_number=status.checkpoint.sequence_number,
+                enqueued_time=status.checkpoint.enqueued_time,
                 **status.counts._asdict(),
             )
             for status in context.product.store.ingest_status()

@@ -90,5 +90,5 @@ def _ingest(context: Context) -> IngestNumbers:
         duplicate=sum(each.duplicate for each in counts),
         invalid=sum(each.invalid for each in counts),
         readings_per_second=context.rates.rate(context.product.clock(), received),
-        watermark=min((status.mark.enqueued_time for status in partitions), default=None),
+        watermark=min((status.checkpoint.enqueued_time for status in partitions), default=None),
     )

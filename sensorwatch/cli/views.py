@@ -69,8 +69,8 @@ def ingest_status(context: typer.Context, as_json: JsonOption = False) -> None:
     rows = [
         {
             **status.partition._asdict(),
-            "sequence_number": status.mark.sequence_number,
-            "enqueued_time": status.mark.enqueued_time,
+            "sequence_number": status.checkpoint.sequence_number,
+            "enqueued_time": status.checkpoint.enqueued_time,
             **status.counts._asdict(),
         }
         for status in product.store.ingest_status()

@@ -1,19 +1,20 @@
-"""Dead letters in blob storage: readings that can't be used, kept whole with the reason.
+"""Dead letters in blob storage: unusable readings with the reason and the whole body.
 
-One NDJSON blob per batch and day on which the hub took the events (UTC)::
+One NDJSON blob per batch and day (UTC) of the enqueued times::
 
     day=2026-11-20/hub=readings/group=$Default/partition=0/00000000000000000042-00000000000000000057-<hash>.ndjson
 
-The numbers are the first and last sequence number in it, the hash is that of its content: the same letters written
-again replace themselves. Each line is an object with ``reason``, ``detail``, ``partition``, ``sequence_number``,
-``enqueued_time``, ``index`` and ``body``; a body that is not UTF-8 is in base64 and says so in ``encoding``. The body
-is left out where it is that of the line before, when one event holds several bad readings.
+The numbers are the first and last sequence number in the blob, the hash is that of its content: writing the same
+letters again replaces the same blob. Each line is an object with ``reason``, ``detail``, ``partition``,
+``sequence_number``, ``enqueued_time``, ``index`` and ``body``. A body that is not UTF-8 is base64, and ``encoding``
+says so. A line without a body has that of the line before: one event may hold several unusable readings.
 
-What is taken in again is noted in one NDJSON blob per replay, numbered by day and never changed::
+A replay is recorded in one NDJSON blob, numbered by day and never changed::
 
     replays/day=2026-11-20/000000.ndjson
 
-Its first line says whether late readings are accepted, the others are the letters, their bodies without neighbours.
+Its first line says whether late readings are accepted. The others are the letters, each with the body of its reading
+alone.
 """
 
 from __future__ import annotations
@@ -42,23 +43,23 @@ _HASH_DIGITS = 16
 _REPLAY_DIGITS = 6
 _LETTERS = "day="
 _REPLAYS = "replays/day="
-# With its prefix as long as the store's column of partition ids.
+# With the prefix it is as long as the store's column of partition ids.
 _REPLAY_HASH_DIGITS = 24
 
 
 class BlobDeadLetters:
-    """The dead letters in a container; implements :class:`~sensorwatch.ingestion.ports.DeadLetters`."""
+    """Dead letters in a container; implements :class:`~sensorwatch.ingestion.ports.DeadLetters`."""
 
     def __init__(self, container: ContainerClient) -> None:
         self._container = container
 
     def write(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep the letters (all of one partition and one batch), durably, before returning.
+        """Store letters of one partition and one batch durably.
 
         Raises
         ------
         TransientError, SettingsError
-            As :func:`~sensorwatch.azure.blobs.translate_blob_errors` says; some of the letters may be kept.
+            As :func:`~sensorwatch.azure.blobs.translate_blob_errors` raises them; some letters may be stored.
         """
         by_day: dict[str, list[DeadLetter]] = {}
         for letter in sorted(letters, key=_order):
@@ -70,26 +71,26 @@ class BlobDeadLetters:
                 try:
                     self._container.upload_blob(name, content, overwrite=True)
                 except ResourceNotFoundError:
-                    # Losing a batch's letters to a deleted container would be worse than making it again.
+                    # Creating a deleted container again is better than losing the letters of a batch.
                     self._container.create_container()
                     self._container.upload_blob(name, content, overwrite=True)
 
     def read(self, day: str | None = None) -> Iterator[DeadLetter]:
-        """Yield the letters (of one day, ``2026-11-20``), each once however often it was written, by day and partition.
+        """Yield the letters (of one day, ``2026-11-20``) by day and partition, each once.
 
         Raises
         ------
         InvalidInputError
-            The day is none, or a blob holds something else than letters.
+            The day is invalid, or a blob does not hold dead letters.
         TransientError, SettingsError, NotFoundError
-            As :func:`~sensorwatch.azure.blobs.translate_blob_errors` says.
+            As :func:`~sensorwatch.azure.blobs.translate_blob_errors` raises them.
         """
         seen: set[tuple[object, ...]] = set()
         seen_day = ""
         prefix = _LETTERS if day is None else f"{_LETTERS}{_checked_day(day)}/"
         with translate_blob_errors():
             for name in self._container.list_blob_names(name_starts_with=prefix):
-                # A letter's identity holds its day, and names come in order: what other days held can be forgotten.
+                # The identity of a letter implies its day, and names are sorted by day: earlier days can be dropped.
                 if name.split("/")[0] != seen_day:
                     seen, seen_day = set(), name.split("/")[0]
                 for letter in _decode(name, self._container.download_blob(name).readall()):
@@ -99,12 +100,12 @@ class BlobDeadLetters:
                         yield letter
 
     def days(self) -> list[str]:
-        """Return the days (UTC) that have letters or replays, ordered.
+        """Return the days (UTC) with letters or replays, in order.
 
         Raises
         ------
         TransientError, SettingsError, NotFoundError
-            As :func:`~sensorwatch.azure.blobs.translate_blob_errors` says.
+            As :func:`~sensorwatch.azure.blobs.translate_blob_errors` raises them.
         """
         with translate_blob_errors():
             return sorted(
@@ -116,30 +117,41 @@ class BlobDeadLetters:
             )
 
     def replays(self, day: str) -> Iterator[Replay]:
-        """Yield a day's replays, ordered by number.
+        """Yield the replays of a day, ordered by number.
 
         Raises
         ------
         InvalidInputError
-            The day is none, or a blob holds something else than a replay.
+            The day is invalid, or a blob does not hold a replay.
         TransientError, SettingsError, NotFoundError
-            As :func:`~sensorwatch.azure.blobs.translate_blob_errors` says.
+            As :func:`~sensorwatch.azure.blobs.translate_blob_errors` raises them.
         """
         with translate_blob_errors():
             for name in self._container.list_blob_names(name_starts_with=f"{_REPLAYS}{_checked_day(day)}/"):
                 yield _decode_replay(name, day, self._container.download_blob(name).readall())
 
     def add_replay(self, day: str, number: int, letters: Sequence[DeadLetter], *, accept_late: bool) -> Replay:
-        """Note, durably, that these letters (at least one) are taken in again as the day's replay of this number.
+        """Record durably that these letters are ingested again, as the day's replay of this number.
+
+        Parameters
+        ----------
+        day
+            The day (UTC) of the letters, ``2026-11-20``.
+        number
+            Number of the replay, from 0.
+        letters
+            At least one letter.
+        accept_late
+            Whether to accept readings however late they are.
 
         Raises
         ------
         ConflictError
-            There is one of this number already; it stays as it is.
+            A replay of this number exists already; it stays unchanged.
         InvalidInputError
-            The day is none.
+            The day is invalid.
         TransientError, SettingsError, NotFoundError
-            As :func:`~sensorwatch.azure.blobs.translate_blob_errors` says.
+            As :func:`~sensorwatch.azure.blobs.translate_blob_errors` raises them.
         """
         name = f"{_REPLAYS}{_checked_day(day)}/{number:0{_REPLAY_DIGITS}}.ndjson"
         content = json.dumps({"accept_late": accept_late}).encode() + b"\n" + _encode(letters)

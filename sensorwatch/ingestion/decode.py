@@ -1,17 +1,17 @@
-"""From bytes to readings and back: what an event's body says, or why it can't be used.
+"""Decoding of event bodies to readings, and the reverse.
 
 A body holds one JSON object, an array of objects, or one object a line (NDJSON)::
 
     {"TS": "2018-04-06T20:59:55.7096564Z", "Device": 2, "Tag": 4, "Value": 84.92}
 
-- ``Device`` and ``Tag``: text of 1-64 characters (white space at the ends is dropped, control characters are refused)
-  or an integer, which is kept as its decimal text.
+- ``Device`` and ``Tag``: text of 1-64 characters (surrounding white space is removed, control characters are rejected)
+  or an integer, which is stored as its decimal text.
 - ``Value``: a finite number up to 1e150 in magnitude, so that sums of squares stay finite; magnitudes below 1e-150
-  become 0, as databases refuse denormal numbers.
+  become 0, as databases reject denormal numbers.
 - ``TS``: ISO 8601 with seconds, 0-7 fraction digits, ``T`` or a space, and ``Z``, an offset or nothing, which means
-  UTC. Missing or null, the time at which the hub took the event counts.
+  UTC. If it is missing or null, the time at which the event was enqueued counts.
 
-Other fields are ignored; of a field given twice the last counts. Field names are case-sensitive.
+Other fields are ignored; if a field is given twice, the last one counts. Field names are case-sensitive.
 """
 
 from __future__ import annotations
@@ -65,18 +65,18 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class ReadingRules:
-    """What makes a reading acceptable; times in ticks (100 ns) since or of 1970-01-01T00:00:00Z.
+    """Rules for a single reading; times in ticks (100 ns), as durations or since 1970-01-01T00:00:00Z.
 
     Attributes
     ----------
     window_time
-        ``event``: the reading's own TS counts; ``arrival``: always the time at which the hub took it, TS is ignored.
+        ``event``: the reading's own TS counts. ``arrival``: the enqueued time counts, and TS is ignored.
     earliest_ticks
-        Readings before this are ``ancient``.
+        Earlier readings are rejected as ``ancient``.
     future_ticks
-        Readings further than this ahead of the event's arrival are ``far-future``.
+        Readings further ahead of the enqueued time are rejected as ``far-future``.
     max_body_bytes
-        Larger bodies are ``too-large``.
+        Larger bodies are rejected as ``too-large``.
     """
 
     window_time: Literal["event", "arrival"] = "event"
@@ -86,9 +86,9 @@ class ReadingRules:
 
 
 class Message(msgspec.Struct, gc=False, kw_only=True):
-    """A reading's object as it came, its fields of the right types and no more known of them.
+    """The JSON object of a reading with fields of the right types; values are not validated yet.
 
-    The fields stand in the order in which senders write them: that is found fastest.
+    The fields are declared in the order in which senders write them, which decodes fastest.
     """
 
     TS: str | None = None
@@ -101,21 +101,21 @@ _MESSAGE = msgspec.json.Decoder(Message)
 
 
 def decode(body: bytes, *, enqueued_ticks: int, rules: ReadingRules) -> list[Reading | Rejected]:
-    """Return what a body says, in its order: at least one entry, and never an exception.
+    """Return the elements of a body in their order: at least one, and never an exception.
 
     Parameters
     ----------
     body
-        The event's bytes, whatever they are.
+        The body, any bytes.
     enqueued_ticks
-        When the hub took the event, in ticks since 1970-01-01T00:00:00Z.
+        The enqueued time of the event, in ticks since 1970-01-01T00:00:00Z.
     rules
-        What is acceptable.
+        Rules for a reading.
 
     Returns
     -------
     list
-        Per element a reading or its rejection; one rejection for a body that can't be taken apart. Reasons are
+        A reading or a rejection for each element; one rejection for a body that can't be decoded. Reasons are
         ``empty``, ``too-large``, ``not-utf8``, ``not-json``, ``not-object``, ``missing-field``, ``wrong-type``,
         ``bad-name``, ``too-long``, ``bad-time``, ``not-finite``, ``out-of-range``, ``ancient`` and ``far-future``.
 
@@ -138,9 +138,9 @@ def decode(body: bytes, *, enqueued_ticks: int, rules: ReadingRules) -> list[Rea
 
 
 def element_at(body: bytes, index: int) -> bytes:
-    """Return what :func:`decode` has at an index of its result, as a body of its own, byte for byte as it came.
+    """Return the element at an index of :func:`decode`'s result as a body of its own, byte for byte.
 
-    A body that can't be taken apart, or has no such element, is returned whole.
+    A body that can't be decoded, or has no such element, is returned unchanged.
 
     Examples
     --------
@@ -162,7 +162,7 @@ def element_at(body: bytes, index: int) -> bytes:
 
 
 def encode(reading: Reading) -> bytes:
-    """Return the message of a reading, as the original simulator writes it; integers among the names become numbers.
+    """Return the message of a reading, in the form of the original simulator; integer names become JSON numbers.
 
     Examples
     --------
@@ -177,14 +177,14 @@ def encode(reading: Reading) -> bytes:
 
 
 def parse_message(body: bytes) -> Message:
-    """Return the object that a body consists of.
+    """Return the single object of a body.
 
     Raises
     ------
     ValueError
-        The body is anything else, is not UTF-8, or a field is missing or of another type.
+        The body is not one JSON object in UTF-8, or a field is missing or of another type.
     RecursionError
-        It is nested too deeply.
+        The body is nested too deeply.
     """
     if not body.isascii():
         body.decode()
@@ -192,7 +192,7 @@ def parse_message(body: bytes) -> Message:
 
 
 def same_names(name: str) -> list[int | str]:
-    """Return what ``Device`` or ``Tag`` may be in a message to mean this name, but for white space at the ends.
+    """Return the values of ``Device`` or ``Tag`` that mean this name, apart from surrounding white space.
 
     Examples
     --------
@@ -209,17 +209,18 @@ def ticks_of(moment: datetime) -> int:
 
 
 def time_of(ticks: int) -> datetime:
-    """Return the aware time (UTC) of ticks since 1970-01-01T00:00:00Z, cut off to microseconds."""
+    """Return the aware time (UTC) of ticks since 1970-01-01T00:00:00Z, truncated to microseconds."""
     return _EPOCH + timedelta(microseconds=ticks // 10)
 
 
 def parse_time(text: str) -> int:
-    """Return the ticks (100 ns since 1970-01-01T00:00:00Z) of an ISO 8601 time, all seven fraction digits kept.
+    """Return the ticks (100 ns since 1970-01-01T00:00:00Z) of an ISO 8601 time, with all seven fraction digits.
 
     Raises
     ------
     ValueError
-        It is not of the form that the module describes, or no such time exists (a 30 February, a leap second).
+        The text does not have the form that the module describes, or the time does not exist (30 February, a leap
+        second).
 
     Examples
     --------
@@ -245,7 +246,7 @@ def parse_time(text: str) -> int:
     return ticks
 
 
-# Neighbouring readings share their second, so parsing it once saves most of the work on a time.
+# Neighbouring readings share their second: parsing it once saves most of the work.
 @lru_cache(maxsize=65_536)
 def _second_ticks(head: str) -> int:
     match = _HEAD.fullmatch(head)
@@ -265,7 +266,7 @@ def _name_text(name: str) -> str:
     return name if _INTEGER.fullmatch(name) else json.dumps(name)
 
 
-# Names repeat with every reading of a sensor; only good ones are kept.
+# Names repeat with every reading of a sensor; only valid ones are cached.
 @lru_cache(maxsize=262_144, typed=True)
 def _name(value: int | str) -> str:
     text = value.strip() if isinstance(value, str) else str(value)
@@ -279,7 +280,7 @@ def _name(value: int | str) -> str:
 
 
 class _RejectedError(Exception):
-    """Carries a rejection from where it is found to where it is collected."""
+    """A rejection on its way to :func:`decode`."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(reason, detail)
@@ -288,7 +289,7 @@ class _RejectedError(Exception):
 
 
 def _plain_reading(body: bytes, enqueued_ticks: int, rules: ReadingRules) -> Reading | None:
-    """Return the reading of a body that is one faultless object; None leaves the verdict to :func:`_examine`."""
+    """Return the reading of a body that is one valid object; None leaves the body to :func:`_examine`."""
     try:
         message = parse_message(body)
         text = message.TS
@@ -314,13 +315,13 @@ def _reading(device: str, tag: str, ticks: int, value: float, enqueued_ticks: in
         value = 0.0
     if ticks < rules.earliest_ticks:
         seconds = (rules.earliest_ticks - ticks) // TICKS_PER_SECOND
-        raise _RejectedError("ancient", f"TS is {seconds} s before the earliest time accepted (EARLIEST_TIME)")
+        raise _RejectedError("ancient", f"TS is {seconds} s before the earliest accepted time (EARLIEST_TIME)")
     if ticks - enqueued_ticks > rules.future_ticks:
         seconds = (ticks - enqueued_ticks) // TICKS_PER_SECOND
         raise _RejectedError(
             "far-future",
             f"TS is {seconds} s ahead of its arrival, more than {rules.future_ticks // TICKS_PER_SECOND} "
-            "(FUTURE_SECONDS); is the device's clock right?",
+            "(FUTURE_SECONDS); check the device's clock",
         )
     return Reading(device, tag, ticks, value)
 
@@ -337,7 +338,7 @@ def _examine(body: bytes, enqueued_ticks: int, rules: ReadingRules) -> Iterator[
 
 
 def _elements(body: bytes) -> list[object]:
-    """Take a body apart; an element that can't be read is a :class:`Rejected` in its place."""
+    """Split a body into elements; one that can't be parsed is a :class:`Rejected` in its place."""
     if not body.strip():
         return [Rejected("empty", f"the body has {len(body)} bytes, none of them JSON")]
     whole = _parse(body)
@@ -351,7 +352,7 @@ def _elements(body: bytes) -> list[object]:
 
 
 def _array_parts(text: str, length: int) -> list[bytes]:
-    """Return the texts of an array's elements; the text is known to be an array of so many."""
+    """Return the texts of the elements of an array; the text is known to hold ``length`` of them."""
     parts = []
     end = text.index("[")
     for _ in range(length):
@@ -369,7 +370,7 @@ def _after_blanks(text: str, at: int) -> int:
 
 
 def _parse(text: bytes) -> object:
-    """Return what a text says; NaN and numbers too big for floats get through: only their reading fails."""
+    """Return the value of a JSON text; NaN and numbers too large for a float pass, and fail only their reading."""
     try:
         return json.loads(text.decode(), parse_int=_parse_integer)
     except UnicodeDecodeError as exc:
@@ -448,5 +449,5 @@ def _shown(value: object) -> str:
 
 def _cut(text: str) -> str:
     shown = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
-    # A lone surrogate would make the detail itself impossible to store.
+    # A lone surrogate would make the detail impossible to store.
     return shown.encode("utf-8", "replace").decode()

@@ -1,14 +1,17 @@
-"""Many bodies decoded at once, with the results that decoding them one by one has.
+"""Decoding of many bodies at once, with the same results as decoding them one by one.
 
-The bodies are joined to one JSON array, which is parsed in one go; what their times, names and values have in common is
-checked for all of them together. A body is taken in here only where it is certain that
-:func:`~sensorwatch.ingestion.decode.decode` finds one reading in it, and which. All others are left to that function.
+The bodies are joined to one JSON array, which is parsed at once; times, names and values are validated together. A body
+is decoded here only if :func:`~sensorwatch.ingestion.decode.decode` would certainly find exactly one reading in it. All
+others are left to that function.
 
-Joining is safe because every comma between two bodies is one between two elements of the array. The comma is followed
-by a line feed, which no JSON string holds, so neither is part of a string. It is followed by ``{``, as every body
-begins with one, while in an object a comma is followed by a string: so it stands in an array. No body holds a ``[``,
-so there is no array but the one around all of them. Each body is then one element or several, and as there are as many
-elements as bodies, each is one.
+Joining is safe because every comma between two bodies separates two elements of the array:
+
+1. The comma is followed by a line feed, which no JSON string may hold: the comma is not part of a string.
+2. The line feed is followed by ``{``, as every body starts with one. In an object a comma is followed by a string, so
+   this comma stands in an array.
+3. No body holds a ``[``, so the only array is the one around all bodies.
+
+Each body is therefore one element or several. There are as many elements as bodies, so each body is one element.
 """
 
 from __future__ import annotations
@@ -28,24 +31,24 @@ if TYPE_CHECKING:
     from sensorwatch.ingestion.decode import ReadingRules
     from sensorwatch.sensors.records import SensorKey
 
-__all__ = ["JoinedReadings", "SensorIds", "decode_joined", "parse_joined"]
+__all__ = ["DecodedBatch", "SensorIds", "decode_batch", "parse_batch"]
 
 _MESSAGES = msgspec.json.Decoder(list[Message])
 _OPENING_BRACE = {ord("{")}
 _ANY_DIGIT_AS_ZERO = bytes.maketrans(b"0123456789", b"0" * 10)
 _SHAPES = frozenset(f"0000-00-00T00:00:00.{'0' * digits}Z".encode() for digits in range(1, 8))
-# Up to the tens of seconds: times of one shape between two real times that share it are real as well.
+# Up to the tens of seconds: a time of the same shape between two valid times that share this prefix is valid too.
 _SHARED_LENGTH = len("0000-00-00T00:00:0")
 _FEW_TIMES = 16
 
 
 class SensorIds:
-    """The ids of sensors by what messages call them.
+    """Cache of sensor ids by the names in messages.
 
     Attributes
     ----------
     by_name
-        Id by Device, then Tag. Integers and their text are one name, but different keys.
+        Id by Device, then Tag. An integer and its text are the same name, but different keys.
     """
 
     def __init__(self) -> None:
@@ -56,12 +59,12 @@ class SensorIds:
         return self._sensors
 
     def get(self, device: int | str, tag: int | str) -> int | None:
-        """Return a sensor's id, None for one that is not here."""
+        """Return the id of a sensor, None if it is not cached."""
         tags = self.by_name.get(device)
         return None if tags is None else tags.get(tag)
 
     def add(self, key: SensorKey, sensor_id: int) -> None:
-        """Remember a sensor's id."""
+        """Cache the id of a sensor."""
         self._sensors += 1
         for device in same_names(key.device):
             tags = self.by_name.setdefault(device, {})
@@ -69,21 +72,21 @@ class SensorIds:
                 tags[tag] = sensor_id
 
 
-class JoinedReadings(NamedTuple):
+class DecodedBatch(NamedTuple):
     """Readings as columns, each of shape ``(n_readings,)``, in the order of the bodies.
 
     Attributes
     ----------
     positions
-        Which body, counted from 0, each reading is from.
+        Position of each reading's body, from 0.
     sensor_ids
-        Its sensor.
+        Sensor of each reading.
     ends
         End of its window, in seconds since 1970-01-01T00:00:00Z.
     values
         Its value.
     left
-        The positions of the bodies that were left out, ascending.
+        Positions of the bodies that were not decoded, ascending.
     """
 
     positions: Sequence[int]
@@ -92,12 +95,12 @@ class JoinedReadings(NamedTuple):
     values: list[float]
     left: list[int]
 
-    def without(self, left: set[int]) -> JoinedReadings:
-        """Return the readings but for those at these positions, which are left out as well."""
+    def without(self, left: set[int]) -> DecodedBatch:
+        """Return the readings without those at these positions, which count as not decoded."""
         if not left:
             return self
         kept = [position not in left for position in self.positions]
-        return JoinedReadings(
+        return DecodedBatch(
             list(compress(self.positions, kept)),
             list(compress(self.sensor_ids, kept)),
             list(compress(self.ends, kept)),
@@ -106,44 +109,44 @@ class JoinedReadings(NamedTuple):
         )
 
 
-def decode_joined(
+def decode_batch(
     bodies: Sequence[bytes], known: SensorIds, *, enqueued_ticks: int, rules: ReadingRules, window_seconds: int
-) -> JoinedReadings:
-    """Return the readings of the bodies that hold a single faultless one, of a known sensor and with a time of its own.
+) -> DecodedBatch:
+    """Return the readings of those bodies that hold a single valid reading of a known sensor with a time of its own.
 
     Parameters
     ----------
     bodies
-        The events' bytes, whatever they are.
+        Bodies of events, any bytes.
     known
-        The sensors known.
+        Cached sensor ids.
     enqueued_ticks
-        When the hub took the first of the events, in ticks (100 ns) since 1970-01-01T00:00:00Z.
+        Enqueued time of the first event, in ticks (100 ns) since 1970-01-01T00:00:00Z.
     rules
-        What is acceptable.
+        Rules for a reading.
     window_seconds
-        Length of a window.
+        Length of a window, in seconds.
     """
     if rules.window_time == "arrival" or not bodies:
-        return JoinedReadings([], [], [], [], list(range(len(bodies))))
-    positions, messages = parse_joined(bodies, rules.max_body_bytes)
+        return DecodedBatch([], [], [], [], list(range(len(bodies))))
+    positions, messages = parse_batch(bodies, rules.max_body_bytes)
     if not messages:
-        return JoinedReadings([], [], [], [], list(range(len(bodies))))
+        return DecodedBatch([], [], [], [], list(range(len(bodies))))
     skipped: set[int] = set()
     sensor_ids = _sensor_ids(messages, known, skipped)
     times = _Times(window_seconds, rules.earliest_ticks, enqueued_ticks + rules.future_ticks, skipped)
     ends = times.ends([message.TS or "" for message in messages], 0)
     values = _values(messages, skipped)
     left = [] if len(messages) == len(bodies) else sorted(set(range(len(bodies))).difference(positions))
-    return JoinedReadings(positions, sensor_ids, ends, values, left).without({positions[at] for at in skipped})
+    return DecodedBatch(positions, sensor_ids, ends, values, left).without({positions[at] for at in skipped})
 
 
-def parse_joined(bodies: Sequence[bytes], max_body_bytes: int) -> tuple[Sequence[int], list[Message]]:
-    """Return the messages of the bodies that are one, and which bodies these are, counted from 0."""
+def parse_batch(bodies: Sequence[bytes], max_body_bytes: int) -> tuple[Sequence[int], list[Message]]:
+    """Return the positions of the bodies that are one message each, from 0, and the messages."""
     messages = _parse_together(bodies, max_body_bytes)
     if messages is not None:
         return range(len(bodies)), messages
-    # One by one costs less than finding out, by halves, which ones go together.
+    # Parsing one by one costs less than bisecting for the bodies that can be joined.
     parsed = {at: message for at, body in enumerate(bodies) if (message := _parse_alone(body, max_body_bytes))}
     return list(parsed), list(parsed.values())
 
@@ -191,7 +194,7 @@ def _values(messages: list[Message], skipped: set[int]) -> list[float]:
 
 
 class _Times:
-    """Finds the windows of times, both limits inclusive, and notes which are no times or beyond the limits."""
+    """Windows of times; positions of invalid times and of times beyond the limits (both inclusive) are skipped."""
 
     def __init__(self, window_seconds: int, earliest_ticks: int, latest_ticks: int, skipped: set[int]) -> None:
         self._window_seconds = window_seconds
@@ -200,7 +203,7 @@ class _Times:
         self._skipped = skipped
 
     def ends(self, texts: list[str], first: int) -> list[int]:
-        """Return the ends of the windows of times, counted from ``first``; neighbours usually share theirs."""
+        """Return the ends of the windows of times whose positions start at ``first``; neighbours usually share one."""
         if len(texts) <= _FEW_TIMES:
             return [self._end(text, at) for at, text in enumerate(texts, first)]
         shared = self._shared_end(texts)
@@ -220,7 +223,7 @@ class _Times:
         return window_end(ticks, self._window_seconds)
 
     def _shared_end(self, texts: list[str]) -> int | None:
-        # Among times of one shape, those that sort lowest and highest are the first and the last.
+        # Times of one shape sort as text in the order of time.
         low, high = min(texts), max(texts)
         if low[:_SHARED_LENGTH] != high[:_SHARED_LENGTH]:
             return None
@@ -235,7 +238,7 @@ class _Times:
 
 
 def _have_one_shape(texts: list[str]) -> bool:
-    """Tell whether all are like 0000-00-00T00:00:00.0000000Z, with the same number of fraction digits."""
+    """Return whether all times are like 0000-00-00T00:00:00.0000000Z, with the same number of fraction digits."""
     joined = "\n".join(texts)
     if not joined.isascii():
         return False

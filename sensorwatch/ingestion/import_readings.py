@@ -1,4 +1,4 @@
-"""Take in what another system has recorded: once, however often it is begun."""
+"""Import of readings that another system recorded: each once, however often the import is started."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EVENTS_PER_BATCH = 100
 
 
 class ImportedReadings(NamedTuple):
-    """How many readings were passed over, as an earlier import had taken them in, and what became of the others."""
+    """Number of readings that an earlier import had ingested, and the counts of the others."""
 
     already_there: int
     counts: IngestCounts
@@ -39,20 +39,22 @@ def import_readings(
     dead_letters: DeadLetters,
     rules: IngestRules,
 ) -> ImportedReadings:
-    """Ingest readings of the past as if they were a partition of their own.
+    """Ingest past readings as a partition of their own.
 
-    A reading's time is its place in that partition: what was imported before, or before an import was killed, is passed
-    over, and readings that the source has since got at its end are added. Those that it gets later with an older time
-    are passed over too.
+    The time of a reading is its sequence number in that partition. A repeated import, or one that continues after a
+    kill, therefore skips what was imported before, and adds newer readings. Readings that the source receives later
+    with an older time are skipped too.
 
     Parameters
     ----------
     source
-        Names what is imported, such as ``SensorValues``: one partition each.
+        Name of the source, such as ``SensorValues``; each source is a partition.
     readings
-        Ordered by time.
+        Readings ordered by time.
+    store, dead_letters
+        As for :class:`~sensorwatch.ingestion.ingest.Ingest`.
     rules
-        Those of ingestion; nothing is late, as all of it is old.
+        Rules of ingestion; lateness is ignored, as all readings are old.
     """
     patient = replace(
         rules,
@@ -62,9 +64,9 @@ def import_readings(
     )
     ingest = Ingest(store, dead_letters, patient)
     partition = Partition("import", "import", source)
-    mark = store.ingest_mark(partition)
+    checkpoint = store.offset_checkpoint(partition)
     everything = list(readings)
-    new = [each for each in everything if mark is None or each.ticks > mark.sequence_number]
+    new = [each for each in everything if checkpoint is None or each.ticks > checkpoint.sequence_number]
     total = IngestCounts(0, 0, 0, 0, 0)
     for events in _batches(_events(new)):
         total = _sum(total, ingest(partition, events))
@@ -77,7 +79,7 @@ def _batches(events: Iterator[RawEvent]) -> Iterator[list[RawEvent]]:
 
 
 def _events(readings: Iterable[Reading]) -> Iterator[RawEvent]:
-    """Yield events that hold whole instants, numbered by the last one."""
+    """Yield events that hold all readings of an instant; the sequence number is the last instant."""
     pending: list[Reading] = []
     for _, instant in groupby(readings, key=lambda reading: reading.ticks):
         together = list(instant)

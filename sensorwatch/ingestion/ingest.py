@@ -1,12 +1,12 @@
-"""The ingest step: a batch of events becomes windows and dead letters, exactly once.
+"""Exactly-once ingestion: a batch of events becomes windows and dead letters.
 
-The hub delivers at least once, with other batch boundaries each time, and for a while to two consumers at once. What
-makes the result exact is the partition's mark: windows, counters and mark commit together, and only if the mark is
-still the one that the batch was judged by.
+The hub delivers at least once, with different batch boundaries each time, and sometimes to two consumers at once. The
+partition's offset checkpoint makes the result exact: windows, counts and checkpoint commit together, and only if the
+stored checkpoint is still the one by which the batch was judged.
 
-An event is a duplicate when neither its sequence number nor its enqueued time is beyond the mark. Both matter: the
-numbers of a hub that was created anew start again, its times go on. The mark's time is the newest of all events
-applied, as a hub's clock may step back.
+An event is a duplicate if neither its sequence number nor its enqueued time is beyond the checkpoint. Both matter: a
+hub that was created again starts numbering again, while its times continue. The time of the checkpoint is the newest of
+all events applied, because the clock of a hub may step back.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from operator import lt
 from typing import TYPE_CHECKING, Literal, Self
 
-from sensorwatch.errors import MarkMovedError, TransientError
+from sensorwatch.errors import CheckpointConflictError, TransientError
 from sensorwatch.ingestion.decode import TICKS_PER_SECOND, ReadingRules, decode, ticks_of
-from sensorwatch.ingestion.decode_batch import SensorIds, decode_joined
-from sensorwatch.ingestion.records import DeadLetter, IngestCounts, IngestMark, Reading, Rejected
+from sensorwatch.ingestion.decode_batch import SensorIds, decode_batch
+from sensorwatch.ingestion.records import DeadLetter, IngestCounts, OffsetCheckpoint, Reading, Rejected
 from sensorwatch.ingestion.windows import aggregate, window_end
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.sensors.windows import BEFORE_ALL_WINDOWS
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from sensorwatch.ingestion.decode_batch import JoinedReadings
+    from sensorwatch.ingestion.decode_batch import DecodedBatch
     from sensorwatch.ingestion.ports import DeadLetters, IngestStore
     from sensorwatch.ingestion.records import Partition, RawEvent
     from sensorwatch.settings import Settings
@@ -38,31 +38,31 @@ __all__ = ["NEVER_LATE_SECONDS", "Ingest", "IngestRules", "ingest"]
 logger = logging.getLogger(__name__)
 
 NEVER_LATE_SECONDS = 10**12
-"""Beyond any difference of two times: with this lateness nothing is late."""
+"""A lateness longer than any difference of two times: no reading is late."""
 
 _Key = tuple[str, str]
 _TRIES = 5
 _REMEMBERED_SENSORS = 1_000_000
-_PASSED = Rejected("late", "scoring has passed its window, and LATE_POLICY is drop")
+_PASSED = Rejected("late", "its window was scored before it arrived, and LATE_POLICY is drop")
 
 
 @dataclass(frozen=True, slots=True)
 class IngestRules:
-    """The settings of the step.
+    """Rules of ingestion.
 
     Attributes
     ----------
     window_seconds
-        Length of a window.
+        Length of a window, in seconds.
     lateness_seconds
-        A reading whose window ends this much or more before its sensor's newest window is late; 0 makes every
-        reading late that is behind the newest window, not those in it.
+        A reading is late if its window ends at least this long before the newest window of its sensor. With 0 every
+        reading before the newest window is late.
     late_policy
-        What becomes of a reading whose window scoring has passed, and that is not late yet: ``update`` corrects the
-        window and has it scored again, ``drop`` makes the reading late. A scoring run that is planned while a batch is
-        judged is not seen by ``drop``: the batch then updates.
+        Treatment of a reading that is not late, but whose window was scored already: ``update`` corrects the window and
+        marks it for scoring again, ``drop`` counts the reading as late. ``drop`` does not see a scoring run that is
+        planned while the batch is judged: the batch then updates.
     readings
-        What makes a reading acceptable.
+        Rules for a single reading.
     """
 
     window_seconds: int = 5
@@ -72,7 +72,7 @@ class IngestRules:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Return the rules that the settings ask for."""
+        """Return the rules that the settings define."""
         return cls(
             window_seconds=settings.window_seconds,
             lateness_seconds=settings.lateness_seconds,
@@ -88,17 +88,17 @@ class IngestRules:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Events judged by a mark: the new ones in the order in which they count, and the others."""
+    """Events judged by a checkpoint: new ones in the order of application, and duplicates."""
 
     fresh: Sequence[RawEvent]
     duplicates: Sequence[RawEvent]
-    mark: IngestMark
+    checkpoint: OffsetCheckpoint
     recreated: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Decoded:
-    """An event with what its body says."""
+    """An event with the decoded elements of its body."""
 
     event: RawEvent
     elements: Sequence[Reading | Rejected]
@@ -106,7 +106,7 @@ class _Decoded:
 
 @dataclass(slots=True)
 class _SortedOut:
-    """The readings of a batch's new events: the accepted ones as columns, and letters for the others."""
+    """Readings of new events: accepted ones as columns, dead letters for the others."""
 
     sensor_ids: list[int]
     ends: list[int]
@@ -117,44 +117,46 @@ class _SortedOut:
 
 
 class Ingest:
-    """The step with what it remembers between batches: sensor ids, newest windows and marks.
+    """Ingestion with a cache between batches: sensor ids, newest windows and checkpoints.
 
-    Memory only saves questions to the store. A remembered mark is a guess that the commit checks; when it fails, all
-    is forgotten and asked again. Safe to call from several threads.
+    The cache only saves queries. A cached checkpoint is a guess, which the commit verifies: on a conflict the cache is
+    cleared and the batch is judged again. Safe to call from several threads.
     """
 
     def __init__(self, store: IngestStore, dead_letters: DeadLetters, rules: IngestRules) -> None:
         self._store = store
         self._dead_letters = dead_letters
         self._rules = rules
-        self._marks: dict[Partition, IngestMark | None] = {}
+        self._checkpoints: dict[Partition, OffsetCheckpoint | None] = {}
         self._ids = SensorIds()
         self._newest: dict[int, int] = {}
         self._lateness = max(rules.lateness_seconds, 1)
 
     def __call__(self, partition: Partition, events: Sequence[RawEvent]) -> IngestCounts:
-        """Take in a batch of one partition's events, in any order; see :func:`ingest`."""
+        """Ingest a batch of one partition's events, in any order; see :func:`ingest`."""
         if not events:
             return IngestCounts(0, 0, 0, 0, 0)
         for _ in range(_TRIES):
             try:
                 return self._apply(partition, events)
-            except MarkMovedError:
-                logger.info("partition %s: another consumer was first, judging the batch again", partition)
+            except CheckpointConflictError:
+                logger.info("partition %s: another consumer committed first; judging the batch again", partition)
                 self._forget()
         raise TransientError(
-            f"partition {partition.partition_id} of {partition.hub}: other consumers were first {_TRIES} times while a "
-            "batch was taken in; nothing of it was applied, deliver it again"
+            f"partition {partition.partition_id} of {partition.hub}: other consumers committed first {_TRIES} times "
+            "while a batch was ingested; nothing of it was applied, deliver it again"
         )
 
     def _apply(self, partition: Partition, events: Sequence[RawEvent]) -> IngestCounts:
-        mark = self._mark(partition)
-        batch = _judge(events, mark)
+        checkpoint = self._checkpoint(partition)
+        batch = _judge(events, checkpoint)
         sorted_out, newest = self._sort_out(partition, batch.fresh)
-        # The newest windows may have been read after another consumer's commit of this very batch; readings would
-        # then be late only because they were accepted.
-        if sorted_out.late and self._store.ingest_mark(partition) != mark:
-            raise MarkMovedError(f"partition {partition.partition_id}: its mark is no longer {mark}")
+        # Another consumer may have committed this very batch before the newest windows were read: its readings would
+        # look late because they were accepted.
+        if sorted_out.late and self._store.offset_checkpoint(partition) != checkpoint:
+            raise CheckpointConflictError(
+                f"partition {partition.partition_id}: expected the checkpoint {checkpoint}, which has moved"
+            )
         if sorted_out.letters:
             self._dead_letters.write(sorted_out.letters)
         duplicates = sum(len(self._decoded(event).elements) for event in batch.duplicates)
@@ -167,25 +169,25 @@ class Ingest:
             invalid=sorted_out.invalid,
         )
         windows = aggregate(sorted_out.sensor_ids, sorted_out.ends, sorted_out.values)
-        self._store.commit_ingest(partition, mark, batch.mark, windows, counts)
-        self._remember(partition, batch.mark, newest)
+        self._store.commit_ingest(partition, checkpoint, batch.checkpoint, windows, counts)
+        self._remember(partition, batch.checkpoint, newest)
         if batch.recreated:
             logger.warning(
-                "partition %s: the hub was created anew: sequence numbers start again (mark was %s, now %s)",
+                "partition %s: the hub was created again and its sequence numbers restarted (checkpoint was %s, is %s)",
                 partition,
-                mark,
-                batch.mark,
+                checkpoint,
+                batch.checkpoint,
             )
         return counts
 
     def _sort_out(self, partition: Partition, fresh: Sequence[RawEvent]) -> tuple[_SortedOut, dict[int, int]]:
-        """Sort the readings of new events out; the second result is the newest window of every sensor among them.
+        """Sort the readings of new events; also return the newest window of each of their sensors.
 
-        What can be is decoded together, the other events one by one. Lateness depends on the order of a sensor's
-        readings, so those of a sensor of which one may be late are taken one by one as well.
+        Most events are decoded together, the others one by one. Lateness depends on the order of a sensor's readings:
+        sensors that may have a late reading are handled one reading at a time as well.
         """
         window_seconds = self._rules.window_seconds
-        joined = decode_joined(
+        joined = decode_batch(
             [event.body for event in fresh],
             self._ids,
             enqueued_ticks=ticks_of(min([event.enqueued_time for event in fresh])) if fresh else 0,
@@ -229,7 +231,7 @@ class Ingest:
         passed: Mapping[int, int],
         sorted_out: _SortedOut,
     ) -> None:
-        """Add the readings of events, in their order; the newest windows move with them."""
+        """Add the readings of events in their order, and move the newest windows with them."""
         window_seconds, lateness = self._rules.window_seconds, self._lateness
         for item in decoded:
             for index, element in enumerate(item.elements):
@@ -259,10 +261,10 @@ class Ingest:
         enqueued_ticks = ticks_of(event.enqueued_time)
         return _Decoded(event, decode(event.body, enqueued_ticks=enqueued_ticks, rules=self._rules.readings))
 
-    def _mark(self, partition: Partition) -> IngestMark | None:
-        if partition in self._marks:
-            return self._marks[partition]
-        return self._store.ingest_mark(partition)
+    def _checkpoint(self, partition: Partition) -> OffsetCheckpoint | None:
+        if partition in self._checkpoints:
+            return self._checkpoints[partition]
+        return self._store.offset_checkpoint(partition)
 
     def _sensor_ids(self, decoded: Iterable[_Decoded]) -> dict[_Key, int]:
         known = self._ids
@@ -286,15 +288,15 @@ class Ingest:
             newest.update(self._store.last_windows(unknown))
         return newest
 
-    def _remember(self, partition: Partition, mark: IngestMark, newest: dict[int, int]) -> None:
-        self._marks[partition] = mark
+    def _remember(self, partition: Partition, checkpoint: OffsetCheckpoint, newest: dict[int, int]) -> None:
+        self._checkpoints[partition] = checkpoint
         self._newest.update(newest)
         if len(self._ids) > _REMEMBERED_SENSORS:
             self._forget()
 
     def _forget(self) -> None:
-        # New dictionaries rather than emptied ones: another thread may be in the middle of reading the old.
-        self._marks, self._ids, self._newest = {}, SensorIds(), {}
+        # New dictionaries instead of cleared ones: another thread may be reading the old ones.
+        self._checkpoints, self._ids, self._newest = {}, SensorIds(), {}
 
 
 def ingest(
@@ -305,66 +307,81 @@ def ingest(
     dead_letters: DeadLetters,
     rules: IngestRules,
 ) -> IngestCounts:
-    """Take in a batch of one partition's events, in any order; delivering it again changes no window.
+    """Ingest a batch of one partition's events, in any order; delivering it again changes no window.
+
+    Parameters
+    ----------
+    partition
+        The partition that the events come from.
+    events
+        Events of the partition; an empty batch changes nothing.
+    store
+        Store of windows, counts and checkpoints.
+    dead_letters
+        Storage of late and unusable readings; written before the commit.
+    rules
+        Rules of ingestion.
 
     Returns
     -------
     IngestCounts
-        Counts of readings in this batch. A body that can't be taken apart counts as one reading; the readings of an
-        event that was applied before are duplicates, the rejected ones among them too.
+        Numbers of readings in this batch. A body that can't be decoded counts as one reading. All readings of an event
+        that was applied before count as duplicates, unusable ones included.
 
     Raises
     ------
     TransientError
-        The store or the dead letters are away, or other consumers were first every time; nothing was applied, and the
-        batch may be delivered again.
+        The store or the dead letters can't be reached, or other consumers committed first every time. Nothing was
+        applied; the batch may be delivered again.
     """
     return Ingest(store, dead_letters, rules)(partition, events)
 
 
-def _judge(events: Sequence[RawEvent], mark: IngestMark | None) -> _Batch:
+def _judge(events: Sequence[RawEvent], checkpoint: OffsetCheckpoint | None) -> _Batch:
     numbers = [event.sequence_number for event in events]
-    if (mark is None or numbers[0] > mark.sequence_number) and all(map(lt, numbers, numbers[1:])):
-        # As the hub delivers them: in order, and none of them before.
+    if (checkpoint is None or numbers[0] > checkpoint.sequence_number) and all(map(lt, numbers, numbers[1:])):
+        # The usual case: in order, and none of them applied before.
         newest_time = max([event.enqueued_time for event in events])
-        if mark is not None:
-            newest_time = max(newest_time, mark.enqueued_time)
-        return _Batch(events, [], IngestMark(numbers[-1], newest_time), recreated=False)
-    return _judge_any(events, mark)
+        if checkpoint is not None:
+            newest_time = max(newest_time, checkpoint.enqueued_time)
+        return _Batch(events, [], OffsetCheckpoint(numbers[-1], newest_time), recreated=False)
+    return _judge_any(events, checkpoint)
 
 
-def _judge_any(events: Sequence[RawEvent], mark: IngestMark | None) -> _Batch:
+def _judge_any(events: Sequence[RawEvent], checkpoint: OffsetCheckpoint | None) -> _Batch:
     fresh: dict[tuple[int, datetime], RawEvent] = {}
     duplicates: list[RawEvent] = []
     for event in events:
         number, time = event.sequence_number, event.enqueued_time
-        applied = mark is not None and number <= mark.sequence_number and time <= mark.enqueued_time
+        applied = checkpoint is not None and number <= checkpoint.sequence_number and time <= checkpoint.enqueued_time
         if applied or (number, time) in fresh:
             duplicates.append(event)
         else:
             fresh[number, time] = event
-    if mark is None:
+    if checkpoint is None:
         number, time = max(fresh)[0], max(time for _, time in fresh)
-        return _Batch([fresh[key] for key in sorted(fresh)], duplicates, IngestMark(number, time), recreated=False)
-    # Numbers that are behind the mark at a later time come from a hub created anew at that time. A batch may still
-    # hold the end of the old one, which goes first.
-    created = min((time for number, time in fresh if number <= mark.sequence_number), default=None)
+        return _Batch(
+            [fresh[key] for key in sorted(fresh)], duplicates, OffsetCheckpoint(number, time), recreated=False
+        )
+    # Numbers behind the checkpoint at a later time come from a hub that was created again then. The batch may still
+    # hold the end of the old hub, which is applied first.
+    created = min((time for number, time in fresh if number <= checkpoint.sequence_number), default=None)
     ordered = sorted(fresh, key=lambda key: (created is not None and key[1] >= created, key[0]))
     if not ordered:
-        return _Batch([], duplicates, mark, recreated=False)
-    newest_time = max(mark.enqueued_time, *(time for _, time in ordered))
+        return _Batch([], duplicates, checkpoint, recreated=False)
+    newest_time = max(checkpoint.enqueued_time, *(time for _, time in ordered))
     return _Batch(
         [fresh[key] for key in ordered],
         duplicates,
-        IngestMark(ordered[-1][0], newest_time),
+        OffsetCheckpoint(ordered[-1][0], newest_time),
         recreated=created is not None,
     )
 
 
 def _possibly_late(
-    joined: JoinedReadings, placed: Sequence[tuple[int, int]], newest: dict[int, int], lateness: int
+    joined: DecodedBatch, placed: Sequence[tuple[int, int]], newest: dict[int, int], lateness: int
 ) -> set[int]:
-    """Return the sensors of which a reading may be late in some order of these readings."""
+    """Return the sensors that may have a late reading in some order of these readings."""
     ends = joined.ends + [end for _, end in placed]
     if not ends or min(ends) > max(max(ends), max(newest.values(), default=BEFORE_ALL_WINDOWS)) - lateness:
         return set()
@@ -391,5 +408,5 @@ def _letter(partition: Partition, event: RawEvent, index: int, rejected: Rejecte
 def _too_late(end: int, newest: int, lateness: int) -> Rejected:
     return Rejected(
         "late",
-        f"its window is {newest - end} s before its sensor's newest; late from {lateness} s on (LATENESS_SECONDS)",
+        f"its window ends {newest - end} s before its sensor's newest; the limit is {lateness} s (LATENESS_SECONDS)",
     )

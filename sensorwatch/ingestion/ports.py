@@ -1,4 +1,4 @@
-"""Taking readings in, and reading windows back."""
+"""Ports of ingestion: the store of windows, retention, and dead letters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sensorwatch.ingestion.records import (
         DeadLetter,
         IngestCounts,
-        IngestMark,
+        OffsetCheckpoint,
         Partition,
         PartitionStatus,
         Replay,
@@ -23,10 +23,10 @@ __all__ = ["DeadLetters", "IngestStore", "RetentionStore"]
 
 
 class IngestStore(Protocol):
-    """Exactly-once ingestion: windows, counters and the partition's mark commit together."""
+    """Exactly-once ingestion: windows, counts and the partition's offset checkpoint commit together."""
 
     def sensor_ids(self, keys: Collection[SensorKey]) -> dict[SensorKey, int]:
-        """Return the id of every key; unknown sensors enter the catalogue with the next dense ids, in this order."""
+        """Return the id of every key; unknown sensors are added to the catalogue with the next ids, in this order."""
         ...
 
     def last_windows(self, sensor_ids: Collection[int]) -> dict[int, int]:
@@ -34,74 +34,98 @@ class IngestStore(Protocol):
         ...
 
     def planned_until(self, sensor_ids: Collection[int]) -> dict[int, int]:
-        """Return up to which end (seconds since 1970) scoring of each sensor is planned; where it is not, left out."""
+        """Return the end (seconds since 1970) up to which scoring of each sensor is planned; others are left out."""
         ...
 
-    def ingest_mark(self, partition: Partition) -> IngestMark | None:
-        """Return the last event applied, None for a partition never read."""
+    def offset_checkpoint(self, partition: Partition) -> OffsetCheckpoint | None:
+        """Return the last event applied, None for a partition that was never read."""
         ...
 
     def commit_ingest(
         self,
         partition: Partition,
-        expected: IngestMark | None,
-        mark: IngestMark,
+        expected: OffsetCheckpoint | None,
+        checkpoint: OffsetCheckpoint,
         windows: Sequence[Window],
         counts: IngestCounts,
     ) -> None:
-        """Merge windows, add counts and move the mark, in one transaction.
+        """Merge windows, add counts and move the offset checkpoint, in one transaction.
 
-        Windows have distinct (sensor_id, end). A window that changes after its shard's scoring was planned past it is
-        marked for scoring again in the same transaction. The sensors' newest window moves forward with them.
+        A window that changes after scoring was planned past it is marked for scoring again in the same transaction. The
+        newest window of each sensor moves forward with it.
+
+        Parameters
+        ----------
+        partition
+            The partition that the events came from.
+        expected
+            The checkpoint by which the batch was judged.
+        checkpoint
+            The checkpoint behind the batch.
+        windows
+            Partial aggregates with distinct (sensor_id, end).
+        counts
+            Numbers of readings, added to those of the partition.
 
         Raises
         ------
-        MarkMovedError
-            The stored mark is not ``expected``; nothing was changed.
+        CheckpointConflictError
+            The stored checkpoint is not ``expected``; nothing changed.
         """
         ...
 
     def ingest_status(self) -> list[PartitionStatus]:
-        """Return every partition's mark and counters, ordered by partition."""
+        """Return the checkpoint and counts of every partition, ordered by partition."""
         ...
 
 
 class RetentionStore(Protocol):
-    """Letting go of old windows."""
+    """Deletion of old windows."""
 
     def delete_windows(self, until: datetime) -> int:
-        """Delete every window that ends at or before ``until`` (UTC); return how many there were.
+        """Delete every window that ends at or before ``until`` (UTC); return the number of windows.
 
-        What real time said of them goes too. May be interrupted, and done again.
+        The results of real-time scoring for them are deleted as well. Safe to interrupt and to repeat.
         """
         ...
 
 
 class DeadLetters(Protocol):
-    """Where readings go that can't be used."""
+    """Storage of readings that can't be used."""
 
     def write(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep the letters (all of one partition and one batch), durably, before returning."""
+        """Store letters of one partition and one batch durably."""
         ...
 
     def read(self, day: str | None = None) -> Iterable[DeadLetter]:
-        """Yield the letters (of one day, ``2026-11-20``), each once however often it was written."""
+        """Yield the letters (of one day, ``2026-11-20``), each once, however often it was written."""
         ...
 
     def days(self) -> list[str]:
-        """Return the days (UTC) that have letters or replays, ordered."""
+        """Return the days (UTC) with letters or replays, in order."""
         ...
 
     def replays(self, day: str) -> Iterable[Replay]:
-        """Yield a day's replays, ordered by number."""
+        """Yield the replays of a day, ordered by number."""
         ...
 
     def add_replay(self, day: str, number: int, letters: Sequence[DeadLetter], *, accept_late: bool) -> Replay:
-        """Note, durably, that these letters (at least one) are taken in again as the day's replay of this number.
+        """Record durably that these letters are ingested again, as the day's replay of this number.
+
+        Parameters
+        ----------
+        day
+            The day (UTC) of the letters, ``2026-11-20``.
+        number
+            Number of the replay, from 0.
+        letters
+            At least one letter.
+        accept_late
+            Whether to accept readings however late they are.
 
         Raises
         ------
         ConflictError
-            There is one of this number already; it stays as it is.
+            A replay of this number exists already; it stays unchanged.
         """
         ...

@@ -1,4 +1,8 @@
-"""Ingestion: bytes become readings, readings become windows."""
+"""Records of ingestion: events, readings, windows, dead letters and offset checkpoints.
+
+Times are aware datetimes in UTC, or integers: ``ticks`` are 100 ns since 1970-01-01T00:00:00Z, the resolution of the
+messages; ``end`` of a window is in whole seconds since then.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ __all__ = [
     "REPLAY_PREFIX",
     "DeadLetter",
     "IngestCounts",
-    "IngestMark",
+    "OffsetCheckpoint",
     "Partition",
     "PartitionStatus",
     "RawEvent",
@@ -24,12 +28,12 @@ __all__ = [
 ]
 
 REPLAY_PREFIX = "replay-"
-"""How the ids of the partitions begin that stand for replays of dead letters."""
+"""Prefix of the ids of partitions that stand for replays of dead letters."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawEvent:
-    """One Event Hubs event as delivered: its place in the partition, when the hub took it (UTC), and its bytes."""
+    """One Event Hubs event: its sequence number in the partition, the time at which it was enqueued (UTC), its body."""
 
     sequence_number: int
     enqueued_time: datetime
@@ -47,7 +51,7 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A reading that can't be used: ``reason`` is a short stable code (``not-json``), ``detail`` is for a person."""
+    """An unusable reading: ``reason`` is a short stable code (``not-json``), ``detail`` a sentence for people."""
 
     reason: str
     detail: str
@@ -55,10 +59,10 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A rejected or late reading on its way to the dead letters.
+    """A rejected or late reading.
 
-    ``body`` is the whole event's body; ``index`` says which reading in it was rejected (0 for a single one), so
-    (partition, sequence number, enqueued time, index) identifies it however often it is delivered.
+    ``body`` is the body of the whole event, ``index`` the position of the reading in it (0 for a single one).
+    Partition, sequence number, enqueued time and index identify the letter, however often the event is delivered.
     """
 
     partition: Partition
@@ -72,11 +76,11 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Dead letters of one day (UTC, ``2026-11-20``) on their way through the ingest step once more.
+    """Dead letters of one day (UTC, ``2026-11-20``) that are ingested again.
 
-    A day's replays are numbered from 0 and never change. ``partition`` stands for this one alone: its events are the
-    letters in this order, with sequence numbers from 0. A letter's ``body`` is the rejected reading without its
-    neighbours; ``accept_late`` says that none is late this time.
+    A day's replays are numbered from 0 and never change. ``partition`` belongs to this replay alone: its events are the
+    letters in this order, with sequence numbers from 0. The ``body`` of a letter is the rejected reading without the
+    other readings of its event. With ``accept_late`` no reading is late.
     """
 
     day: str
@@ -89,7 +93,7 @@ class Replay:
 class Window(NamedTuple):
     """A mergeable partial aggregate of one sensor over the window ``(end - window_seconds, end]``.
 
-    ``end`` is in whole seconds since 1970-01-01T00:00:00Z, ``readings`` their number.
+    ``end`` is in whole seconds since 1970-01-01T00:00:00Z, ``readings`` is the number of readings.
     """
 
     sensor_id: int
@@ -109,15 +113,15 @@ class Partition(NamedTuple):
     partition_id: str
 
 
-class IngestMark(NamedTuple):
-    """The last event applied: everything at or below it is a duplicate, unless the hub was created anew."""
+class OffsetCheckpoint(NamedTuple):
+    """The last event applied to the windows: events up to it are duplicates, unless the hub was created again."""
 
     sequence_number: int
     enqueued_time: datetime
 
 
 class IngestCounts(NamedTuple):
-    """Counts of readings; ``received = accepted + late + duplicate + invalid`` always."""
+    """Numbers of readings; ``received = accepted + late + duplicate + invalid`` always holds."""
 
     received: int
     accepted: int
@@ -128,8 +132,8 @@ class IngestCounts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PartitionStatus:
-    """A partition's mark and its counters since it was first read."""
+    """A partition's offset checkpoint, and its counts since it was first read."""
 
     partition: Partition
-    mark: IngestMark
+    checkpoint: OffsetCheckpoint
     counts: IngestCounts

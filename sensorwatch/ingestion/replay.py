@@ -1,14 +1,15 @@
-"""The replay step: dead letters go through the ingest step once more, each exactly once however often it is called.
+"""Replay of dead letters: each is ingested again exactly once, however often the replay is called.
 
-What is taken again is first noted in a log: a day's replays, numbered, each holding letters that are in none before it.
-A number can be given once only, so two callers can't take the same letter: the second reads the first one's replay and
-leaves those letters out. Which letters a call selects, and how they lie in blobs, therefore does not matter.
+The letters are first recorded in a log of numbered replays per day; no letter is in two of them. A number can be used
+only once, so two callers can't replay the same letter: the second one reads the first one's replay and leaves its
+letters out. The result does not depend on how calls select letters, or how letters are distributed over blobs.
 
-A replay is then ingested as a partition of its own, in which its letters are numbered: the partition's mark, which
-commits together with the windows, says how far it is. One that was broken off is finished by the next call that looks
-at its day, as it was begun. What is rejected again becomes a dead letter of the replay's partition.
+A replay is then ingested as a partition of its own, in which its letters are numbered: the partition's offset
+checkpoint, which commits together with the windows, tells its progress. The next call for the same day completes an
+interrupted replay with its original options. A reading that is rejected again becomes a dead letter of the replay's
+partition.
 
-Letters whose event is not yet below its partition's mark wait: their event will be delivered again, and judged anew.
+A letter waits while its event is beyond the checkpoint of its partition: the hub will deliver the event again.
 """
 
 from __future__ import annotations
@@ -26,33 +27,33 @@ if TYPE_CHECKING:
 
     from sensorwatch.ingestion.ingest import IngestRules
     from sensorwatch.ingestion.ports import DeadLetters, IngestStore
-    from sensorwatch.ingestion.records import DeadLetter, IngestMark, Partition, Replay
+    from sensorwatch.ingestion.records import DeadLetter, OffsetCheckpoint, Partition, Replay
 
 __all__ = ["LetterState", "ReplayOutcome", "Selection", "replay", "select"]
 
 LetterState = Literal["waiting", "new", "begun", "replayed"]
-"""Of a letter: its event is not applied yet; it was never taken again; its replay is not finished; it is."""
+"""State of a letter: event not applied yet; never replayed; replay not completed; replayed."""
 
 _MAX_LETTERS = 10_000
 _MAX_BYTES = 32 * 1024 * 1024
 _BATCH_EVENTS = 1_000
 _TRIES = 10
-# The body was refused before it was taken apart: all of it is the letter's.
+# Such a body was rejected before it was decoded: the letter stands for all of it.
 _WHOLE_BODY = "too-large"
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which dead letters are meant; None stands for all.
+    """A selection of dead letters; None selects all.
 
     Attributes
     ----------
     day
-        On which the hub took their events (UTC, ``2026-11-20``).
+        Day of the enqueued times (UTC, ``2026-11-20``).
     reason
-        Why they were rejected, as the code says it (``late``).
+        Code of the reason (``late``).
     partition
-        Id of the partition they came from.
+        Id of the partition that they came from.
     """
 
     day: str | None = None
@@ -60,24 +61,25 @@ class Selection:
     partition: str | None = None
 
     def takes(self, letter: DeadLetter) -> bool:
-        """Return whether a letter of the day is meant."""
+        """Return whether a letter of the day is selected."""
         return self.reason in (None, letter.reason) and self.partition in (None, letter.partition.partition_id)
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayOutcome:
-    """What a call did, in letters; ``counts`` are the readings that it ingested, those of replays it finished too.
+    """Result of a call, in letters.
 
     Attributes
     ----------
     taken
-        Letters taken again by this call.
+        Letters replayed by this call.
     before
-        Selected letters that an earlier replay had taken.
+        Selected letters that were replayed before.
     waiting
         Selected letters whose event is not applied yet.
     counts
-        Readings ingested by this call; those rejected again are ``late`` or ``invalid``.
+        Readings ingested by this call, including those of interrupted replays that it completed. Readings that were
+        rejected again count as ``late`` or ``invalid``.
     """
 
     taken: int
@@ -97,18 +99,18 @@ def select(
     Raises
     ------
     InvalidInputError, NotFoundError, TransientError
-        As the dead letters and the store say.
+        As the dead letters and the store raise them.
     """
-    marks = {status.partition: status.mark for status in store.ingest_status()}
+    checkpoints = {status.partition: status.checkpoint for status in store.ingest_status()}
     for day in _days(selection, dead_letters):
         states: dict[_Identity, LetterState] = {}
         for item in dead_letters.replays(day):
-            done = _done(marks.get(item.partition))
+            done = _done(checkpoints.get(item.partition))
             for number, letter in enumerate(item.letters):
                 states[_identity(letter)] = "replayed" if number < done else "begun"
         for letter in dead_letters.read(day):
             if selection.takes(letter):
-                untouched: LetterState = "new" if _is_applied(letter, marks) else "waiting"
+                untouched: LetterState = "new" if _is_applied(letter, checkpoints) else "waiting"
                 yield letter, states.get(_identity(letter), untouched)
 
 
@@ -122,27 +124,27 @@ def replay(
     again: bool = False,
     dry_run: bool = False,
 ) -> ReplayOutcome:
-    """Take the selected letters in again, and finish the replays of those days that were broken off.
+    """Ingest the selected letters again, and complete interrupted replays of their days.
 
     Parameters
     ----------
     selection
-        Which letters.
+        The letters.
     store, dead_letters, rules
-        As for the ingest step.
+        As for :func:`~sensorwatch.ingestion.ingest.ingest`.
     accept_late
-        No reading is late this time.
+        Accept readings however late they are.
     again
-        Also letters that a former replay left: those rejected again.
+        Include letters that an earlier replay rejected again.
     dry_run
-        Only count; ``counts`` are zero then.
+        Only count letters; ``counts`` are zero then.
 
     Raises
     ------
     TransientError
-        The store or the dead letters are away. Call again: it goes on where this call ended.
+        The store or the dead letters can't be reached. The next call continues where this one ended.
     InvalidInputError, NotFoundError
-        As the dead letters say.
+        As the dead letters raise them.
     """
     total = ReplayOutcome(0, 0, 0, IngestCounts(0, 0, 0, 0, 0))
     for day in _days(selection, dead_letters):
@@ -158,7 +160,7 @@ def replay(
 
 
 class _DayReplay:
-    """One call's work on one day."""
+    """The work of one call on one day."""
 
     def __init__(
         self,
@@ -182,13 +184,13 @@ class _DayReplay:
             )
             for accept_late in (False, True)
         }
-        self._marks = {status.partition: status.mark for status in store.ingest_status()}
-        # Replays that were finished before. What this call (or another one at the same time) sees rejected again must
-        # not be taken by it, or it would never end.
+        self._checkpoints = {status.partition: status.checkpoint for status in store.ingest_status()}
+        # Replays that were completed before this call. It must not replay what it (or a concurrent call) rejects again:
+        # it would never end.
         self._finished = {
             item.partition
             for item in (dead_letters.replays(day) if again else ())
-            if _done(self._marks.get(item.partition)) == len(item.letters)
+            if _done(self._checkpoints.get(item.partition)) == len(item.letters)
         }
         self._logged: set[_Identity] = set()
         self._replays = 0
@@ -196,14 +198,14 @@ class _DayReplay:
         self._counts = IngestCounts(0, 0, 0, 0, 0)
 
     def count(self) -> ReplayOutcome:
-        """Return what would be taken."""
+        """Return the letters that a run would replay."""
         self._read_log(finish=False)
         for letters in self._untaken():
             self._taken += len(letters)
         return self._outcome()
 
     def run(self, *, accept_late: bool) -> ReplayOutcome:
-        """Finish what was begun, then take what was not taken."""
+        """Complete interrupted replays, then replay the remaining letters."""
         self._read_log(finish=True)
         for letters in self._untaken():
             self._take(letters, accept_late=accept_late)
@@ -221,7 +223,7 @@ class _DayReplay:
                 self._ingest(item)
 
     def _untaken(self) -> Iterator[list[DeadLetter]]:
-        """Yield the selected letters that are in no replay, so many at a time."""
+        """Yield the selected letters that are in no replay, in groups of limited size."""
         letters: list[DeadLetter] = []
         size = 0
         for letter in self._dead_letters.read(self._day):
@@ -229,7 +231,7 @@ class _DayReplay:
                 continue
             if _identity(letter) in self._logged:
                 self._before += 1
-            elif not _is_applied(letter, self._marks):
+            elif not _is_applied(letter, self._checkpoints):
                 self._waiting += 1
             else:
                 letters.append(_alone(letter))
@@ -250,7 +252,7 @@ class _DayReplay:
             except ConflictError:
                 if last:
                     raise
-                # Another caller's replay; or our own, where the answer to the first try was lost.
+                # The replay of another caller, or our own if the answer to the first try was lost.
                 self._read_log(finish=True)
                 before = len(letters)
                 letters = [letter for letter in letters if _identity(letter) not in self._logged]
@@ -265,7 +267,7 @@ class _DayReplay:
 
     def _ingest(self, item: Replay) -> None:
         step = self._steps[item.accept_late]
-        for first in range(_done(self._store.ingest_mark(item.partition)), len(item.letters), _BATCH_EVENTS):
+        for first in range(_done(self._store.offset_checkpoint(item.partition)), len(item.letters), _BATCH_EVENTS):
             events = [
                 RawEvent(number, letter.enqueued_time, letter.body)
                 for number, letter in enumerate(item.letters[first : first + _BATCH_EVENTS], start=first)
@@ -282,25 +284,25 @@ def _identity(letter: DeadLetter) -> _Identity:
 
 
 def _alone(letter: DeadLetter) -> DeadLetter:
-    """Return a letter without the rejected reading's neighbours, which may have been accepted."""
+    """Return a letter with the body of its reading alone: other readings of the event may have been accepted."""
     if letter.reason == _WHOLE_BODY:
         return letter
     return replace(letter, body=element_at(letter.body, letter.index))
 
 
-def _done(mark: IngestMark | None) -> int:
-    """Return how many letters of a replay are ingested."""
-    return 0 if mark is None else mark.sequence_number + 1
+def _done(checkpoint: OffsetCheckpoint | None) -> int:
+    """Return the number of letters of a replay that are ingested."""
+    return 0 if checkpoint is None else checkpoint.sequence_number + 1
 
 
-def _is_applied(letter: DeadLetter, marks: Mapping[Partition, IngestMark]) -> bool:
-    mark = marks.get(letter.partition)
-    if mark is None:
+def _is_applied(letter: DeadLetter, checkpoints: Mapping[Partition, OffsetCheckpoint]) -> bool:
+    checkpoint = checkpoints.get(letter.partition)
+    if checkpoint is None:
         return False
-    if letter.enqueued_time < mark.enqueued_time:
-        # Also with a higher number: then it comes from a hub that was created anew since.
+    if letter.enqueued_time < checkpoint.enqueued_time:
+        # A higher number is possible too: the letter is from a hub that was created again since.
         return True
-    return letter.sequence_number <= mark.sequence_number and letter.enqueued_time == mark.enqueued_time
+    return letter.sequence_number <= checkpoint.sequence_number and letter.enqueued_time == checkpoint.enqueued_time
 
 
 def _add(first: IngestCounts, second: IngestCounts) -> IngestCounts:

@@ -1,4 +1,4 @@
-"""Sending readings to the event hub, in the order of time, at any speed."""
+"""Sender of readings to the event hub: in the order of time, at any speed."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ __all__ = ["EventHubSender", "open_sender"]
 _RETRIES = 5
 _MAX_WAITING_READINGS = 20_000
 _PACE_SECONDS = 0.2
-# Few enough that a span leads to one or two of the batches that take it in, many enough to cost nothing.
+# Few enough that a span links to one or two ingested batches, many enough to cost nothing.
 _EVENTS_PER_SPAN = 50
 
 
 class EventHubSender:
-    """Sends readings through one producer client; a context manager that closes it.
+    """Sender of readings through one producer client; as a context manager it closes the client.
 
-    A device's readings stay in order: its name is the partition key, and its batches go one after the other.
+    The readings of a device stay in order: its name is the partition key, and its batches are sent one by one.
     """
 
     def __init__(
@@ -58,11 +58,14 @@ class EventHubSender:
         self._client.close()
 
     def partition_ids(self) -> list[str]:
-        """Return the hub's partitions.
+        """Return the ids of the hub's partitions.
 
         Raises
         ------
-        TransientError, SettingsError
+        TransientError
+            The hub can't be reached.
+        SettingsError
+            The hub refuses access.
         """
         with translate_event_hub_errors():
             return list(self._client.get_partition_ids())
@@ -75,17 +78,17 @@ class EventHubSender:
         speed: float | None = None,
         progress: Callable[[int], object] = lambda sent: None,
     ) -> int:
-        """Send readings; returns when the hub has them all.
+        """Send readings; return once the hub has accepted all of them.
 
         Parameters
         ----------
         readings
-            Oldest first.
+            Readings, oldest first.
         readings_per_event
-            More than one puts that many readings of a device into one event, as a JSON array: the way to more than
-            some thousand readings a second.
+            Readings of a device in one event, as a JSON array if more than one. Several are needed for more than a few
+            thousand readings a second.
         speed
-            Times real time, by the readings' own times; None sends as fast as possible.
+            Factor over real time, by the readings' own times; None sends as fast as possible.
         progress
             Called after each batch with the number of readings sent so far.
 
@@ -97,9 +100,11 @@ class EventHubSender:
         Raises
         ------
         InvalidInputError
-            A parameter is out of range, or an event is larger than the hub takes.
-        TransientError, SettingsError
-            The hub is away or refuses; the text says how many readings had been sent.
+            A parameter is out of range, or an event is larger than the hub accepts.
+        TransientError
+            The hub can't be reached; the text has the number of readings sent before.
+        SettingsError
+            The hub refuses access.
         """
         if readings_per_event < 1:
             raise InvalidInputError(f"readings_per_event must be at least 1, got `{readings_per_event}`")
@@ -118,7 +123,7 @@ class EventHubSender:
             if first is None:
                 first = reading.ticks
             wait = begun + (reading.ticks - first) / TICKS_PER_SECOND / speed - self._monotonic()
-            # Waiting for each reading by itself would send each in a batch of its own.
+            # Waiting before every reading would send each in a batch of its own.
             if wait > _PACE_SECONDS:
                 shipment.flush()
                 self._sleep(wait)
@@ -126,17 +131,23 @@ class EventHubSender:
 
 
 def open_sender(connection: str | None, namespace: str | None, hub: str) -> EventHubSender:
-    """Return a sender to a hub; nothing is connected yet. Parameters are those of ``event_hub.open_producer``.
+    """Return a sender to a hub; nothing is connected yet.
+
+    Parameters
+    ----------
+    connection, namespace, hub
+        As for :func:`~sensorwatch.azure.event_hub.open_producer`.
 
     Raises
     ------
     SettingsError
+        Neither connection nor namespace is given, or the connection string can't be parsed.
     """
     return EventHubSender(open_producer(connection, namespace, hub, retries=_RETRIES))
 
 
 class _Shipment:
-    """Readings on their way: gathered by device into events and batches, sent when full."""
+    """Readings to send: collected by device into events and batches, which are sent when full."""
 
     def __init__(
         self, client: EventHubProducerClient, readings_per_event: int, progress: Callable[[int], object]
@@ -154,7 +165,7 @@ class _Shipment:
         self._waiting = 0
 
     def add(self, reading: Reading) -> None:
-        """Take a reading; sends what is full."""
+        """Add a reading; send batches that are full."""
         texts = self._texts.setdefault(reading.device, [])
         texts.append(encode(reading))
         self._first_ticks.setdefault(reading.device, reading.ticks)
@@ -166,7 +177,7 @@ class _Shipment:
             self.flush()
 
     def flush(self) -> None:
-        """Send all that waits."""
+        """Send all readings that wait."""
         for device in list(self._texts):
             self._pack(device)
         for device in list(self._batches):
@@ -206,7 +217,7 @@ class _Shipment:
 
 
 class _BatchTrace:
-    """The spans of one batch, one for every so many events, which carry its context and whose readings it names."""
+    """Spans of one batch: one for every :data:`_EVENTS_PER_SPAN` events, which carry its context."""
 
     def __init__(self, device: str) -> None:
         self._attributes: dict[str, str | int] = {"messaging.system": "eventhubs", "sensorwatch.device": device}
@@ -214,7 +225,7 @@ class _BatchTrace:
         self._events = self._readings = 0
 
     def mark(self, event: EventData, first_ticks: int) -> EventData:
-        """Return the event, whose first reading was taken then, with the context that it travels with."""
+        """Add the trace context to an event whose first reading was taken at ``first_ticks``; return the event."""
         if not self._spans or self._events >= _EVENTS_PER_SPAN:
             attributes = {**self._attributes, "sensorwatch.ticks.first": first_ticks}
             self._spans.append(start_span("send", kind="producer", attributes=attributes))
@@ -225,7 +236,7 @@ class _BatchTrace:
         return event
 
     def packed(self, last_ticks: int, readings: int) -> None:
-        """Note that the event is in the batch, with so many readings, the last of which was taken then."""
+        """Record that the event is in the batch, with its number of readings and the time of the last one."""
         self._events += 1
         self._readings += readings
         self._spans[-1].set_attribute("sensorwatch.ticks.last", last_ticks)
@@ -233,8 +244,8 @@ class _BatchTrace:
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """Send the batch inside; its spans end with it."""
-        # The last may have been begun for an event that did not fit any more, and went into the next batch.
+        """Observe the sending of the batch; its spans end with the context."""
+        # The last span may belong to an event that did not fit, and went into the next batch.
         used = self._spans if self._events else self._spans[:-1]
         with ExitStack() as ending:
             for span in used:

@@ -1,4 +1,4 @@
-"""Tumbling windows: which window a reading belongs to, and partial aggregates that can be merged.
+"""Tumbling windows: the window of a reading, and partial aggregates that can be merged.
 
 A window is ``(start, end]`` in UTC, aligned to 1970-01-01T00:00:00Z: a reading at exactly ``end`` belongs to it, one
 100 ns later to the next.
@@ -23,14 +23,14 @@ _new = tuple.__new__
 
 
 def window_end(ticks: int, window_seconds: int) -> int:
-    """Return the end of the window that a time belongs to, in seconds since 1970-01-01T00:00:00Z, inclusive.
+    """Return the inclusive end of the window of a time, in seconds since 1970-01-01T00:00:00Z.
 
     Parameters
     ----------
     ticks
-        100 ns since 1970-01-01T00:00:00Z; may be negative.
+        The time, in units of 100 ns since 1970-01-01T00:00:00Z; may be negative.
     window_seconds
-        Length of a window.
+        Length of a window, in seconds.
 
     Examples
     --------
@@ -41,22 +41,32 @@ def window_end(ticks: int, window_seconds: int) -> int:
 
 
 def summarise(sensor_id: int, end: int, values: Sequence[float]) -> Window:
-    """Return the aggregate of a window's values (at least one); sums are rounded once, whatever the order."""
+    """Return the aggregate of the values of one window; sums are rounded once, whatever the order.
+
+    Parameters
+    ----------
+    sensor_id
+        The sensor.
+    end
+        End of the window, in seconds since 1970-01-01T00:00:00Z.
+    values
+        At least one finite value.
+    """
     squares = math.fsum([value * value for value in values])
     return _new(Window, (sensor_id, end, len(values), math.fsum(values), min(values), max(values), squares))
 
 
 def aggregate(sensor_ids: Sequence[int], ends: Sequence[int], values: Sequence[float]) -> list[Window]:
-    """Return the windows of readings given as columns, one for each sensor and end, in no certain order.
+    """Return the windows of readings given as columns, one for each sensor and end, in any order.
 
     Parameters
     ----------
     sensor_ids
-        Each reading's sensor, shape ``(n_readings,)``.
+        Sensor of each reading, shape ``(n_readings,)``.
     ends
-        The end of its window in seconds since 1970-01-01T00:00:00Z, same shape.
+        End of its window, in seconds since 1970-01-01T00:00:00Z, same shape.
     values
-        Its value, same shape; a zero is a positive one.
+        Value of each reading, same shape; zeros are positive zeros.
     """
     if len(set(sensor_ids)) == len(sensor_ids):
         squares = [value * value for value in values]
@@ -64,7 +74,7 @@ def aggregate(sensor_ids: Sequence[int], ends: Sequence[int], values: Sequence[f
         return list(map(_new, repeat(Window), rows))
     windows: list[Window] = []
     for end, sensors, readings in _by_end(sensor_ids, ends, values):
-        # Most windows of a batch hold a single reading, so there are lists only for those that hold several.
+        # Most windows of a batch hold a single reading: only the others need a list.
         singles: dict[int, float] = {}
         several: dict[int, list[float]] = {}
         for sensor_id, value in zip(sensors, readings, strict=True):
@@ -95,15 +105,15 @@ def _by_end(
 
 
 def merge(first: Window, second: Window) -> Window:
-    """Return the aggregate of both windows' readings.
+    """Return the aggregate of the readings of both windows.
 
-    Count, minimum and maximum are exact however many windows are merged and in whatever order; total and sum of
-    squares are, up to rounding in the last digits.
+    Count, minimum and maximum are exact for any number and order of merges; total and sum of squares are exact up to
+    rounding of the last digits.
 
     Raises
     ------
     ValueError
-        They are of different sensors or ends.
+        The windows differ in sensor or end.
     """
     if first[:2] != second[:2]:
         raise ValueError(f"can only merge windows of the same sensor and end, got {first[:2]} and {second[:2]}")

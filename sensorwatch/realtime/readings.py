@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sensorwatch.ingestion.decode import decode, ticks_of
-from sensorwatch.ingestion.decode_batch import SensorIds, decode_joined
-from sensorwatch.ingestion.records import IngestMark, Reading
+from sensorwatch.ingestion.decode_batch import SensorIds, decode_batch
+from sensorwatch.ingestion.records import OffsetCheckpoint, Reading
 from sensorwatch.ingestion.windows import window_end
 from sensorwatch.realtime.open_windows import Arrivals
 from sensorwatch.sensors.records import SensorKey
@@ -36,22 +36,26 @@ class Decoded(NamedTuple):
 
 
 def new_events(
-    events: Sequence[RawEvent], mark: IngestMark | None
-) -> tuple[Sequence[RawEvent], Sequence[RawEvent], IngestMark | None]:
-    """Return the events beyond a mark, the others, and the mark after them.
+    events: Sequence[RawEvent], checkpoint: OffsetCheckpoint | None
+) -> tuple[Sequence[RawEvent], Sequence[RawEvent], OffsetCheckpoint | None]:
+    """Return the events beyond a checkpoint, the others, and the checkpoint after them.
 
-    As in ingestion, an event is known when neither its number nor its time is beyond the mark: the numbers of a hub
-    that was created anew start again, its times go on.
+    As in ingestion, an event is known when neither its number nor its time is beyond the checkpoint: the numbers of a
+    hub that was created anew start again, its times go on.
     """
     fresh = [
         event
         for event in events
-        if mark is None or event.sequence_number > mark.sequence_number or event.enqueued_time > mark.enqueued_time
+        if checkpoint is None
+        or event.sequence_number > checkpoint.sequence_number
+        or event.enqueued_time > checkpoint.enqueued_time
     ]
     if not fresh:
-        return [], events, mark
+        return [], events, checkpoint
     times = [event.enqueued_time for event in fresh]
-    after = IngestMark(fresh[-1].sequence_number, max(times if mark is None else [*times, mark.enqueued_time]))
+    after = OffsetCheckpoint(
+        fresh[-1].sequence_number, max(times if checkpoint is None else [*times, checkpoint.enqueued_time])
+    )
     if len(fresh) == len(events):
         return events, [], after
     kept = set(map(id, fresh))
@@ -78,7 +82,7 @@ class SensorReadings:
 
     def decode(self, events: Sequence[RawEvent]) -> Decoded:
         """Return the readings of events; sensors that were never seen enter the catalogue."""
-        joined = decode_joined(
+        joined = decode_batch(
             [event.body for event in events],
             self._ids,
             enqueued_ticks=ticks_of(min(event.enqueued_time for event in events)),

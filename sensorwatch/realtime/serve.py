@@ -7,7 +7,7 @@ states take in closed windows only, so that each counts once.
 
 A batch of a partition is taken in as a whole or not at all: only when what follows from it is stored does the state in
 memory move on. After a restart, or when a partition comes from another process, the state of a sensor is read back from
-the stored windows: ingestion's mark says which of the partition's events are in them.
+the stored windows: ingestion's checkpoint says which of the partition's events are in them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sensorwatch.detectors.calibration import SEVERITIES
 from sensorwatch.ingestion.decode import ReadingRules
 from sensorwatch.ingestion.ingest import IngestRules
 from sensorwatch.ingestion.ports import IngestStore
-from sensorwatch.ingestion.records import IngestMark, Partition
+from sensorwatch.ingestion.records import OffsetCheckpoint, Partition
 from sensorwatch.realtime.calls import ModelThreads
 from sensorwatch.realtime.findings import alarm, find
 from sensorwatch.realtime.open_windows import OpenWindows
@@ -82,7 +82,7 @@ class ServeRules:
     section
         Which sensors are scored by which models.
     ingest_group
-        Consumer group of ingestion, whose marks say what is in the stored windows.
+        Consumer group of ingestion, whose checkpoints say what is in the stored windows.
     shard_size, window_seconds, readings
         As for ingestion.
     deadline_seconds
@@ -125,7 +125,7 @@ class _Partition:
 
     readings: SensorReadings
     windows: OpenWindows
-    mark: IngestMark | None = None
+    checkpoint: OffsetCheckpoint | None = None
     unfed: dict[int, list[ScoredWindow]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -195,20 +195,20 @@ class Serve:
             return self._partitions[partition]
 
     def _take_in(self, partition: Partition, of: _Partition, events: Sequence[RawEvent]) -> ServingCounts:
-        fresh, known, mark = new_events(events, of.mark)
+        fresh, known, checkpoint = new_events(events, of.checkpoint)
         duplicate = of.readings.count(known) if known else 0
         if not fresh:
             return ServingCounts(duplicate, duplicate=duplicate)
         arrivals, invalid = of.readings.decode(fresh)
         received = len(arrivals.end) + duplicate + invalid
         if not len(arrivals.end):
-            of.mark = mark
+            of.checkpoint = checkpoint
             return ServingCounts(received, duplicate=duplicate, invalid=invalid)
         if len(unknown := of.windows.unknown(arrivals.sensor_id)):
             self._load(partition, of, unknown, arrivals)
         touched = of.windows.take_in(arrivals)
         scored, arrived = self._score(of, touched)
-        of.mark = mark
+        of.checkpoint = checkpoint
         answered = scored.scored if scored else np.empty(0, np.bool_)
         asked = scored.late.any(axis=0) if scored else np.empty(0, np.bool_)
         in_score = int(arrived[answered].sum())
@@ -314,19 +314,19 @@ class Serve:
         """Return windows of sensors, and the sequence number up to which the partition's events are in them."""
         rules = self._rules
         ingested = Partition(partition.hub, rules.ingest_group, partition.partition_id)
-        mark = self._store.ingest_mark(ingested)
+        checkpoint = self._store.offset_checkpoint(ingested)
         for _ in range(_MARK_TRIES):
             parts = [
                 self._store.read_windows(shard, _time(earliest - 1), _time(latest))
                 for shard in np.unique(sensor_ids // rules.shard_size).tolist()
             ]
-            before, mark = mark, self._store.ingest_mark(ingested)
-            if before == mark:
+            before, checkpoint = checkpoint, self._store.offset_checkpoint(ingested)
+            if before == checkpoint:
                 break
         else:
             _log.info("partition %s: ingestion moves on too fast; some means are off for a window", partition)
         columns = (np.concatenate([getattr(part, name) for part in parts]) for name in WindowColumns.__slots__)
-        return WindowColumns(*columns), mark.sequence_number if mark else -1
+        return WindowColumns(*columns), checkpoint.sequence_number if checkpoint else -1
 
 
 def _time(end: int) -> datetime:

@@ -1,4 +1,4 @@
-"""Exactly-once ingestion: sensors, windows, counters and the partition's mark."""
+"""Exactly-once ingestion: sensors, windows, counters and the partition's checkpoint."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from sensorwatch.errors import InvalidInputError, MarkMovedError
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, PartitionStatus
+from sensorwatch.errors import CheckpointConflictError, InvalidInputError
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, PartitionStatus
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store.connection.database import StorePart, take_lock
 from sensorwatch.store.tables import ingest_partitions, sensors, shard_scoring
@@ -138,29 +138,29 @@ class IngestPart(StorePart):
         planned = self._database.read(lambda connection: dict(connection.execute(query).all()))
         return {sensor_id: planned[shard] for sensor_id in sensor_ids if (shard := sensor_id // size) in planned}
 
-    def ingest_mark(self, partition: Partition) -> IngestMark | None:
+    def offset_checkpoint(self, partition: Partition) -> OffsetCheckpoint | None:
         """Return the last event applied, None for a partition never read."""
-        return self._database.read(lambda connection: _mark(connection, partition))
+        return self._database.read(lambda connection: _checkpoint(connection, partition))
 
     def commit_ingest(
         self,
         partition: Partition,
-        expected: IngestMark | None,
-        mark: IngestMark,
+        expected: OffsetCheckpoint | None,
+        checkpoint: OffsetCheckpoint,
         windows: Sequence[Window],
         counts: IngestCounts,
     ) -> None:
-        """Merge windows, add counts and move the mark, in one transaction.
+        """Merge windows, add counts and move the checkpoint, in one transaction.
 
-        The mark's row is written first, on condition that it is as expected: that decides between two consumers of
-        one partition, and the lock on it makes the second wait until the first has committed or failed. Windows go in
-        the order of the clustered key, so that partitions that touch the same sensors seldom meet crosswise; if they
+        The checkpoint's row is written first, on condition that it is as expected: that decides between two consumers
+        of one partition, and the lock on it makes the second wait until the first has committed or failed. Windows go
+        in the order of the clustered key, so that partitions that touch the same sensors seldom meet crosswise; if they
         do, one is the deadlock's victim and is repeated.
 
         Raises
         ------
-        MarkMovedError
-            The stored mark is not ``expected``; nothing was changed.
+        CheckpointConflictError
+            The stored checkpoint is not ``expected``; nothing was changed.
         InvalidInputError
             A window is not finite, two are of the same sensor and end, or the counts don't add up.
         """
@@ -172,13 +172,13 @@ class IngestPart(StorePart):
         def work(connection: sa.Connection) -> None:
             nonlocal tries
             tries += 1
-            if not _move_mark(connection, partition, expected, mark, counts):
-                stored = _mark(connection, partition)
-                if tries > 1 and stored == mark:
+            if not _move_checkpoint(connection, partition, expected, checkpoint, counts):
+                stored = _checkpoint(connection, partition)
+                if tries > 1 and stored == checkpoint:
                     # The connection broke while it committed: the same events have been applied.
                     return
-                raise MarkMovedError(
-                    f"partition {partition}: expected the mark {expected}, got {stored}; "
+                raise CheckpointConflictError(
+                    f"partition {partition}: expected the checkpoint {expected}, got {stored}; "
                     "read it again and skip what it covers"
                 )
             if rows:
@@ -187,14 +187,14 @@ class IngestPart(StorePart):
         self._database.write(work)
 
     def ingest_status(self) -> list[PartitionStatus]:
-        """Return every partition's mark and counters, ordered by partition."""
+        """Return every partition's checkpoint and counters, ordered by partition."""
         table = ingest_partitions.c
         query = sa.select(ingest_partitions).order_by(table.Hub, table.ConsumerGroup, table.PartitionId)
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return [
             PartitionStatus(
                 Partition(row.Hub, row.ConsumerGroup, row.PartitionId),
-                IngestMark(row.SequenceNumber, row.EnqueuedTime),
+                OffsetCheckpoint(row.SequenceNumber, row.EnqueuedTime),
                 IngestCounts(row.Received, row.Accepted, row.Late, row.Duplicate, row.Invalid),
             )
             for row in rows
@@ -225,21 +225,21 @@ def _is(partition: Partition) -> sa.ColumnElement[bool]:
     )
 
 
-def _mark(connection: sa.Connection, partition: Partition) -> IngestMark | None:
+def _checkpoint(connection: sa.Connection, partition: Partition) -> OffsetCheckpoint | None:
     table = ingest_partitions.c
     row = connection.execute(sa.select(table.SequenceNumber, table.EnqueuedTime).where(_is(partition))).one_or_none()
-    return None if row is None else IngestMark(row.SequenceNumber, row.EnqueuedTime)
+    return None if row is None else OffsetCheckpoint(row.SequenceNumber, row.EnqueuedTime)
 
 
-def _move_mark(
+def _move_checkpoint(
     connection: sa.Connection,
     partition: Partition,
-    expected: IngestMark | None,
-    mark: IngestMark,
+    expected: OffsetCheckpoint | None,
+    checkpoint: OffsetCheckpoint,
     counts: IngestCounts,
 ) -> bool:
     if expected is None:
-        if _mark(connection, partition) is not None:
+        if _checkpoint(connection, partition) is not None:
             return False
         # Should another consumer be first after all, the duplicate key repeats the transaction, which then sees it.
         connection.execute(
@@ -247,8 +247,8 @@ def _move_mark(
                 Hub=partition.hub,
                 ConsumerGroup=partition.consumer_group,
                 PartitionId=partition.partition_id,
-                SequenceNumber=mark.sequence_number,
-                EnqueuedTime=mark.enqueued_time,
+                SequenceNumber=checkpoint.sequence_number,
+                EnqueuedTime=checkpoint.enqueued_time,
                 Received=counts.received,
                 Accepted=counts.accepted,
                 Late=counts.late,
@@ -265,8 +265,8 @@ def _move_mark(
             "partition_id": partition.partition_id,
             "expected_number": expected.sequence_number,
             "expected_time": expected.enqueued_time,
-            "number": mark.sequence_number,
-            "time": mark.enqueued_time,
+            "number": checkpoint.sequence_number,
+            "time": checkpoint.enqueued_time,
             **counts._asdict(),
         },
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sensorwatch.alerts.records import PublishOutcome
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.sensors.windows import WindowColumns
 from sensorwatch.tasks.records import Run, TaskSpec
@@ -28,8 +28,8 @@ def at(seconds: int) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
 
-def mark(number: int) -> IngestMark:
-    return IngestMark(number, NOW + timedelta(microseconds=number))
+def checkpoint(number: int) -> OffsetCheckpoint:
+    return OffsetCheckpoint(number, NOW + timedelta(microseconds=number))
 
 
 def counts(accepted: int) -> IngestCounts:

@@ -213,7 +213,7 @@ def test_partition_and_time_are_read_in_every_form(
     assert_success(deliver(app, [reading(1.0)], context=context, enqueued=enqueued))
     (status,) = product.store.ingest_status()
     assert status.partition == ("readings", "$Default", "0")
-    assert status.mark == (100, ARRIVAL + timedelta(milliseconds=250))
+    assert status.checkpoint == (100, ARRIVAL + timedelta(milliseconds=250))
 
 
 def test_an_event_whose_duplicates_could_not_be_told_is_refused(app: Worker, product: Product) -> None:

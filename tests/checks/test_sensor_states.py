@@ -7,7 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING, get_args
 
 import pytest
-from store_cases import HUB, NOW, at, counts, keys, mark, window
+from store_cases import HUB, NOW, at, checkpoint, counts, keys, window
 
 from sensorwatch.sensors.records import SensorKey, SensorState, SensorStatus, TrainingOutcome
 from sensorwatch.sensors.states import Freshness, SensorQuery, shown
@@ -66,7 +66,7 @@ def test_the_store_finds_by_the_same_rules(store: SqlStore) -> None:
     store.sensor_ids(keys(len(cases)))
     windows = [window(i, last, 1.0) for i, (_, last, _) in enumerate(cases) if last is not None]
     windows.sort(key=lambda each: (each.end, each.sensor_id))
-    store.commit_ingest(HUB, None, mark(1), windows, counts(len(windows)))
+    store.commit_ingest(HUB, None, checkpoint(1), windows, counts(len(windows)))
     store.record_training(
         [
             TrainingOutcome(i, state, "why", None if trained is None else at(trained), "v")

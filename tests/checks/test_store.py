@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
-from store_cases import HUB, NOW, SHARD_SIZE, T0, as_rows, at, counts, keys, mark, window
+from store_cases import HUB, NOW, SHARD_SIZE, T0, as_rows, at, checkpoint, counts, keys, window
 
-from sensorwatch.errors import InvalidInputError, MarkMovedError, SettingsError
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Window
+from sensorwatch.errors import CheckpointConflictError, InvalidInputError, SettingsError
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Window
 from sensorwatch.sensors.records import SensorKey, TrainingOutcome
 from sensorwatch.store import open_store, upgrade
 from sensorwatch.store.connection.engine import open_engine
@@ -211,7 +211,9 @@ def test_sensors_are_ranked_by_how_far_they_are_trained(store: SqlStore, number:
 def test_the_newest_window_of_all_sensors(store: SqlStore) -> None:
     assert store.newest_window() is None
     store.sensor_ids(keys(12))
-    store.commit_ingest(HUB, None, mark(1), [window(11, 5, 1.0), window(0, 10, 1.0), window(3, -5, 1.0)], counts(3))
+    store.commit_ingest(
+        HUB, None, checkpoint(1), [window(11, 5, 1.0), window(0, 10, 1.0), window(3, -5, 1.0)], counts(3)
+    )
     assert store.newest_window() == at(10)
 
 
@@ -220,13 +222,15 @@ def test_the_newest_window_of_all_sensors(store: SqlStore) -> None:
 
 def test_a_commit_moves_mark_counters_windows_and_newest(store: SqlStore) -> None:
     store.sensor_ids(keys(12))
-    assert store.ingest_mark(HUB) is None
+    assert store.offset_checkpoint(HUB) is None
     assert store.ingest_status() == []
-    store.commit_ingest(HUB, None, mark(9), [window(11, 5, 1.0), window(0, 10, 2.0, 4.0), window(0, 5, 7.0)], counts(4))
-    assert store.ingest_mark(HUB) == mark(9)
-    store.commit_ingest(HUB, mark(9), mark(20), [window(0, 10, 6.0), window(0, 5, 1.5)], counts(2))
+    store.commit_ingest(
+        HUB, None, checkpoint(9), [window(11, 5, 1.0), window(0, 10, 2.0, 4.0), window(0, 5, 7.0)], counts(4)
+    )
+    assert store.offset_checkpoint(HUB) == checkpoint(9)
+    store.commit_ingest(HUB, checkpoint(9), checkpoint(20), [window(0, 10, 6.0), window(0, 5, 1.5)], counts(2))
     (status,) = store.ingest_status()
-    assert (status.partition, status.mark, status.counts) == (HUB, mark(20), IngestCounts(12, 6, 2, 2, 2))
+    assert (status.partition, status.checkpoint, status.counts) == (HUB, checkpoint(20), IngestCounts(12, 6, 2, 2, 2))
     assert as_rows(store.read_windows(0, None, at(100))) == [(0, 5, 4.25, 2), (0, 10, 4.0, 3)]
     assert as_rows(store.read_windows(1, None, at(100))) == [(11, 5, 1.0, 1)]
     assert store.last_windows([0, 1, 11, 99]) == {0: T0 + 10, 11: T0 + 5}
@@ -237,8 +241,8 @@ def test_a_commit_moves_mark_counters_windows_and_newest(store: SqlStore) -> Non
 
 def test_every_sum_of_a_window_is_merged(store: SqlStore, rows_of: Callable[[str], list[tuple[object, ...]]]) -> None:
     store.sensor_ids(keys(1))
-    store.commit_ingest(HUB, None, mark(1), [window(0, 5, 1.0, -3.0)], counts(2))
-    store.commit_ingest(HUB, mark(1), mark(2), [window(0, 5, 8.0)], counts(1))
+    store.commit_ingest(HUB, None, checkpoint(1), [window(0, 5, 1.0, -3.0)], counts(2))
+    store.commit_ingest(HUB, checkpoint(1), checkpoint(2), [window(0, 5, 8.0)], counts(1))
     assert rows_of("SELECT Readings, Total, Minimum, Maximum, SumOfSquares FROM SensorWindows") == [
         (3, 6.0, -3.0, 8.0, 74.0)
     ]
@@ -246,7 +250,7 @@ def test_every_sum_of_a_window_is_merged(store: SqlStore, rows_of: Callable[[str
 
 def test_the_view_has_the_original_schema(store: SqlStore, rows_of: Callable[[str], list[tuple[object, ...]]]) -> None:
     store.sensor_ids(keys(1))
-    store.commit_ingest(HUB, None, mark(1), [window(0, 5, 1.0, 2.0)], counts(2))
+    store.commit_ingest(HUB, None, checkpoint(1), [window(0, 5, 1.0, 2.0)], counts(2))
     ((ts, device, tag, value),) = rows_of("SELECT TS, Device, Tag, Value FROM SensorValues")
     assert (str(ts)[:19], device, tag, value) == ("2026-11-20 10:15:05", "device-0", "temperature", 1.5)
 
@@ -254,46 +258,46 @@ def test_the_view_has_the_original_schema(store: SqlStore, rows_of: Callable[[st
 def test_a_replayed_commit_changes_nothing(store: SqlStore) -> None:
     store.sensor_ids(keys(1))
     windows = [window(0, 5, 1.0)]
-    store.commit_ingest(HUB, None, mark(1), windows, counts(1))
-    for expected in (None, mark(0), IngestMark(1, NOW)):
-        with pytest.raises(MarkMovedError):
-            store.commit_ingest(HUB, expected, mark(1), windows, counts(1))
-    store.commit_ingest(HUB, mark(1), mark(2), windows, counts(1))
-    with pytest.raises(MarkMovedError, match="read it again"):
-        store.commit_ingest(HUB, mark(1), mark(2), windows, counts(1))
+    store.commit_ingest(HUB, None, checkpoint(1), windows, counts(1))
+    for expected in (None, checkpoint(0), OffsetCheckpoint(1, NOW)):
+        with pytest.raises(CheckpointConflictError):
+            store.commit_ingest(HUB, expected, checkpoint(1), windows, counts(1))
+    store.commit_ingest(HUB, checkpoint(1), checkpoint(2), windows, counts(1))
+    with pytest.raises(CheckpointConflictError, match="read it again"):
+        store.commit_ingest(HUB, checkpoint(1), checkpoint(2), windows, counts(1))
     assert as_rows(store.read_windows(0, None, at(5))) == [(0, 5, 1.0, 2)]
     assert store.ingest_status()[0].counts == IngestCounts(8, 2, 2, 2, 2)
 
 
 def test_an_expected_mark_that_was_never_stored_is_moved(store: SqlStore) -> None:
-    with pytest.raises(MarkMovedError, match="got None"):
-        store.commit_ingest(HUB, mark(1), mark(2), [], counts(0))
+    with pytest.raises(CheckpointConflictError, match="got None"):
+        store.commit_ingest(HUB, checkpoint(1), checkpoint(2), [], counts(0))
     assert store.ingest_status() == []
 
 
 def test_the_mark_may_go_back_for_a_hub_created_anew(store: SqlStore) -> None:
-    store.commit_ingest(HUB, None, mark(900), [], counts(0))
-    fresh = IngestMark(3, at(60))
-    store.commit_ingest(HUB, mark(900), fresh, [], counts(0))
-    assert store.ingest_mark(HUB) == fresh
+    store.commit_ingest(HUB, None, checkpoint(900), [], counts(0))
+    fresh = OffsetCheckpoint(3, at(60))
+    store.commit_ingest(HUB, checkpoint(900), fresh, [], counts(0))
+    assert store.offset_checkpoint(HUB) == fresh
 
 
 def test_partitions_are_separate_and_ordered(store: SqlStore) -> None:
     others = [HUB._replace(partition_id="1"), HUB._replace(hub="a"), HUB._replace(consumer_group="x")]
     for number, partition in enumerate([HUB, *others]):
-        store.commit_ingest(partition, None, mark(number), [], counts(number))
+        store.commit_ingest(partition, None, checkpoint(number), [], counts(number))
     assert [status.partition for status in store.ingest_status()] == [others[1], HUB, others[0], others[2]]
-    assert store.ingest_mark(others[0]) == mark(1)
+    assert store.offset_checkpoint(others[0]) == checkpoint(1)
 
 
 def test_counts_that_do_not_balance_are_refused(store: SqlStore) -> None:
     with pytest.raises(InvalidInputError, match="received = accepted"):
-        store.commit_ingest(HUB, None, mark(1), [], IngestCounts(3, 1, 0, 0, 0))
-    assert store.ingest_mark(HUB) is None
+        store.commit_ingest(HUB, None, checkpoint(1), [], IngestCounts(3, 1, 0, 0, 0))
+    assert store.offset_checkpoint(HUB) is None
 
 
 def test_the_database_itself_holds_the_counters_balanced(store: SqlStore, database_url: str) -> None:
-    store.commit_ingest(HUB, None, mark(1), [], counts(1))
+    store.commit_ingest(HUB, None, checkpoint(1), [], counts(1))
     engine = open_engine(database_url)
     with pytest.raises(sa.exc.IntegrityError), engine.begin() as connection:
         connection.execute(sa.text("UPDATE IngestPartitions SET Accepted = Accepted + 1"))
@@ -306,14 +310,14 @@ def test_windows_that_are_not_finite_are_refused(store: SqlStore, field: str, va
     sums = {"total": 1.0, "minimum": 1.0, "maximum": 1.0, "sum_of_squares": 1.0, field: value}
     wrong = Window(0, T0 + 5, 1, **sums)
     with pytest.raises(InvalidInputError, match="finite"):
-        store.commit_ingest(HUB, None, mark(1), [window(0, 10, 1.0), wrong], counts(2))
-    assert store.ingest_mark(HUB) is None
+        store.commit_ingest(HUB, None, checkpoint(1), [window(0, 10, 1.0), wrong], counts(2))
+    assert store.offset_checkpoint(HUB) is None
 
 
 def test_two_windows_of_one_key_are_refused(store: SqlStore) -> None:
     with pytest.raises(InvalidInputError, match="distinct"):
-        store.commit_ingest(HUB, None, mark(1), [window(0, 5, 1.0), window(0, 5, 2.0)], counts(2))
-    assert store.ingest_mark(HUB) is None
+        store.commit_ingest(HUB, None, checkpoint(1), [window(0, 5, 1.0), window(0, 5, 2.0)], counts(2))
+    assert store.offset_checkpoint(HUB) is None
 
 
 def test_floats_come_back_with_every_bit(
@@ -324,7 +328,11 @@ def test_floats_come_back_with_every_bit(
         values += [-0.0, 5e-324, -2.5e-310]
     store.sensor_ids(keys(1))
     store.commit_ingest(
-        HUB, None, mark(1), [Window(0, T0 + i * 5, 1, v, v, v, v) for i, v in enumerate(values)], counts(len(values))
+        HUB,
+        None,
+        checkpoint(1),
+        [Window(0, T0 + i * 5, 1, v, v, v, v) for i, v in enumerate(values)],
+        counts(len(values)),
     )
     found = rows_of("SELECT Total, Minimum, Maximum, SumOfSquares FROM SensorWindows ORDER BY TS")
     expected = [struct.pack("<4d", v, v, v, v) for v in values]
@@ -334,7 +342,7 @@ def test_floats_come_back_with_every_bit(
 def test_large_commits_go_in_whole(store: SqlStore) -> None:
     store.sensor_ids(keys(30))
     windows = [window(sensor_id, end, float(end)) for end in range(5, 450, 5) for sensor_id in range(30)]
-    store.commit_ingest(HUB, None, mark(1), windows[::-1], counts(len(windows)))
+    store.commit_ingest(HUB, None, checkpoint(1), windows[::-1], counts(len(windows)))
     assert store.window_count() == len(windows) == 2670
     for shard in range(3):
         found = store.read_windows(shard, None, at(1000))
@@ -349,12 +357,12 @@ def test_consumers_racing_for_one_partition_apply_each_event_once(open_one: Call
 
     def consume(one: SqlStore) -> int:
         won = 0
-        while (stored := one.ingest_mark(HUB)) is None or stored.sequence_number < 15:
+        while (stored := one.offset_checkpoint(HUB)) is None or stored.sequence_number < 15:
             following = 0 if stored is None else stored.sequence_number + 1
             try:
-                one.commit_ingest(HUB, stored, mark(following), [window(following % 2, 5, 1.0)], counts(1))
+                one.commit_ingest(HUB, stored, checkpoint(following), [window(following % 2, 5, 1.0)], counts(1))
                 won += 1
-            except MarkMovedError:
+            except CheckpointConflictError:
                 continue
         return won
 
@@ -373,7 +381,9 @@ def test_partitions_racing_for_the_same_windows_lose_none(open_one: Callable[[],
         partition = HUB._replace(partition_id=str(number))
         for i in range(8):
             windows = [window(sensor_id, i * 5, 1.0) for sensor_id in range(20)]
-            stores[number].commit_ingest(partition, None if i == 0 else mark(i - 1), mark(i), windows, counts(20))
+            stores[number].commit_ingest(
+                partition, None if i == 0 else checkpoint(i - 1), checkpoint(i), windows, counts(20)
+            )
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(consume, range(3)))
@@ -387,7 +397,7 @@ def test_partitions_racing_for_the_same_windows_lose_none(open_one: Callable[[],
 def test_reading_excludes_the_start_and_includes_the_end(store: SqlStore) -> None:
     store.sensor_ids(keys(2))
     windows = [window(sensor_id, end, float(end)) for sensor_id in (1, 0) for end in (15, 5, 20, 10)]
-    store.commit_ingest(HUB, None, mark(1), windows, counts(8))
+    store.commit_ingest(HUB, None, checkpoint(1), windows, counts(8))
     found = store.read_windows(0, at(5), at(15))
     assert as_rows(found) == [(0, 10, 10.0, 1), (0, 15, 15.0, 1), (1, 10, 10.0, 1), (1, 15, 15.0, 1)]
     types = [str(column.dtype) for column in (found.sensor_id, found.end, found.value, found.count)]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from store_cases import HUB, NOTHING, NOW, T0, as_rows, at, columns, counts, keys, mark, run_of, spec, window
+from store_cases import HUB, NOTHING, NOW, T0, as_rows, at, checkpoint, columns, counts, keys, run_of, spec, window
 
 from sensorwatch.alerts.records import Alert, AlertChanges, AlertState, Anomaly, Notification, PublishOutcome
 from sensorwatch.sensors.records import TrainingOutcome
@@ -90,7 +90,9 @@ def test_runs_are_listed_newest_first(store: SqlStore) -> None:
 def test_shard_activity_says_what_is_due(store: SqlStore) -> None:
     assert store.shard_activity() == []
     store.sensor_ids(keys(23))
-    store.commit_ingest(HUB, None, mark(1), [window(s, e, 1.0) for s in (0, 1, 2, 12) for e in (5, 10)], counts(8))
+    store.commit_ingest(
+        HUB, None, checkpoint(1), [window(s, e, 1.0) for s in (0, 1, 2, 12) for e in (5, 10)], counts(8)
+    )
     store.record_training(
         [
             TrainingOutcome(0, "ready", "", at(10), "v1"),
@@ -102,7 +104,9 @@ def test_shard_activity_says_what_is_due(store: SqlStore) -> None:
     store.begin_run(score, NOW)
     store.begin_run(run_of(spec("train-1", 0, 10, "train"), spec("train-1", 1, 10, "train")), NOW)
     store.record_results("train-1", [TaskResult("shard-000001", True, 0, 0, 1.0, "")])
-    store.commit_ingest(HUB, mark(1), mark(2), [window(0, 10, 1.0), window(1, 5, 1.0), window(1, 15, 1.0)], counts(3))
+    store.commit_ingest(
+        HUB, checkpoint(1), checkpoint(2), [window(0, 10, 1.0), window(1, 5, 1.0), window(1, 15, 1.0)], counts(3)
+    )
     zero, one, two = store.shard_activity()
     assert (zero.shard, zero.sensors, zero.last_window, zero.untrained_sensors, zero.trained_sensors) == (
         0,
@@ -128,11 +132,11 @@ def test_shard_activity_says_what_is_due(store: SqlStore) -> None:
 
 def test_windows_that_change_after_planning_are_scored_again(store: SqlStore) -> None:
     store.sensor_ids(keys(1))
-    store.commit_ingest(HUB, None, mark(1), [window(0, e, 1.0) for e in (5, 10, 15)], counts(3))
+    store.commit_ingest(HUB, None, checkpoint(1), [window(0, e, 1.0) for e in (5, 10, 15)], counts(3))
     task = spec("score-1", 0, 10)
     store.begin_run(run_of(task), NOW)
     assert as_rows(store.read_rescore_windows(0, at(100))) == []
-    store.commit_ingest(HUB, mark(1), mark(2), [window(0, e, 3.0) for e in (1, 5, 15)], counts(3))
+    store.commit_ingest(HUB, checkpoint(1), checkpoint(2), [window(0, e, 3.0) for e in (1, 5, 15)], counts(3))
     assert as_rows(store.read_rescore_windows(0, at(100))) == [(0, 1, 3.0, 1), (0, 5, 2.0, 2)]
     assert as_rows(store.read_rescore_windows(0, at(4))) == [(0, 1, 3.0, 1)]
 
@@ -142,9 +146,9 @@ def test_a_window_that_changes_while_it_is_scored_keeps_its_mark(store: SqlStore
     store.record_training([TrainingOutcome(0, "ready", "", at(0), "v1")])
     task = spec("score-1", 0, 10)
     store.begin_run(run_of(task), NOW)
-    store.commit_ingest(HUB, None, mark(1), [window(0, 5, 1.0), window(0, 10, 1.0)], counts(2))
+    store.commit_ingest(HUB, None, checkpoint(1), [window(0, 5, 1.0), window(0, 10, 1.0)], counts(2))
     read = store.read_rescore_windows(0, at(10))
-    store.commit_ingest(HUB, mark(1), mark(2), [window(0, 10, 4.0)], counts(1))
+    store.commit_ingest(HUB, checkpoint(1), checkpoint(2), [window(0, 10, 4.0)], counts(1))
     for _ in range(2):
         store.complete_scoring(task, read)
         assert as_rows(store.read_rescore_windows(0, at(10))) == [(0, 10, 2.5, 2)]
@@ -155,7 +159,7 @@ def test_a_window_that_changes_while_it_is_scored_keeps_its_mark(store: SqlStore
 def test_a_first_training_marks_the_windows_after_it_that_scoring_has_passed(store: SqlStore) -> None:
     store.sensor_ids(keys(12))
     windows = [window(sensor_id, end, 1.0) for sensor_id in (0, 1, 2, 11) for end in (5, 10, 15, 20)]
-    store.commit_ingest(HUB, None, mark(1), windows, counts(16))
+    store.commit_ingest(HUB, None, checkpoint(1), windows, counts(16))
     store.record_training([TrainingOutcome(1, "ready", "", at(5), "v1")])
     task = spec("score-1", 0, 15)
     store.begin_run(run_of(task), NOW)
@@ -178,10 +182,10 @@ def test_a_first_training_marks_the_windows_after_it_that_scoring_has_passed(sto
 
 def test_marks_of_a_sensor_without_a_model_go_and_come_back_with_its_first_one(store: SqlStore) -> None:
     store.sensor_ids(keys(1))
-    store.commit_ingest(HUB, None, mark(1), [window(0, end, 1.0) for end in (5, 10)], counts(2))
+    store.commit_ingest(HUB, None, checkpoint(1), [window(0, end, 1.0) for end in (5, 10)], counts(2))
     task = spec("score-1", 0, 10)
     store.begin_run(run_of(task), NOW)
-    store.commit_ingest(HUB, mark(1), mark(2), [window(0, 10, 1.0)], counts(1))
+    store.commit_ingest(HUB, checkpoint(1), checkpoint(2), [window(0, 10, 1.0)], counts(1))
     assert store.shard_activity()[0].rescore_windows == 1
     store.complete_scoring(task, columns())
     assert store.shard_activity()[0].rescore_windows == 0
@@ -191,7 +195,7 @@ def test_marks_of_a_sensor_without_a_model_go_and_come_back_with_its_first_one(s
 
 def test_a_mark_made_by_a_training_while_its_shard_is_scored_stays(store: SqlStore) -> None:
     store.sensor_ids(keys(1))
-    store.commit_ingest(HUB, None, mark(1), [window(0, end, 1.0) for end in (5, 10)], counts(2))
+    store.commit_ingest(HUB, None, checkpoint(1), [window(0, end, 1.0) for end in (5, 10)], counts(2))
     task = spec("score-1", 0, 10)
     store.begin_run(run_of(task), NOW)
     store.record_training([TrainingOutcome(0, "ready", "", at(5), "v1")])
@@ -206,14 +210,14 @@ def test_scored_until_and_planned_until_never_move_back(store: SqlStore) -> None
     store.complete_scoring(spec("score-2", 0, 20), columns())
     store.complete_scoring(spec("score-1", 0, 10), columns())
     assert store.shard_activity()[0].scored_until == at(20)
-    store.commit_ingest(HUB, None, mark(1), [window(0, 15, 1.0), window(0, 25, 1.0)], counts(2))
+    store.commit_ingest(HUB, None, checkpoint(1), [window(0, 15, 1.0), window(0, 25, 1.0)], counts(2))
     assert as_rows(store.read_rescore_windows(0, at(100))) == [(0, 15, 1.0, 1)]
 
 
 def test_a_training_run_marks_nothing(store: SqlStore) -> None:
     store.sensor_ids(keys(1))
     store.begin_run(run_of(spec("train-1", 0, 100, "train")), NOW)
-    store.commit_ingest(HUB, None, mark(1), [window(0, 5, 1.0)], counts(1))
+    store.commit_ingest(HUB, None, checkpoint(1), [window(0, 5, 1.0)], counts(1))
     assert as_rows(store.read_rescore_windows(0, at(100))) == []
 
 
@@ -225,7 +229,7 @@ def test_no_window_slips_between_planning_and_a_commit(open_one: Callable[[], Sq
     def commit() -> None:
         for i in range(30):
             windows = [window(i % 10, 5 + i // 10, 1.0)]
-            ingest.commit_ingest(HUB, None if i == 0 else mark(i - 1), mark(i), windows, counts(1))
+            ingest.commit_ingest(HUB, None if i == 0 else checkpoint(i - 1), checkpoint(i), windows, counts(1))
 
     def plan() -> None:
         for i in range(10):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, date
 
-from sensorwatch.errors import ConflictError, InvalidInputError, MarkMovedError
+from sensorwatch.errors import CheckpointConflictError, ConflictError, InvalidInputError
 from sensorwatch.ingestion.records import (
     REPLAY_PREFIX,
     DeadLetter,
     IngestCounts,
-    IngestMark,
+    OffsetCheckpoint,
     Partition,
     PartitionStatus,
     Replay,
@@ -28,7 +28,7 @@ class FakeIngestStore:
     def __init__(self) -> None:
         self.ids: dict[SensorKey, int] = {}
         self.windows: dict[tuple[int, int], Window] = {}
-        self.marks: dict[Partition, IngestMark] = {}
+        self.marks: dict[Partition, OffsetCheckpoint] = {}
         self.counts: dict[Partition, IngestCounts] = {}
         self.planned: dict[int, int] = {}
         self.before_commit: Hook = lambda: None
@@ -53,20 +53,20 @@ class FakeIngestStore:
         self.after_last_windows()
         return newest
 
-    def ingest_mark(self, partition: Partition) -> IngestMark | None:
+    def offset_checkpoint(self, partition: Partition) -> OffsetCheckpoint | None:
         return self.marks.get(partition)
 
     def commit_ingest(
         self,
         partition: Partition,
-        expected: IngestMark | None,
-        mark: IngestMark,
+        expected: OffsetCheckpoint | None,
+        mark: OffsetCheckpoint,
         windows: Sequence[Window],
         counts: IngestCounts,
     ) -> None:
         self.before_commit()
         if self.marks.get(partition) != expected:
-            raise MarkMovedError("the mark moved")
+            raise CheckpointConflictError("the mark moved")
         keys = [(window.sensor_id, window.end) for window in windows]
         assert len(set(keys)) == len(keys), "the windows of one commit must be distinct"
         assert counts.received == counts.accepted + counts.late + counts.duplicate + counts.invalid

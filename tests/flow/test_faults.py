@@ -259,7 +259,7 @@ def _ends(stack: Stack) -> dict[str, int]:
 
 
 def _is_at_the_end(stack: Stack) -> bool:
-    marks = {s.partition.partition_id: s.mark.sequence_number for s in stack.product.store.ingest_status()}
+    marks = {s.partition.partition_id: s.checkpoint.sequence_number for s in stack.product.store.ingest_status()}
     return marks == _ends(stack)
 
 

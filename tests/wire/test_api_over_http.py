@@ -15,7 +15,7 @@ from local_stack import ROOT, pick_port
 
 from sensorwatch.alerts.records import Anomaly
 from sensorwatch.alerts.state_machine import AlertRules, ScoredWindow, advance
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store import open_store
 
@@ -57,7 +57,7 @@ def _seed(url: str) -> None:
     store.publish(found, [], [0], lambda states: advance(states, {0: windows}, rules))
     values = [Window(0, END - 10 + 5 * i, 1, 20.0 + i, 20.0 + i, 20.0 + i, (20.0 + i) ** 2) for i in range(3)]
     counts = IngestCounts(received=3, accepted=3, late=0, duplicate=0, invalid=0)
-    store.commit_ingest(Partition("readings", "$Default", "0"), None, IngestMark(3, AT), values, counts)
+    store.commit_ingest(Partition("readings", "$Default", "0"), None, OffsetCheckpoint(3, AT), values, counts)
     store.dispose()
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sensorwatch.app import Product
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 from sensorwatch.sensors.records import SensorKey
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ def ingest(product: Product, sequence_number: int, end: datetime, values: list[f
         for back, value in enumerate(reversed(values))
     ]
     counts = IngestCounts(len(values), len(values), 0, 0, 0)
-    store.commit_ingest(PARTITION, store.ingest_mark(PARTITION), IngestMark(sequence_number, end), windows, counts)
+    store.commit_ingest(
+        PARTITION, store.offset_checkpoint(PARTITION), OffsetCheckpoint(sequence_number, end), windows, counts
+    )
 
 
 def run(kind: str, end: datetime, environment: dict[str, str]) -> tuple[str, set[str]]:

@@ -16,7 +16,7 @@ from sensorwatch.app import Product
 from sensorwatch.config.file import configuration_name
 from sensorwatch.config.stored import read_configuration, store_configuration
 from sensorwatch.errors import SettingsError
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 from sensorwatch.sensors.records import SensorKey
 
 pytestmark = pytest.mark.wire
@@ -76,7 +76,7 @@ def test_a_task_trains_by_the_stored_rules_without_a_file(environment: dict[str,
         Window(sensor_id, int(NOON.timestamp()) - 5 * i, 1, value, value, value, value**2)
         for i, value in enumerate(drawn)
     ]
-    mark, counts = IngestMark(1, NOON), IngestCounts(300, 300, 0, 0, 0)
+    mark, counts = OffsetCheckpoint(1, NOON), IngestCounts(300, 300, 0, 0, 0)
     planner.store.commit_ingest(Partition("readings", "$Default", "0"), None, mark, windows, counts)
     container = planner.blobs.get_container_client(environment["MODELS_CONTAINER"])
     name = store_configuration(container, file.read_bytes())

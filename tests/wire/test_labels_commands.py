@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from sensorwatch.app import Product
 from sensorwatch.cli.app import app
 from sensorwatch.errors import SensorwatchError
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 from sensorwatch.ingestion.windows import window_end
 from sensorwatch.simulation.cpu import CpuFleet
 from sensorwatch.simulation.ground_truth import write_ground_truth
@@ -60,9 +60,9 @@ class Scene:
             )
             for reading in readings
         ]
-        store, mark = self.product.store, IngestMark(1, NOON)
+        store, mark = self.product.store, OffsetCheckpoint(1, NOON)
         counts = IngestCounts(len(windows), len(windows), 0, 0, 0)
-        store.commit_ingest(PARTITION, store.ingest_mark(PARTITION), mark, windows, counts)
+        store.commit_ingest(PARTITION, store.offset_checkpoint(PARTITION), mark, windows, counts)
         write_ground_truth(self.truth, self.fleet.labels(START, NOON))
 
     def train(self) -> None:

@@ -19,7 +19,7 @@ from sensorwatch.config.detectors import EstimatorPolicy
 from sensorwatch.config.file import parse_configuration
 from sensorwatch.detectors.external.stored import estimator_from_bytes
 from sensorwatch.errors import SensorwatchError
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 from sensorwatch.models.training.detector_choice import TrainingWindows
 from sensorwatch.models.training.train import train
 from sensorwatch.sensors.records import SensorKey
@@ -61,8 +61,10 @@ class Scene:
             for tag, sensor_id in ((key.tag, sensor_id) for key, sensor_id in ids.items())
             for i, value in enumerate(values.gauss(20, 1) if tag == "temperature" else 7.5 for _ in range(300))
         ]
-        mark = IngestMark(int(end.timestamp()), end)
-        store.commit_ingest(PARTITION, store.ingest_mark(PARTITION), mark, windows, IngestCounts(600, 600, 0, 0, 0))
+        mark = OffsetCheckpoint(int(end.timestamp()), end)
+        store.commit_ingest(
+            PARTITION, store.offset_checkpoint(PARTITION), mark, windows, IngestCounts(600, 600, 0, 0, 0)
+        )
         summary = train(
             TaskSpec("train-1", task_id("train", 0), "train", 0, None, end),
             store=store,

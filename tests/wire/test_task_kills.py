@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 from sensorwatch.app import Product
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.tasks.records import Kind, Run, TaskSpec, task_id
 
@@ -82,7 +82,11 @@ def ingest(product: Product, number: int) -> None:
     late = [window(sensor, last - 700, 999.0) for sensor in (5, 6, 7)] if number > 1 else []
     counts = IngestCounts(len(windows) + len(late), len(windows) + len(late), 0, 0, 0)
     store.commit_ingest(
-        PARTITION, store.ingest_mark(PARTITION), IngestMark(number + 1, end_of(number)), [*late, *windows], counts
+        PARTITION,
+        store.offset_checkpoint(PARTITION),
+        OffsetCheckpoint(number + 1, end_of(number)),
+        [*late, *windows],
+        counts,
     )
 
 

@@ -18,7 +18,7 @@ from sensorwatch.alerts.publish import publish
 from sensorwatch.alerts.state_machine import AlertRules
 from sensorwatch.cli.app import app
 from sensorwatch.config.file import parse_configuration
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 from sensorwatch.sensors.records import ReportingProfile, SensorKey
 from sensorwatch.store import SqlStore, open_store
 from sensorwatch.tasks.prediction_schema import ANOMALOUS, NORMAL, prediction_schema
@@ -48,11 +48,11 @@ def store(tmp_path: Path) -> Iterator[SqlStore]:
 @pytest.fixture
 def hear(store: SqlStore) -> Callable[..., None]:
     """Lets windows arrive."""
-    marks: list[IngestMark] = []
+    marks: list[OffsetCheckpoint] = []
 
     def one(end: int, *sensor_ids: int) -> None:
         before = marks[-1] if marks else None
-        marks.append(IngestMark(len(marks), NOW + timedelta(seconds=len(marks))))
+        marks.append(OffsetCheckpoint(len(marks), NOW + timedelta(seconds=len(marks))))
         windows = [Window(sensor_id, T0 + end, 1, 1.0, 1.0, 1.0, 1.0) for sensor_id in sensor_ids]
         store.commit_ingest(HUB, before, marks[-1], windows, IngestCounts(len(windows), len(windows), 0, 0, 0))
 

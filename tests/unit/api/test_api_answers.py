@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sensorwatch.api.app import create_app
 from sensorwatch.api.cursors import Cursors, Key
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,9 @@ def test_an_etag_stands_for_its_content(api: Api) -> None:
 def test_what_is_polled_stays_the_same_while_nothing_happens(api: Api, path: str) -> None:
     api.add_sensors(("a", "t"))
     partition, counts = Partition("readings", "$Default", "0"), IngestCounts(1, 1, 0, 0, 0)
-    api.product.store.commit_ingest(partition, None, IngestMark(1, NOW), [Window(0, T0, 1, 1.0, 1.0, 1.0, 1.0)], counts)
+    api.product.store.commit_ingest(
+        partition, None, OffsetCheckpoint(1, NOW), [Window(0, T0, 1, 1.0, 1.0, 1.0, 1.0)], counts
+    )
     tags = []
     for _ in range(3):
         tags.append(api.client.get(path).headers["etag"])
@@ -50,7 +52,7 @@ def test_what_is_polled_stays_the_same_while_nothing_happens(api: Api, path: str
 def test_the_overview_tells_the_time_of_the_partition_that_is_furthest_behind(api: Api) -> None:
     assert api.get("/api/overview")["ingest"]["watermark"] is None
     for partition, seconds in (("0", 40), ("1", 90)):
-        mark = IngestMark(1, NOW - timedelta(seconds=seconds))
+        mark = OffsetCheckpoint(1, NOW - timedelta(seconds=seconds))
         counts = IngestCounts(0, 0, 0, 0, 0)
         api.product.store.commit_ingest(Partition("readings", "$Default", partition), None, mark, [], counts)
     assert api.get("/api/overview")["ingest"]["watermark"] == "2026-11-20T10:13:30Z"

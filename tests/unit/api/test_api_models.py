@@ -9,7 +9,7 @@ import pytest
 from api_client import NOW, Api, as_problem
 
 from sensorwatch.errors import ConflictError
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 from sensorwatch.models.training.detector_choice import TrainingWindows
 from sensorwatch.models.training.train import train
 from sensorwatch.tasks.records import Run, TaskSpec
@@ -29,8 +29,8 @@ def ingest(api: Api, end: datetime, seed: int) -> None:
         for i, value in enumerate(values.tolist())
     ]
     partition = Partition("readings", "$Default", "0")
-    mark, counts = IngestMark(seed * WINDOWS, end), IngestCounts(WINDOWS, WINDOWS, 0, 0, 0)
-    api.product.store.commit_ingest(partition, api.product.store.ingest_mark(partition), mark, windows, counts)
+    mark, counts = OffsetCheckpoint(seed * WINDOWS, end), IngestCounts(WINDOWS, WINDOWS, 0, 0, 0)
+    api.product.store.commit_ingest(partition, api.product.store.offset_checkpoint(partition), mark, windows, counts)
 
 
 def run(kind: str, end: datetime) -> tuple[str, TaskSpec]:

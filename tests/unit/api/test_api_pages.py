@@ -11,7 +11,7 @@ from api_client import NOW, T0, Api, as_problem
 
 from sensorwatch.alerts.records import Anomaly
 from sensorwatch.alerts.state_machine import AlertRules, ScoredWindow, advance
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 from sensorwatch.sensors.records import TrainingOutcome
 from sensorwatch.tasks.records import Run, TaskSpec
 
@@ -54,7 +54,7 @@ def store_windows(api: Api, count: int, value: Callable[[int], float]) -> None:
         end, mean = T0 - 5 * (count - 1 - i), value(i)
         windows.append(Window(0, end, 1, mean, mean, mean, mean * mean))
     counts = IngestCounts(count, count, 0, 0, 0)
-    mark = IngestMark(count, NOW - timedelta(seconds=90))
+    mark = OffsetCheckpoint(count, NOW - timedelta(seconds=90))
     api.product.store.commit_ingest(Partition("readings", "$Default", "0"), None, mark, windows, counts)
 
 
@@ -169,7 +169,7 @@ def test_windows_of_one_of_many_sensors_are_looked_up_in_every_stretch(api: Api)
     ends = [T0 - 30 * 86_400 + 5 * i for i in range(120)] + [T0 - 5 * i for i in range(120)]
     windows = [Window(each, end, 1, 1.0, 1.0, 1.0, 1.0) for end in ends for each in (0, 1)]
     counts = IngestCounts(len(windows), len(windows), 0, 0, 0)
-    mark = IngestMark(1, NOW)
+    mark = OffsetCheckpoint(1, NOW)
     api.product.store.commit_ingest(Partition("readings", "$Default", "0"), None, mark, windows, counts)
     assert api.get("/api/sensors/0/windows")["ts"] == sorted(ends)
 
@@ -178,7 +178,7 @@ def test_a_sensor_that_came_later_begins_with_its_own_first_window(api: Api) -> 
     api.add_sensors(("a", "t"), ("b", "t"))
     ends = [(0, T0 - 600), (0, T0), (1, T0 - 60), (1, T0)]
     windows = [Window(each, end, 1, 1.0, 1.0, 1.0, 1.0) for each, end in sorted(ends, key=lambda one: one[::-1])]
-    mark, counts = IngestMark(1, NOW), IngestCounts(4, 4, 0, 0, 0)
+    mark, counts = OffsetCheckpoint(1, NOW), IngestCounts(4, 4, 0, 0, 0)
     api.product.store.commit_ingest(Partition("readings", "$Default", "0"), None, mark, windows, counts)
     assert api.get("/api/sensors/1/windows")["first_ts"] == "2026-11-20T10:14:00Z"
     assert api.get("/api/sensors/0/windows")["first_ts"] == "2026-11-20T10:05:00Z"

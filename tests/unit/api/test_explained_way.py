@@ -19,7 +19,7 @@ from sensorwatch.alerts.publish import publish
 from sensorwatch.alerts.state_machine import AlertRules
 from sensorwatch.detectors.explanation import parse_explanation
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 from sensorwatch.models.scoring.score import score
 from sensorwatch.models.training.detector_choice import TrainingWindows
 from sensorwatch.models.training.train import train
@@ -195,7 +195,7 @@ def stored_windows(api: Api, fleet: Fleet) -> None:
     counts = IngestCounts(len(windows), len(windows), 0, 0, 0)
     partition = Partition("readings", "$Default", "0")
     api.add_sensors(("press-1", "quiet"), ("press-1", "faulty"))
-    api.product.store.commit_ingest(partition, None, IngestMark(len(windows), NOW), windows, counts)
+    api.product.store.commit_ingest(partition, None, OffsetCheckpoint(len(windows), NOW), windows, counts)
 
 
 def since(windows: int) -> dict[str, str]:

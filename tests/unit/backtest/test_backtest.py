@@ -16,7 +16,7 @@ from sensorwatch.app import Product
 from sensorwatch.backtest.backtest import BacktestReport, LiveComparison, backtest, compare_with_live
 from sensorwatch.cli.backtest import BoundSteps
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 from sensorwatch.scheduling.submit import plan_due
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.settings import load_settings
@@ -48,7 +48,7 @@ def product(tmp_path: Path) -> Iterator[Product]:
         spiked(window) if window.sensor_id == 0 and 600 <= window.end - noon < 660 else window for window in windows
     ]
     counts = IngestCounts(len(windows), len(windows), 0, 0, 0)
-    product.store.commit_ingest(PARTITION, None, IngestMark(1, NOON), windows, counts)
+    product.store.commit_ingest(PARTITION, None, OffsetCheckpoint(1, NOON), windows, counts)
     yield product
     product.store.dispose()
 
@@ -171,8 +171,8 @@ def test_what_no_longer_scores_alike_is_counted(product: Product) -> None:
     run_live(product, "train", NOON)
     run_live(product, "score", NOON + timedelta(minutes=30))
     late = Window(1, int(NOON.timestamp()) + 600, 1, 500.0, 500.0, 500.0, 250_000.0)
-    mark = product.store.ingest_mark(PARTITION)
-    product.store.commit_ingest(PARTITION, mark, IngestMark(2, NOON), [late], IngestCounts(1, 1, 0, 0, 0))
+    mark = product.store.offset_checkpoint(PARTITION)
+    product.store.commit_ingest(PARTITION, mark, OffsetCheckpoint(2, NOON), [late], IngestCounts(1, 1, 0, 0, 0))
     found = compare(product)
     assert (found.labels_differ, found.equal) == (1, False)
     run_live(product, "score", NOON + timedelta(minutes=31))

@@ -16,7 +16,7 @@ from sensorwatch.alerts.records import AlertChanges, AlertState, Anomaly
 from sensorwatch.cli.app import app
 from sensorwatch.detectors.explanation import Explanation, MemberScore
 from sensorwatch.errors import InvalidInputError, NotFoundError
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store import SqlStore, open_store
 
@@ -37,7 +37,7 @@ def store(tmp_path: Path) -> Iterator[SqlStore]:
     opened = open_store(f"sqlite:///{tmp_path}/store.db", shard_size=1000)
     opened.sensor_ids([SensorKey("press-1", "heat"), SensorKey("press-1", "force")])
     windows = [Window(i, T0 + 5 * n, 2, 10.0 * n, 4.0 * n, 6.0 * n, 52.0 * n * n) for n in range(1, 5) for i in (0, 1)]
-    opened.commit_ingest(HUB, None, IngestMark(16, START), windows, IngestCounts(16, 16, 0, 0, 0))
+    opened.commit_ingest(HUB, None, OffsetCheckpoint(16, START), windows, IngestCounts(16, 16, 0, 0, 0))
     yield opened
     opened.dispose()
 

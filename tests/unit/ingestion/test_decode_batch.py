@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensorwatch.ingestion.decode import Message, ReadingRules, decode, encode, parse_message, ticks_of
-from sensorwatch.ingestion.decode_batch import JoinedReadings, SensorIds, decode_joined, parse_joined
+from sensorwatch.ingestion.decode_batch import DecodedBatch, SensorIds, decode_batch, parse_batch
 from sensorwatch.ingestion.ingest import Ingest, IngestRules
 from sensorwatch.ingestion.records import IngestCounts, Partition, RawEvent, Reading
 from sensorwatch.ingestion.windows import window_end
@@ -168,8 +168,8 @@ def sensors_in(bodies: Iterable[bytes]) -> SensorIds:
     return known
 
 
-def joined(bodies: Sequence[bytes], rules: ReadingRules = RULES) -> JoinedReadings:
-    return decode_joined(bodies, sensors_in(bodies), enqueued_ticks=NOW, rules=rules, window_seconds=5)
+def joined(bodies: Sequence[bytes], rules: ReadingRules = RULES) -> DecodedBatch:
+    return decode_batch(bodies, sensors_in(bodies), enqueued_ticks=NOW, rules=rules, window_seconds=5)
 
 
 def assert_as_one_by_one(bodies: Sequence[bytes]) -> None:
@@ -200,7 +200,7 @@ def test_any_bodies_decoded_together_give_what_each_gives_alone(bodies: list[byt
 
 @given(st.lists(st.sampled_from(HALVES), min_size=2, max_size=5))
 def test_bodies_that_fit_together_are_still_read_alone(bodies: list[bytes]) -> None:
-    positions, messages = parse_joined(bodies, RULES.max_body_bytes)
+    positions, messages = parse_batch(bodies, RULES.max_body_bytes)
     together = dict(zip(positions, messages, strict=True))
     assert [together.get(position) for position in range(len(bodies))] == list(map(message_alone, bodies))
 
@@ -220,7 +220,7 @@ def test_times_of_every_form_fall_into_the_windows_that_each_falls_into_alone(bo
 def test_an_impossible_time_between_two_possible_ones_is_noticed() -> None:
     times = [b"08:59.9999999", b"08:60.5000000", b"09:00.0000000"]
     bodies = [PLAIN.replace(b"59:58.1234567", time) for time in times] * 20
-    result = decode_joined(bodies, sensors_in([PLAIN]), enqueued_ticks=NOW, rules=RULES, window_seconds=3600)
+    result = decode_batch(bodies, sensors_in([PLAIN]), enqueued_ticks=NOW, rules=RULES, window_seconds=3600)
     assert result.left == list(range(1, 60, 3))
 
 
@@ -252,8 +252,8 @@ def test_bodies_whose_own_time_does_not_count_are_left_out() -> None:
 # ---- the whole step --------------------------------------------------------------------------------------------------
 
 
-def left_out(bodies: Sequence[bytes], *_: object, **__: object) -> JoinedReadings:
-    return JoinedReadings([], [], [], [], list(range(len(bodies))))
+def left_out(bodies: Sequence[bytes], *_: object, **__: object) -> DecodedBatch:
+    return DecodedBatch([], [], [], [], list(range(len(bodies))))
 
 
 def outcome(batches: Sequence[Sequence[RawEvent]], rules: IngestRules) -> tuple[object, ...]:
@@ -284,5 +284,5 @@ def test_the_step_ends_the_same_whether_bodies_are_decoded_together_or_alone(
     rules = IngestRules(window_seconds=window_seconds, lateness_seconds=lateness_seconds)
     together = outcome(batches, rules)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sensorwatch.ingestion.ingest.decode_joined", left_out)
+        patch.setattr("sensorwatch.ingestion.ingest.decode_batch", left_out)
         assert outcome(batches, rules) == together

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sensorwatch.errors import TransientError
 from sensorwatch.ingestion.decode import TICKS_PER_SECOND, ticks_of
 from sensorwatch.ingestion.ingest import Ingest, IngestRules, ingest
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, RawEvent, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, RawEvent, Window
 from sensorwatch.ingestion.windows import window_end
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.settings import load_settings
@@ -169,10 +169,10 @@ def test_a_mark_that_never_holds_still_ends_in_a_transient_error() -> None:
     numbers = iter(range(100, 200))
 
     def move() -> None:
-        store.marks[PARTITION] = IngestMark(next(numbers), START)
+        store.marks[PARTITION] = OffsetCheckpoint(next(numbers), START)
 
     store.before_commit = move
-    with pytest.raises(TransientError, match="partition 0 of readings: other consumers were first 5 times"):
+    with pytest.raises(TransientError, match="partition 0 of readings: other consumers committed first 5 times"):
         run([event(1000, body(1))], store)
 
 
@@ -183,9 +183,9 @@ def test_a_hub_created_anew_is_ingested_from_its_start(caplog: pytest.LogCapture
     with caplog.at_level(logging.WARNING):
         fresh = [event(number, body(1), at=500 + number) for number in range(3)]
         assert step(PARTITION, fresh) == IngestCounts(3, 3, 0, 0, 0)
-    assert "created anew" in caplog.text
+    assert "created again" in caplog.text
     assert step(PARTITION, fresh) == IngestCounts(3, 0, 0, 3, 0)
-    assert store.marks[PARTITION] == IngestMark(2, fresh[-1].enqueued_time)
+    assert store.marks[PARTITION] == OffsetCheckpoint(2, fresh[-1].enqueued_time)
 
 
 def test_a_batch_with_the_old_hubs_end_and_the_new_hubs_start_is_applied_once() -> None:
@@ -195,7 +195,7 @@ def test_a_batch_with_the_old_hubs_end_and_the_new_hubs_start_is_applied_once() 
     run(old[:6], store)
     assert run(new[:9] + old[4:], store) == IngestCounts(13, 11, 0, 2, 0)
     assert run(old[4:] + new, store) == IngestCounts(16, 3, 0, 13, 0)
-    assert store.marks[PARTITION] == IngestMark(11, new[-1].enqueued_time)
+    assert store.marks[PARTITION] == OffsetCheckpoint(11, new[-1].enqueued_time)
 
 
 def test_a_hubs_clock_that_steps_back_makes_no_event_new_again() -> None:

@@ -13,7 +13,7 @@ from fakes.tasks import FakePredictionFiles
 
 from sensorwatch.alerts.publish import publish
 from sensorwatch.app import Product
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 from sensorwatch.models.scoring.score import ScoreSummary
 from sensorwatch.models.training.train import TrainSummary
 from sensorwatch.scheduling.submit import plan_due
@@ -50,8 +50,8 @@ class Plant:
         self._batches += 1
         self.store.commit_ingest(
             PARTITION,
-            self.store.ingest_mark(PARTITION),
-            IngestMark(self._batches, NOON),
+            self.store.offset_checkpoint(PARTITION),
+            OffsetCheckpoint(self._batches, NOON),
             windows,
             IngestCounts(len(windows), len(windows), 0, 0, 0),
         )

@@ -22,7 +22,7 @@ from sensorwatch.alerts.state_machine import AlertRules
 from sensorwatch.config.file import Configuration, parse_configuration
 from sensorwatch.ingestion.decode import TICKS_PER_SECOND, encode, ticks_of
 from sensorwatch.ingestion.ingest import Ingest, IngestRules
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, RawEvent, Reading, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, RawEvent, Reading, Window
 from sensorwatch.models.scoring.score import score
 from sensorwatch.models.training.detector_choice import TrainingWindows
 from sensorwatch.models.training.train import train
@@ -62,7 +62,7 @@ def _filled_database() -> Path:
         for sensor_id, values in zip(ids.values(), (LEVEL + noise).tolist(), strict=True)
         for at, value in enumerate(values)
     ]
-    store.commit_ingest(INGESTED, None, IngestMark(0, END), rows, IngestCounts(len(rows), len(rows), 0, 0, 0))
+    store.commit_ingest(INGESTED, None, OffsetCheckpoint(0, END), rows, IngestCounts(len(rows), len(rows), 0, 0, 0))
     store.dispose()
     return folder / "store.db"
 

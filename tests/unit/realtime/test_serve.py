@@ -13,7 +13,7 @@ from serving_cases import END, GROUP, LEVEL, SENSORS, Fleet, seconds
 
 from sensorwatch.detectors.svm.one_class_svm import OneClassSvm
 from sensorwatch.errors import TransientError
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 from sensorwatch.models.training.detector_choice import TrainingWindows
 from sensorwatch.realtime.background import store_statistics
 from sensorwatch.realtime.records import ServingCounts
@@ -292,7 +292,7 @@ def ingest_newer_windows(fleet: Fleet) -> None:
         for sensor in range(SENSORS)
         for at in range(50)
     ]
-    mark = IngestMark(1, END)
+    mark = OffsetCheckpoint(1, END)
     other = Partition("readings", "$Default", "9")
     fleet.store.commit_ingest(other, None, mark, windows, IngestCounts(len(windows), len(windows), 0, 0, 0))
 

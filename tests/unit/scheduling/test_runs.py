@@ -15,7 +15,7 @@ from sensorwatch.alerts.policy import AlertDefaults, AlertPolicy
 from sensorwatch.alerts.publish import publish
 from sensorwatch.alerts.state_machine import AlertRules
 from sensorwatch.errors import TransientError
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 from sensorwatch.scheduling.submit import Submission, submit_due
 from sensorwatch.scheduling.sweep import Sweep, delete_old_jobs, sweep_runs
 from sensorwatch.sensors.records import SensorKey, TrainingOutcome
@@ -37,7 +37,7 @@ def store(tmp_path: Path) -> Iterator[SqlStore]:
     end = int(CUTOFF.timestamp())
     windows = [Window(sensor_id, end, 1, 1.0, 1.0, 1.0, 1.0) for sensor_id in ids.values()]
     counts = IngestCounts(2, 2, 0, 0, 0)
-    opened.commit_ingest(Partition("hub", "group", "0"), None, IngestMark(1, NOW), windows, counts)
+    opened.commit_ingest(Partition("hub", "group", "0"), None, OffsetCheckpoint(1, NOW), windows, counts)
     yield opened
     opened.dispose()
 

@@ -21,7 +21,7 @@ from ingest_reference import Row, assert_windows, reference
 
 from sensorwatch.errors import TransientError
 from sensorwatch.ingestion.ingest import Ingest, IngestRules
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, PartitionStatus, RawEvent, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, PartitionStatus, RawEvent, Window
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store import SqlStore, open_store
 from sensorwatch.store.connection.engine import open_engine
@@ -134,14 +134,14 @@ class _Watched:
     def planned_until(self, sensor_ids: Collection[int]) -> dict[int, int]:
         return self._store.planned_until(sensor_ids)
 
-    def ingest_mark(self, partition: Partition) -> IngestMark | None:
-        return self._store.ingest_mark(partition)
+    def offset_checkpoint(self, partition: Partition) -> OffsetCheckpoint | None:
+        return self._store.offset_checkpoint(partition)
 
     def commit_ingest(
         self,
         partition: Partition,
-        expected: IngestMark | None,
-        mark: IngestMark,
+        expected: OffsetCheckpoint | None,
+        mark: OffsetCheckpoint,
         windows: Sequence[Window],
         counts: IngestCounts,
     ) -> None:
@@ -171,7 +171,7 @@ values = st.floats(-1e6, 1e6).map(lambda value: round(value, 3))
 
 @st.composite
 def streams(draw: st.DrawFn, devices: Sequence[str]) -> list[RawEvent]:
-    """Return a partition's events in the hub's order; half-way the hub may be created anew."""
+    """Return a partition's events in the hub's order; half-way the hub may be created again."""
     element = st.just(b"7") | st.builds(body, st.sampled_from(devices), st.integers(-200, 200), values)
     elements = draw(st.lists(st.lists(element, min_size=1, max_size=3), max_size=14))
     created_at = draw(st.integers(0, len(elements)))

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store import open_store
 from sensorwatch.store.connection.engine import open_engine
@@ -72,7 +72,7 @@ def stored(url: str) -> dict[tuple[int, int], Row]:
 
 
 def commit(store: SqlStore, number: int, windows: Sequence[Window]) -> None:
-    marks = [IngestMark(i, NOW + timedelta(seconds=i)) for i in (number - 1, number)]
+    marks = [OffsetCheckpoint(i, NOW + timedelta(seconds=i)) for i in (number - 1, number)]
     counts = IngestCounts(len(windows), len(windows), 0, 0, 0)
     store.commit_ingest(HUB, marks[0] if number else None, marks[1], windows, counts)
 
@@ -135,7 +135,7 @@ def test_reading_marked_windows_does_not_go_through_the_shards_history() -> None
     with opened() as (store, url):
         rows = [Window(0, 5 * i, 1, 1.0, 1.0, 1.0, 1.0) for i in range(1, 20_001)]
         counts = IngestCounts(len(rows), len(rows), 0, 0, 0)
-        store.commit_ingest(HUB, None, IngestMark(1, NOW), rows, counts)
+        store.commit_ingest(HUB, None, OffsetCheckpoint(1, NOW), rows, counts)
         engine = open_engine(url)
         steps = 0
 

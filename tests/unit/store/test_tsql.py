@@ -37,8 +37,8 @@ from sensorwatch.alerts.records import (
     Notification,
     Silence,
 )
-from sensorwatch.errors import MarkMovedError
-from sensorwatch.ingestion.records import IngestCounts, IngestMark, Partition, Window
+from sensorwatch.errors import CheckpointConflictError
+from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 from sensorwatch.sensors.records import ReportingProfile, SensorKey, TrainingOutcome
 from sensorwatch.sensors.states import Freshness, SensorQuery
 from sensorwatch.sensors.windows import WindowColumns
@@ -165,16 +165,16 @@ def publish(store: SqlStore) -> None:
 
 def commit(store: SqlStore) -> None:
     windows = [Window(12, 10, 1, 1.0, 1.0, 1.0, 1.0), Window(3, 5, 1, 0.1, 0.1, 0.1, 0.01)]
-    store.commit_ingest(HUB, IngestMark(1, NOW), IngestMark(2, NOW), windows, IngestCounts(2, 2, 0, 0, 0))
+    store.commit_ingest(HUB, OffsetCheckpoint(1, NOW), OffsetCheckpoint(2, NOW), windows, IngestCounts(2, 2, 0, 0, 0))
 
 
 CALLS: dict[str, Callable[[SqlStore], object]] = {
     "sensor_ids": lambda store: store.sensor_ids([SensorKey("d", "t")]),
     "last_windows": lambda store: store.last_windows([1, 2]),
-    "ingest_mark": lambda store: store.ingest_mark(HUB),
+    "offset_checkpoint": lambda store: store.offset_checkpoint(HUB),
     "commit_ingest": commit,
     "first commit_ingest": lambda store: store.commit_ingest(
-        HUB, None, IngestMark(2, NOW), [], IngestCounts(0, 0, 0, 0, 0)
+        HUB, None, OffsetCheckpoint(2, NOW), [], IngestCounts(0, 0, 0, 0, 0)
     ),
     "ingest_status": lambda store: store.ingest_status(),
     "read_windows": lambda store: store.read_windows(0, NOW, NOW),
@@ -391,7 +391,7 @@ def test_store_wide_work_takes_its_lock_before_it_reads(name: str) -> None:
 def test_a_commit_that_finds_another_mark_writes_no_window() -> None:
     recorder = Recorder()
     recorder.touched = 0
-    with pytest.raises(MarkMovedError):
+    with pytest.raises(CheckpointConflictError):
         commit(store_on(recorder))
     assert not any("SensorWindows" in text for text in recorder.texts)
 
