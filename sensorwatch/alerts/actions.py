@@ -9,14 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sensorwatch.alerts.records import HistoryEntry
+from sensorwatch.alerts.handling import HistoryEntry
 from sensorwatch.errors import ConflictError, InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sensorwatch.alerts.records import Alert, AlertAction, HandledAlert
+    from sensorwatch.alerts.handling import AlertAction, HandledAlert
+    from sensorwatch.alerts.records import Alert
 
 __all__ = ["ACTOR_LENGTH", "TEXT_LENGTH", "ActionResult", "apply", "silence_of"]
 

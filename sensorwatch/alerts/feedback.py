@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sensorwatch.alerts.records import Tolerance
+from sensorwatch.alerts.handling import Tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sensorwatch.alerts.records import Alert, Anomaly, Verdict
+    from sensorwatch.alerts.handling import Verdict
+    from sensorwatch.alerts.records import Alert, Anomaly
     from sensorwatch.config.alerts import Direction
 
 __all__ = ["MARGIN", "direction_of", "suppress", "tolerance_for"]

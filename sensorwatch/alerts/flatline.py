@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow.compute as pc
 
-from sensorwatch.alerts.records import Alert, AlertChanges, FlatChanges, FlatRun, Notification
+from sensorwatch.alerts.flat_runs import FlatChanges, FlatRun
+from sensorwatch.alerts.records import Alert, AlertChanges, Notification
 from sensorwatch.sensors.records import SensorKey
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from sensorwatch.alerts.flat_runs import FlatProgress
     from sensorwatch.alerts.policy import AlertPolicy
     from sensorwatch.alerts.ports import WatchStore
-    from sensorwatch.alerts.records import FlatProgress
     from sensorwatch.sensors.records import ReportingProfile
 
 __all__ = ["SensorWindows", "flat_changes", "watch_flatlines"]

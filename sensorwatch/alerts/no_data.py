@@ -13,13 +13,22 @@ if TYPE_CHECKING:
 
     from sensorwatch.alerts.policy import AlertPolicy
     from sensorwatch.alerts.ports import WatchStore
-    from sensorwatch.alerts.records import SensorActivity
+    from sensorwatch.sensors.records import SensorKey
 
-__all__ = ["NoDataOutcome", "no_data_alerts", "no_data_changes", "watch_no_data"]
+__all__ = ["NoDataOutcome", "SensorActivity", "no_data_alerts", "no_data_changes", "watch_no_data"]
 
 _SEVERITY = "high"
 _SCORE = 87.5
 """Middle of the severity's range of scores."""
+
+
+class SensorActivity(NamedTuple):
+    """A sensor, the end of its newest window, and its usual interval in seconds."""
+
+    sensor_id: int
+    key: SensorKey
+    last_window: int
+    interval_seconds: int
 
 
 def no_data_alerts(sensors: Iterable[SensorActivity], policy: AlertPolicy, now: int) -> list[Alert]:

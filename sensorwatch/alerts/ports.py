@@ -8,27 +8,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime, timedelta
 
+    from sensorwatch.alerts.flat_runs import FlatChanges, FlatProgress
+    from sensorwatch.alerts.handling import (
+        AlertAction,
+        AlertFilter,
+        HandledAlert,
+        HistoryEntry,
+        Label,
+        Silence,
+        Tolerance,
+    )
     from sensorwatch.alerts.message import AlertMessage
+    from sensorwatch.alerts.no_data import SensorActivity
     from sensorwatch.alerts.records import (
         Alert,
-        AlertAction,
         AlertChanges,
-        AlertFilter,
         AlertState,
         Anomaly,
         ClaimedNotification,
-        FlatChanges,
-        FlatProgress,
-        HandledAlert,
-        HistoryEntry,
         Incident,
-        Label,
         Notification,
         PublishOutcome,
-        SensorActivity,
-        Silence,
         SinkStatus,
-        Tolerance,
     )
     from sensorwatch.sensors.records import ReportingProfile
 

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from sensorwatch.alerts.handling import Tolerance
     from sensorwatch.alerts.policy import AlertPolicy
-    from sensorwatch.alerts.records import AlertState, PublishOutcome, Tolerance
+    from sensorwatch.alerts.records import AlertState, PublishOutcome
     from sensorwatch.alerts.state_machine import AlertRules
 
 __all__ = ["PublishingStore", "advance_by_policy", "publish"]

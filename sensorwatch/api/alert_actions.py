@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from sensorwatch.alerts.actions import TEXT_LENGTH
-from sensorwatch.alerts.records import ActionName, AlertAction, Verdict
+from sensorwatch.alerts.handling import ActionName, AlertAction, Verdict
 from sensorwatch.api.alerts import AlertDetail, alert_detail
 from sensorwatch.api.requests import AlertId, Context, ReadContext, Sender
 

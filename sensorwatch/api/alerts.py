@@ -8,7 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from sensorwatch.alerts.records import AlertCondition, AlertFilter, AlertKind, HandledAlert, Verdict
+from sensorwatch.alerts.handling import AlertCondition, AlertFilter, HandledAlert, Verdict
+from sensorwatch.alerts.records import AlertKind
 from sensorwatch.api.cursors import Cursors, Key
 from sensorwatch.api.requests import After, AlertId, Context, DeviceFilter, Limit, Page, ReadContext, TagFilter, time
 from sensorwatch.config.alerts import Severity

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
-from sensorwatch.alerts.records import AlertFilter
+from sensorwatch.alerts.handling import AlertFilter
 from sensorwatch.api.alerts import AlertItem, alert_items
 from sensorwatch.api.cursors import Cursors, Key
 from sensorwatch.api.requests import After, Limit, Page, ReadContext, time

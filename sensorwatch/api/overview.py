@@ -7,7 +7,7 @@ from datetime import datetime
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from sensorwatch.alerts.records import AlertCondition
+from sensorwatch.alerts.handling import AlertCondition
 from sensorwatch.api.requests import Context, ReadContext
 from sensorwatch.config.alerts import SEVERITIES, Severity
 from sensorwatch.sensors.records import SensorState

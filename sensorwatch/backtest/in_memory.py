@@ -15,15 +15,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from sensorwatch.alerts.records import (
-        Alert,
-        AlertChanges,
-        AlertState,
-        Anomaly,
-        FlatChanges,
-        FlatProgress,
-        Tolerance,
-    )
+    from sensorwatch.alerts.flat_runs import FlatChanges, FlatProgress
+    from sensorwatch.alerts.handling import Tolerance
+    from sensorwatch.alerts.records import Alert, AlertChanges, AlertState, Anomaly
     from sensorwatch.sensors.records import ReportingProfile
     from sensorwatch.tasks.records import TaskSpec
 

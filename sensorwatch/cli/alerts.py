@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from sensorwatch.alerts.records import AlertAction, AlertCondition, AlertFilter, AlertKind, Verdict
+from sensorwatch.alerts.handling import AlertAction, AlertCondition, AlertFilter, Verdict
+from sensorwatch.alerts.records import AlertKind
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table, utc_text
 from sensorwatch.errors import InvalidInputError
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from sensorwatch.alerts.records import ActionName, Alert, HandledAlert, Incident
+    from sensorwatch.alerts.handling import ActionName, HandledAlert
+    from sensorwatch.alerts.records import Alert, Incident
     from sensorwatch.app import Product
     from sensorwatch.sensors.records import SensorKey
 

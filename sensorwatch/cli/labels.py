@@ -18,7 +18,7 @@ from sensorwatch.sensors.records import SensorKey
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sensorwatch.alerts.records import Label
+    from sensorwatch.alerts.handling import Label
     from sensorwatch.sensors.labels import LabelSpan
     from sensorwatch.sensors.records import SensorStatus
     from sensorwatch.simulation.anomalies import InjectedAnomaly

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sensorwatch.alerts.records import AlertAction, Silence
+from sensorwatch.alerts.handling import AlertAction, Silence
 from sensorwatch.cli.alerts import ByOption, act, actor, alerts_app, show_alert
 from sensorwatch.cli.context import TIME_FORMATS, CommandContext, JsonOption, print_json, print_table
 from sensorwatch.errors import InvalidInputError

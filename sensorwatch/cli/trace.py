@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sensorwatch.alerts.records import AlertFilter
+from sensorwatch.alerts.handling import AlertFilter
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table, utc_text
 from sensorwatch.errors import InvalidInputError, NotFoundError, SettingsError
 from sensorwatch.ingestion.decode import TICKS_PER_SECOND, parse_time

@@ -9,8 +9,8 @@ from sensorwatch.machines.failure_risk import risk_component
 from sensorwatch.machines.fleet import COMPONENTS, ConfirmedFault
 
 if TYPE_CHECKING:
+    from sensorwatch.alerts.handling import Label
     from sensorwatch.alerts.ports import LifecycleStore
-    from sensorwatch.alerts.records import Label
     from sensorwatch.config.machines import MachineSection
     from sensorwatch.machines.ports import MachineStore
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from sensorwatch.alerts.handling import AlertFilter
 from sensorwatch.alerts.ports import LifecycleStore, WatchStore
-from sensorwatch.alerts.records import AlertFilter
 from sensorwatch.machines.failure_risk import risk_changes, risk_episodes, risk_key, warnings_needed
 from sensorwatch.machines.ports import MachineStore
 from sensorwatch.sensors.records import SensorKey

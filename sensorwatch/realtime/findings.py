@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from sensorwatch.alerts.handling import Tolerance
     from sensorwatch.alerts.policy import AlertPolicy
-    from sensorwatch.alerts.records import Tolerance
     from sensorwatch.config.serving import ServingRule
     from sensorwatch.realtime.open_windows import Touched
     from sensorwatch.realtime.scoring import ScoredWindows, WindowBatch

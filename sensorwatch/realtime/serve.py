@@ -43,8 +43,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from sensorwatch.alerts.handling import Tolerance
     from sensorwatch.alerts.policy import AlertPolicy
-    from sensorwatch.alerts.records import AlertChanges, AlertState, Anomaly, Tolerance
+    from sensorwatch.alerts.records import AlertChanges, AlertState, Anomaly
     from sensorwatch.clock import Clock
     from sensorwatch.config.serving import ServingSection
     from sensorwatch.ingestion.records import RawEvent

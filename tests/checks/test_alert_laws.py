@@ -13,7 +13,8 @@ from fakes.clock import FakeClock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sensorwatch.alerts.records import AlertAction, AlertChanges, AlertFilter, Anomaly, Handling
+from sensorwatch.alerts.handling import AlertAction, AlertFilter, Handling
+from sensorwatch.alerts.records import AlertChanges, Anomaly
 from sensorwatch.alerts.state_machine import AlertRules, ScoredWindow, advance
 from sensorwatch.errors import SensorwatchError
 from sensorwatch.sensors.records import SensorKey

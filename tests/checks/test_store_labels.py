@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from store_cases import T0, at, keys
 
-from sensorwatch.alerts.records import Alert, AlertAction, AlertChanges, AlertState, Anomaly
+from sensorwatch.alerts.handling import AlertAction
+from sensorwatch.alerts.records import Alert, AlertChanges, AlertState, Anomaly
 from sensorwatch.sensors.labels import LabelSpan
 
 if TYPE_CHECKING:

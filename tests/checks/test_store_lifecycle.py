@@ -9,7 +9,8 @@ import pytest
 from fakes.clock import FakeClock
 from store_cases import NOW, SHARD_SIZE
 
-from sensorwatch.alerts.records import AlertAction, AlertFilter, Anomaly, IncidentRules, Silence
+from sensorwatch.alerts.handling import AlertAction, AlertFilter, Silence
+from sensorwatch.alerts.records import Anomaly, IncidentRules
 from sensorwatch.alerts.state_machine import AlertRules, ScoredWindow, advance
 from sensorwatch.errors import ConflictError, NotFoundError
 from sensorwatch.sensors.records import SensorKey, TrainingOutcome

@@ -11,7 +11,7 @@ from conftest import StackFactory
 from local_stack import wait_until
 
 from local.stack import Stack
-from sensorwatch.alerts.records import AlertFilter
+from sensorwatch.alerts.handling import AlertFilter
 from sensorwatch.machines.fleet import HALF_DAY_SECONDS
 from sensorwatch.machines.generator import generate_fleet
 from sensorwatch.machines.writing import write_data_sets

@@ -13,7 +13,8 @@ from machine_files import small_files
 from typer.testing import CliRunner
 
 from batch_tasks.maintenance import main as run_batch_task
-from sensorwatch.alerts.records import Alert, AlertAction, AlertChanges
+from sensorwatch.alerts.handling import AlertAction
+from sensorwatch.alerts.records import Alert, AlertChanges
 from sensorwatch.app import Product, get_product
 from sensorwatch.cli.app import app
 from sensorwatch.sensors.records import SensorKey

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from sensorwatch.alerts.actions import apply, silence_of
 from sensorwatch.alerts.feedback import tolerance_for
+from sensorwatch.alerts.handling import HistoryEntry, Label, Silence
 from sensorwatch.alerts.incidents import summarize
-from sensorwatch.alerts.records import AlertChanges, HistoryEntry, Label, Notification, Silence
+from sensorwatch.alerts.records import AlertChanges, Notification
 from sensorwatch.errors import NotFoundError
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store.alerts.outbox import hold_until, release_due
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
-    from sensorwatch.alerts.records import AlertAction, AlertCondition, AlertFilter, HandledAlert, Incident, Tolerance
+    from sensorwatch.alerts.handling import AlertAction, AlertCondition, AlertFilter, HandledAlert, Tolerance
+    from sensorwatch.alerts.records import Incident
 
 __all__ = ["LifecyclePart", "alert_conditions"]
 

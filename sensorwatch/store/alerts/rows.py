@@ -6,16 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sensorwatch.alerts.records import (
-    Alert,
-    Anomaly,
-    HandledAlert,
-    Handling,
-    Incident,
-    Notification,
-    Silence,
-    Tolerance,
-)
+from sensorwatch.alerts.handling import HandledAlert, Handling, Silence, Tolerance
+from sensorwatch.alerts.records import Alert, Anomaly, Incident, Notification
 from sensorwatch.detectors.explanation import explanation_json, parse_explanation
 from sensorwatch.telemetry import current_traceparent
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from sensorwatch.alerts.flat_runs import FlatProgress, FlatRun
 from sensorwatch.alerts.metrics import count_alerts
-from sensorwatch.alerts.records import FlatProgress, FlatRun, SensorActivity
+from sensorwatch.alerts.no_data import SensorActivity
 from sensorwatch.sensors.records import ReportingProfile, SensorKey
 from sensorwatch.store.alerts.alerts import AlertPart
 from sensorwatch.store.alerts.rows import alert_of, anomaly_of
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
-    from sensorwatch.alerts.records import Alert, AlertChanges, Anomaly, FlatChanges
+    from sensorwatch.alerts.flat_runs import FlatChanges
+    from sensorwatch.alerts.records import Alert, AlertChanges, Anomaly
 
 __all__ = ["WatchPart"]
 

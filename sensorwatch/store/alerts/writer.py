@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from sensorwatch.alerts.handling import PRODUCT, HistoryEntry
 from sensorwatch.alerts.incidents import TOP_ALERTS, Grouping, group_alerts, group_of, summarize
-from sensorwatch.alerts.records import PRODUCT, HistoryEntry, Notification
+from sensorwatch.alerts.records import Notification
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store.alerts.outbox import drop_held, hold, hold_until, standing, tell
 from sensorwatch.store.alerts.rows import alert_of, alert_row, incident_of, incident_row, silence_of, state_row
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from sensorwatch.alerts.records import Alert, AlertChanges, Incident, IncidentRules, Silence
+    from sensorwatch.alerts.handling import Silence
+    from sensorwatch.alerts.records import Alert, AlertChanges, Incident, IncidentRules
     from sensorwatch.store.dialects import Dialect
 
 __all__ = ["AlertWriter", "active_silences", "matches", "ranked_alerts", "top_alerts"]

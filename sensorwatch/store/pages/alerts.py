@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import sqlalchemy as sa
 
-from sensorwatch.alerts.records import AlertCondition
+from sensorwatch.alerts.handling import AlertCondition
 from sensorwatch.errors import NotFoundError
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store.alerts.lifecycle import LifecyclePart, alert_conditions
@@ -21,7 +21,8 @@ from sensorwatch.store.tables import alerts, anomalies, incidents, sensors
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from sensorwatch.alerts.records import AlertFilter, Anomaly, HandledAlert
+    from sensorwatch.alerts.handling import AlertFilter, HandledAlert
+    from sensorwatch.alerts.records import Anomaly
     from sensorwatch.store.pages.queries import AnomalyQuery, EndKey
 
 __all__ = ["AlertPagesPart"]

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from sensorwatch.alerts.records import AlertCondition, Incident
+    from sensorwatch.alerts.handling import AlertCondition
+    from sensorwatch.alerts.records import Incident
     from sensorwatch.sensors.records import SensorKey
 
 __all__ = [

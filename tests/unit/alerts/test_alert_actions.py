@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sensorwatch.alerts.actions import apply
-from sensorwatch.alerts.records import Alert, AlertAction, HandledAlert, HistoryEntry
+from sensorwatch.alerts.handling import AlertAction, HandledAlert, HistoryEntry
+from sensorwatch.alerts.records import Alert
 from sensorwatch.errors import ConflictError, InvalidInputError
 
 if TYPE_CHECKING:

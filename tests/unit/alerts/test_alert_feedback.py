@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from sensorwatch.alerts.feedback import suppress, tolerance_for
-from sensorwatch.alerts.records import Alert, Anomaly, Tolerance
+from sensorwatch.alerts.handling import Tolerance
+from sensorwatch.alerts.records import Alert, Anomaly
 
 ALERT = Alert(
     *("3-10", 3, 10, 40, None, 4, 90.0, "high"),

@@ -9,9 +9,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sensorwatch.alerts.flat_runs import FlatProgress, FlatRun
 from sensorwatch.alerts.flatline import SensorWindows, flat_changes
 from sensorwatch.alerts.policy import AlertDefaults, AlertPolicy
-from sensorwatch.alerts.records import Alert, FlatProgress, FlatRun, Notification
+from sensorwatch.alerts.records import Alert, Notification
 from sensorwatch.alerts.state_machine import AlertRules
 from sensorwatch.config.file import parse_configuration
 from sensorwatch.sensors.records import ReportingProfile, SensorKey

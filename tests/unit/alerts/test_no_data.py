@@ -7,9 +7,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensorwatch.alerts.no_data import no_data_alerts, no_data_changes
+from sensorwatch.alerts.no_data import SensorActivity, no_data_alerts, no_data_changes
 from sensorwatch.alerts.policy import AlertDefaults, AlertPolicy
-from sensorwatch.alerts.records import Alert, SensorActivity
+from sensorwatch.alerts.records import Alert
 from sensorwatch.alerts.state_machine import AlertRules
 from sensorwatch.config.file import parse_configuration
 from sensorwatch.sensors.records import SensorKey

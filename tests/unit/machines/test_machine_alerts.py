@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sensorwatch.alerts.handling import AlertFilter
 from sensorwatch.alerts.policy import AlertDefaults, AlertPolicy
-from sensorwatch.alerts.records import AlertFilter
 from sensorwatch.alerts.state_machine import AlertRules
 from sensorwatch.clock import parse_zone
 from sensorwatch.config.alerts import AlertRule, AlertSection

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from machine_fleets import START, fleet
 
-from sensorwatch.alerts.records import Alert, AlertAction, AlertChanges, AlertKind, Verdict
+from sensorwatch.alerts.handling import AlertAction, Verdict
+from sensorwatch.alerts.records import Alert, AlertChanges, AlertKind
 from sensorwatch.config.machines import MachineSection
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.machines.card import model_card

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from sensorwatch.alerts.records import Alert, AlertAction, HandledAlert
+from sensorwatch.alerts.handling import AlertAction, HandledAlert
+from sensorwatch.alerts.records import Alert
 from sensorwatch.store import migrate, open_store
 from sensorwatch.store.connection.engine import open_engine
 

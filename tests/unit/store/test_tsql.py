@@ -21,21 +21,17 @@ from alembic.operations import Operations
 from sqlalchemy.dialects.mssql.pyodbc import dialect as pyodbc_dialect
 from sqlglot import exp
 
+from sensorwatch.alerts.flat_runs import FlatChanges, FlatRun
+from sensorwatch.alerts.handling import AlertAction, AlertFilter, Handling, Silence
 from sensorwatch.alerts.records import (
     Alert,
-    AlertAction,
     AlertChanges,
-    AlertFilter,
     AlertState,
     Anomaly,
     ClaimedNotification,
-    FlatChanges,
-    FlatRun,
-    Handling,
     Incident,
     IncidentRules,
     Notification,
-    Silence,
 )
 from sensorwatch.errors import CheckpointConflictError
 from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
