@@ -246,7 +246,7 @@ class _Demo:
                 if server.ended:
                     raise DemoError(f"{server.name} {server.describe_end()}")
             if time.monotonic() > deadline:
-                raise DemoError(f"waited {_LIMIT_SECONDS} s in vain for {what}")
+                raise DemoError(f"timed out after {_LIMIT_SECONDS} s, waiting for {what}")
             time.sleep(_POLL_SECONDS)
 
 
