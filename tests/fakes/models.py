@@ -207,15 +207,18 @@ def _time_of(manifest: Mapping[str, object]) -> datetime:
 
 
 class FakeMemories:
-    """Memories in memory, as files would keep them."""
+    """Memories by shard and time."""
 
     def __init__(self) -> None:
-        self.tables: dict[datetime, pa.Table] = {}
+        self.shards: dict[int, dict[datetime, pa.Table]] = {}
 
     def load(self, shard: int, until: datetime) -> tuple[datetime, pa.Table] | None:
-        time = max((time for time in self.tables if time <= until), default=None)
-        return (time, self.tables[time]) if time else None
+        tables = self.shards.get(shard, {})
+        time = max((time for time in tables if time <= until), default=None)
+        return (time, tables[time]) if time else None
 
     def save(self, shard: int, since: datetime, until: datetime, memories: pa.Table) -> None:
-        needed = max((time for time in self.tables if time <= since), default=since)
-        self.tables = {time: table for time, table in self.tables.items() if time >= needed} | {until: memories}
+        tables = self.shards.setdefault(shard, {})
+        tables[until] = memories
+        needed = max((time for time in tables if time <= since), default=since)
+        self.shards[shard] = {time: table for time, table in tables.items() if time >= needed}

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 from sensorwatch.errors import NotFoundError
 from sensorwatch.tasks.prediction_files import parse_predictions, predictions_to_bytes
 from sensorwatch.telemetry import current_traceparent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pyarrow as pa
 
     from sensorwatch.tasks.records import TaskSpec
 
 __all__ = ["FakePredictionFiles", "FakeTaskLogs"]
 
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
+_MOST_BYTES = 1_048_576
 
 
 class FakePredictionFiles:
@@ -35,13 +32,17 @@ class FakePredictionFiles:
         return name
 
     def read(self, name: str) -> pa.Table:
-        return self.parse(name, _found(self.files, name))
+        if name not in self.files:
+            raise NotFoundError(f"there is no {name}")
+        return self.parse(name, self.files[name])
 
     def parse(self, name: str, content: bytes) -> pa.Table:
         return parse_predictions(name, content)
 
     def traceparent(self, name: str) -> str | None:
-        return _found(self.traceparents, name)
+        if name not in self.files:
+            raise NotFoundError(f"there is no {name}")
+        return self.traceparents[name]
 
     def names(self, run_id: str) -> list[str]:
         return sorted(name for name in self.files if name.startswith(f"run={run_id}/"))
@@ -54,11 +55,6 @@ class FakeTaskLogs:
         self.texts: dict[tuple[str, str, str], bytes] = {}
 
     def read(self, run_id: str, task_id: str, stream: Literal["stdout", "stderr"]) -> bytes:
-        return _found(self.texts, (run_id, task_id, stream))
-
-
-def _found(kept: Mapping[_Key, _Value], key: _Key) -> _Value:
-    try:
-        return kept[key]
-    except KeyError:
-        raise NotFoundError(f"there is no {key}") from None
+        if (run_id, task_id, stream) not in self.texts:
+            raise NotFoundError(f"there is no {stream} of task {task_id} of {run_id}")
+        return self.texts[run_id, task_id, stream][-_MOST_BYTES:]

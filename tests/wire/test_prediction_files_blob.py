@@ -1,32 +1,22 @@
 from __future__ import annotations
 
-import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 import pytest
-from azure.storage.blob import BlobServiceClient
 
-from sensorwatch.errors import InvalidInputError, NotFoundError
+from sensorwatch.errors import InvalidInputError
 from sensorwatch.tasks.prediction_files import BlobPredictionFiles
 from sensorwatch.tasks.prediction_schema import prediction_schema
 from sensorwatch.tasks.records import TaskSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from azure.storage.blob import ContainerClient
 
 pytestmark = pytest.mark.wire
 
 TASK = TaskSpec("score-1", "score-000012", "score", 12, None, datetime(2026, 11, 20, 10, tzinfo=UTC))
-
-
-@pytest.fixture
-def container(azurite: str) -> Iterator[ContainerClient]:
-    with BlobServiceClient.from_connection_string(azurite) as service:
-        yield service.create_container(f"predictions-{uuid.uuid4().hex[:8]}")
 
 
 def predictions(value: float) -> pa.Table:
@@ -69,11 +59,6 @@ def test_only_a_runs_own_prediction_files_are_named(container: ContainerClient) 
     container.upload_blob("run=score-1/notes.txt", b"")
     assert files.names("score-1") == [name]
     assert files.names("score-2") == []
-
-
-def test_a_file_that_is_not_there_is_not_found(container: ContainerClient) -> None:
-    with pytest.raises(NotFoundError):
-        BlobPredictionFiles(container, "parquet").read("run=x/shard=000000.parquet")
 
 
 def test_what_is_no_prediction_file_is_refused(container: ContainerClient) -> None:

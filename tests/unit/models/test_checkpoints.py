@@ -100,7 +100,7 @@ def test_a_run_that_is_done_again_gives_the_same(scene: Scene) -> None:
 def test_memories_that_are_lost_are_made_up_for(scene: Scene) -> None:
     expected = scene.at_once()
     scene.score(NOON + 24 * WINDOW, NOON, scene.memories)
-    scene.memories.tables.clear()
+    scene.memories.shards.clear()
     rest = scene.score(scene.end, NOON + 24 * WINDOW, scene.memories)
     assert_same(rest, {key: expected[key] for key in rest})
     assert len(rest) == 3 * 36
@@ -150,8 +150,8 @@ def test_memories_of_another_detector_are_left_alone(scene: Scene) -> None:
     scene.score(NOON + 12 * WINDOW, NOON, scene.memories)
     expected = scene.at_once()
     other = FakeMemories()
-    table = scene.memories.tables[NOON + 12 * WINDOW]
-    other.tables[NOON] = table.rename_columns(["sensor_id", "memory_shift"])
+    table = scene.memories.shards[0][NOON + 12 * WINDOW]
+    other.save(0, NOON, NOON, table.rename_columns(["sensor_id", "memory_shift"]))
     scores = scene.score(scene.end, NOON, other)
     assert_same(scores, expected)
 
@@ -159,7 +159,7 @@ def test_memories_of_another_detector_are_left_alone(scene: Scene) -> None:
 def test_a_detector_without_memory_leaves_none() -> None:
     scene = Scene("range")
     assert_same(scene.in_runs(), scene.at_once())
-    assert scene.memories.tables == {}
+    assert scene.memories.shards == {}
 
 
 def test_what_was_expected_differs_from_window_to_window() -> None:
