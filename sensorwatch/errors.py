@@ -37,7 +37,7 @@ class CheckpointConflictError(ConflictError):
 
 
 class CorruptModelError(SensorwatchError):
-    """A stored model shard is unreadable or does not match its manifest."""
+    """A stored model file is unreadable or does not match its name."""
 
 
 class TransientError(SensorwatchError):

@@ -1,1 +1,1 @@
-"""Models of sensors: tables of a shard, versions, the registry, training and scoring."""
+"""Models of sensors: model tables, versions and their registry, training and scoring."""

@@ -1,4 +1,4 @@
-"""Which sensors a configuration would give another detector than their model has."""
+"""Sensors whose detector would change under a configuration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,17 @@ __all__ = ["ConfigurationChange", "configuration_changes"]
 
 
 class ConfigurationChange(NamedTuple):
-    """A sensor, the detector with parameters that its model has, and those that it would get."""
+    """A sensor whose detector would change.
+
+    Attributes
+    ----------
+    sensor_id, key
+        The sensor.
+    now
+        Detector and parameters of its model.
+    then
+        Detector and parameters that the configuration gives it.
+    """
 
     sensor_id: int
     key: SensorKey
@@ -32,16 +42,20 @@ class ConfigurationChange(NamedTuple):
 def configuration_changes(
     configuration: Configuration, default: str, *, store: SensorStore, registry: ModelRegistry
 ) -> Iterator[ConfigurationChange]:
-    """Yield the sensors that have a model, and would get another detector or other parameters, ordered by id.
+    """Yield the sensors with a model that would get another detector or other parameters, ordered by id.
+
+    Nothing is changed.
 
     Parameters
     ----------
     configuration
-        The rules.
+        ``sensorwatch.yaml``: the section ``detectors`` has the rules.
     default
-        The detector of sensors that no rule matches.
-    store, registry
-        Where sensors and models are. Nothing is changed.
+        Name of the detector of sensors that no rule matches.
+    store
+        Source of the sensors.
+    registry
+        Source of their models.
     """
     by_shard: defaultdict[int, list[SensorStatus]] = defaultdict(list)
     for sensor in store.sensors():

@@ -1,4 +1,4 @@
-"""The models in use of a shard, or the last ones before them that can be read."""
+"""The current models of a shard, or the newest older version that can be read."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class CurrentModels:
     Attributes
     ----------
     pointer
-        The version that is marked as current; None where nothing was trained yet.
+        The version that the pointer names; None if nothing was trained yet.
     loaded
-        The version that the models are from: ``pointer`` or an older one. None where none can be read.
+        The version of ``models``: ``pointer`` or an older one. None if none can be read.
     models
-        The models; None where none can be read.
+        The model table (:mod:`sensorwatch.models.table`); None if none can be read.
     problem
-        Why ``loaded`` is not ``pointer``; empty when it is.
+        Reason why ``loaded`` is not ``pointer``; empty if it is.
     """
 
     pointer: ModelRef | None
@@ -42,7 +42,7 @@ class CurrentModels:
 
 
 def load_current(registry: ModelRegistry, shard: int) -> CurrentModels:
-    """Load the current models; where they are damaged or gone, the newest older version that is not."""
+    """Load the current models of a shard; if they are damaged or missing, the newest older version that is not."""
     pointer = registry.current(shard)
     if pointer is None:
         return CurrentModels(None, None, None, "")
@@ -50,11 +50,11 @@ def load_current(registry: ModelRegistry, shard: int) -> CurrentModels:
         return CurrentModels(pointer, pointer, registry.load(pointer), "")
     except (CorruptModelError, NotFoundError) as exc:
         problem = str(exc)
-    _log.error("shard %d: the current models can't be used, looking for older ones: %s", shard, problem)
+    _log.error("shard %d: the current models can't be read, trying older versions: %s", shard, problem)
     for ref in registry.versions(shard):
         if ref.version < pointer.version:
             try:
                 return CurrentModels(pointer, ref, registry.load(ref), problem)
             except (CorruptModelError, NotFoundError) as exc:
-                _log.warning("shard %d: nor can version %s: %s", shard, ref.version, exc)
+                _log.warning("shard %d: version %s can't be read either: %s", shard, ref.version, exc)
     return CurrentModels(pointer, None, None, problem)

@@ -1,4 +1,4 @@
-"""What a model is, for a person, and what differs between two versions of a shard."""
+"""Readable descriptions of models, and differences between two versions of a shard's models."""
 
 from __future__ import annotations
 
@@ -20,16 +20,27 @@ if TYPE_CHECKING:
 __all__ = ["ModelChange", "describe_model", "model_changes"]
 
 _KNOWN = 6
-"""Significant digits that are shown of a parameter."""
+"""Significant digits of a parameter in a description."""
 
 
 class ModelChange(NamedTuple):
-    """One sensor's difference between two versions.
+    """Difference of one sensor between two versions.
 
-    ``added`` and ``removed``: a model that only the new, or only the old version has; ``detector``: another detector or
-    other parameters were asked for; ``retrained``: the same, fitted to other windows; ``state``: the same model, in
-    another state. ``distance`` is that of the numbers in a model, as a share of their size: 0 the same, 1 nothing in
-    common; None where they can't be compared.
+    Attributes
+    ----------
+    sensor_id
+        The sensor.
+    kind
+        ``added`` or ``removed``: only the new or only the old version has a model. ``detector``: another detector or
+        other parameters were requested. ``retrained``: the same detector, fitted to other windows. ``state``: the same
+        model in another state.
+    detector
+        Detector of the new model, or of the removed one.
+    training_end
+        End of the new model's training, in seconds since 1970-01-01T00:00:00Z.
+    distance
+        Sum of the absolute differences between the numbers in both models, divided by the sum of their absolute
+        values: 0 for equal models, 1 for models with nothing in common. None if they can't be compared.
     """
 
     sensor_id: int
@@ -40,7 +51,7 @@ class ModelChange(NamedTuple):
 
 
 def model_changes(old: pa.Table, new: pa.Table) -> list[ModelChange]:
-    """Return what differs, ordered by sensor; models that are the same are left out."""
+    """Return the differences between two model tables, ordered by sensor; equal models are left out."""
     before, after = _rows(old), _rows(new)
     changes = []
     for sensor_id in sorted(before | after):
@@ -70,12 +81,12 @@ def _change(sensor_id: int, old: dict[str, Any] | None, new: dict[str, Any] | No
 
 
 def describe_model(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of a shard in plain names: detector, parameters, training range (UTC), state, calibration, version.
+    """Return a model in readable names: detector, parameters, training range (UTC), state, calibration, version.
 
     Parameters
     ----------
     row
-        As :func:`sensorwatch.models.export_model.model_row` gives it.
+        As :func:`sensorwatch.models.export_model.model_row` returns it.
     """
     return {
         "detector": row["detector"],
@@ -147,7 +158,7 @@ def _summary(params: Mapping[str, Any] | None) -> str:
 
 
 def _members(weights: Mapping[str, float | None], precision: Mapping[str, float | None]) -> str:
-    """Return what each member of an ensemble weighs, and why."""
+    """Return the weight of each member of an ensemble and the precision that it follows from."""
     known = {name: weight for name, weight in weights.items() if weight is not None}
     total = sum(known.values())
     texts = []
@@ -159,10 +170,10 @@ def _members(weights: Mapping[str, float | None], precision: Mapping[str, float 
 
 
 def _weighed(by: str | None, at: int | None) -> str:
-    """Return whose finding the weights of an ensemble are."""
+    """Return the origin of an ensemble's member weights."""
     if by == OWN:
-        return f"weighed by its own windows up to {_time(at)}"
-    return f"weighed by those of sensors with its tag, {_time(at)}" if by == ALIKE else ""
+        return f"weights learned from its own windows up to {_time(at)}"
+    return f"mean weights of sensors with the same tag, {_time(at)}" if by == ALIKE else ""
 
 
 def _asked(specification: str) -> str:

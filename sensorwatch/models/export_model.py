@@ -1,4 +1,4 @@
-"""One sensor's model as a file that scores the same elsewhere."""
+"""Export of one sensor's model as a file that gives the same scores in other tools."""
 
 from __future__ import annotations
 
@@ -19,31 +19,38 @@ if TYPE_CHECKING:
 __all__ = ["export_model", "model_row"]
 
 _SUPPORT_VECTORS = ("ocsvm", "ocsvm_sklearn")
+_FORMATS = {
+    Mlp.name: (".onnx",),
+    **dict.fromkeys(_SUPPORT_VECTORS, (".onnx", ".skops")),
+    "onnx": (".onnx",),
+    "sklearn": (".skops",),
+}
+"""Formats in which models of a detector can be exported, by the detector."""
 
 
 def model_row(models: pa.Table, sensor_id: int) -> dict[str, Any]:
-    """Return a sensor's row of a shard, with its detector's parameters under ``params``.
+    """Return a sensor's row of a model table, with the parameters of its detector under ``params``.
 
     Raises
     ------
     NotFoundError
-        The shard has no row of it.
+        The table has no row of the sensor.
     """
     found = models.filter(pc.equal(models["sensor_id"], sensor_id)).to_pylist()
     if not found:
-        raise NotFoundError(f"sensor {sensor_id} has no model in this version; training has not looked at it")
+        raise NotFoundError(f"sensor {sensor_id} has no model in this version; it was not trained yet")
     (row,) = found
     params = row.get(params_column(row["detector"]))
     return {name: value for name, value in row.items() if not name.startswith("params_")} | {"params": params}
 
 
 def export_model(row: dict[str, Any], suffix: str) -> bytes:
-    """Return a sensor's model as a file.
+    """Return a sensor's model as the content of a file.
 
     Parameters
     ----------
     row
-        As :func:`model_row` gives it.
+        As :func:`model_row` returns it.
     suffix
         The format: ``.skops`` or ``.onnx``.
 
@@ -52,24 +59,33 @@ def export_model(row: dict[str, Any], suffix: str) -> bytes:
     NotFoundError
         The sensor has no model.
     InvalidInputError
-        The model has no such form; says which it has.
+        Models of the detector can't be exported, or not in this format. The message names the detectors and formats
+        that can be exported.
     SettingsError
-        What writes the format is not installed.
+        A package that writes the format is not installed.
     """
     detector, params = row["detector"], row["params"]
     if params is None:
         raise NotFoundError(f"the sensor has no model: it is {row['state']}, {row['reason']}")
-    if detector in _SUPPORT_VECTORS and suffix == ".skops":
+    formats = _FORMATS.get(detector, ())
+    if not formats:
+        known = ", ".join(f"{name} ({' or '.join(_FORMATS[name])})" for name in sorted(_FORMATS))
+        raise InvalidInputError(
+            f"models of the detector `{detector}` can't be exported, expected one of {known}; to export this sensor's "
+            "model, name one of these detectors for it in sensorwatch.yaml and train it again"
+        )
+    if suffix not in formats:
+        raise InvalidInputError(
+            f"models of the detector `{detector}` can be exported as {' or '.join(formats)} only, got {suffix}"
+        )
+    if detector in _SUPPORT_VECTORS:
+        if suffix == ".onnx":
+            return support_vectors_as_onnx(params)
         return estimator_to_bytes(support_vectors_as_estimator(params))
-    if detector in _SUPPORT_VECTORS and suffix == ".onnx":
-        return support_vectors_as_onnx(params)
-    if detector == Mlp.name and suffix == ".onnx":
+    if detector == Mlp.name:
         return network_as_onnx(
             network_of(params), params["mean"], params["scale"] or 1.0, params["low"], params["high"]
         )
-    stored = {Mlp.name: ".onnx", "sklearn": ".skops", "onnx": ".onnx"}.get(detector)
-    if stored != suffix:
-        raise InvalidInputError(f"a model of the detector `{detector}` can be exported as {stored} only, got {suffix}")
     if params["model"] is None:
         of_one_value = {"mean": params["constant"], "scale": 0.0}
         return estimator_to_bytes(support_vectors_as_estimator(of_one_value))

@@ -1,7 +1,7 @@
-"""Take in models that were trained elsewhere: skops or ONNX files named ``model_{device}_{tag}``.
+"""Import of models that were trained elsewhere: skops or ONNX files named ``model_{device}_{tag}``.
 
-An imported model is ready at once. It stays until it is imported again, or until a rule of ``sensorwatch.yaml`` names a
-detector for its sensor. Importing the same files again changes nothing.
+An imported model is ready at once. It stays in use until another one is imported for its sensor, or until a rule of
+``sensorwatch.yaml`` names a detector for the sensor. Importing the same files again changes nothing.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 
 class ImportStore(WindowStore, SensorStore, Protocol):
-    """What importing needs of the store."""
+    """Store of windows and sensors that also registers new sensors."""
 
     def sensor_ids(self, keys: Collection[SensorKey]) -> dict[SensorKey, int]:
         """As :meth:`sensorwatch.ingestion.ports.IngestStore.sensor_ids`."""
@@ -56,7 +56,17 @@ class ImportStore(WindowStore, SensorStore, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A file to import: whose model it is, its name, which says the format, and its bytes."""
+    """A model file to import.
+
+    Attributes
+    ----------
+    key
+        The sensor of the model.
+    name
+        Name of the file; its suffix gives the format.
+    content
+        Content of the file.
+    """
 
     key: SensorKey
     name: str
@@ -65,7 +75,17 @@ class ModelFile:
 
 @dataclass(frozen=True, slots=True)
 class ImportedModels:
-    """What was imported: the sensors' number, the versions of their shards, and how many scores are calibrated."""
+    """Result of an import.
+
+    Attributes
+    ----------
+    sensors
+        Number of imported models, one for each sensor.
+    versions
+        New version of each shard.
+    calibrated
+        Number of models whose scores were calibrated on windows.
+    """
 
     sensors: int
     versions: Mapping[int, str]
@@ -78,19 +98,19 @@ class ImportedModels:
 
 
 def sensor_of(name: str, known: Collection[SensorKey]) -> SensorKey:
-    """Return whose model a file holds, by its name.
+    """Return the sensor whose model a file contains, by the name of the file.
 
     Parameters
     ----------
     name
         ``model_{device}_{tag}.skops`` or ``.onnx``.
     known
-        The sensors there are: they decide where several underscores leave open which one stands between the two.
+        The known sensors. If the name has several underscores, it must match exactly one of them.
 
     Raises
     ------
     InvalidInputError
-        The name is another, or it is open.
+        The name has another form, or is ambiguous.
 
     Examples
     --------
@@ -108,8 +128,8 @@ def sensor_of(name: str, known: Collection[SensorKey]) -> SensorKey:
         possible = [key for key in possible if key in known]
     if len(possible) != 1 or not all(possible[0]):
         raise InvalidInputError(
-            f"{name}: which part is the device, which the tag? expected it to fit one sensor that is known, it fits "
-            f"{len(possible)}; import the file alone, with --device and --tag"
+            f"{name}: expected a name that matches one known sensor, it matches {len(possible)}; import the file "
+            "alone, with --device and --tag"
         )
     return possible[0]
 
@@ -123,30 +143,33 @@ def import_models(
     training_seconds: int,
     now: datetime,
 ) -> ImportedModels:
-    """Check models and make them the current ones of their sensors, which enter the catalogue if they are new.
+    """Check models and make them the current models of their sensors; new sensors enter the catalogue.
 
     All files are checked before anything is stored.
 
     Parameters
     ----------
     files
-        The models, one a sensor.
-    store, registry
-        Where sensors are, where models go.
+        The models, one for each sensor.
+    store
+        Source of sensors and windows.
+    registry
+        Destination of the models.
     policy
-        Which stored estimators may be loaded.
+        Estimators that may be loaded.
     training_seconds
-        Scores are calibrated on so much up to a sensor's newest window. Without windows, the decision function's own
-        unit counts: 2.3 beyond the boundary is a score of 65.
+        Length of the range, in seconds up to a sensor's newest window, on which its scores are calibrated. Without
+        windows, scores follow from the value of the decision function: 2.3 beyond the boundary is a score of 65.
     now
-        Current time (UTC): the version's.
+        Current time (UTC), which is the time of the version.
 
     Raises
     ------
     InvalidInputError
-        A file can't be used, or two are for one sensor; one line for each.
+        A file can't be used, or two files are for one sensor; the message has one line for each problem.
     ConflictError
-        Others kept changing a shard's models; what was not imported can be imported again.
+        Other writers kept changing a shard's models. The models of that shard and of later ones were not imported;
+        import them again.
     """
     params = _checked(files, policy)
     ids = store.sensor_ids([file.key for file in files])
@@ -171,7 +194,7 @@ def import_models(
 
 
 def _checked(files: Sequence[ModelFile], policy: EstimatorPolicy) -> dict[SensorKey, pa.StructArray]:
-    """Return each file's model as its detector's parameters."""
+    """Return the model of each file as parameters of its detector."""
     params: dict[SensorKey, pa.StructArray] = {}
     problems = [f"{key}: {number} files for one sensor" for key, number in _repeated(files) if number > 1]
     for file in files:
@@ -190,7 +213,7 @@ def _repeated(files: Sequence[ModelFile]) -> list[tuple[str, int]]:
 
 
 def _params(file: ModelFile, policy: EstimatorPolicy) -> pa.StructArray:
-    """Return the parameters, once the model has scored a column of values."""
+    """Return the parameters of a file's model after a trial on three values."""
     specification = canonical_json({"imported": file.name})
     if file.name.endswith(".onnx"):
         raw = OnnxSession(file.content).raw_scores(_PROBES)
@@ -202,7 +225,7 @@ def _params(file: ModelFile, policy: EstimatorPolicy) -> pa.StructArray:
         params = packed(specification, file.content)
         raw = _score(file.name, params, Series(np.array([0, len(_PROBES)]), np.arange(len(_PROBES)), _PROBES), policy)
     if np.isnan(raw).any():
-        raise InvalidInputError("expected a number for each of three values in a column, got none for some")
+        raise InvalidInputError("expected a finite score for each of three values in a column, some scores are NaN")
     return params
 
 
@@ -217,7 +240,7 @@ def _score(name: str, params: pa.StructArray, series: Series, policy: EstimatorP
 def _windows(
     store: WindowStore, shard: int, sensors: Sequence[SensorStatus], training_seconds: int
 ) -> dict[int, Series]:
-    """Return the last windows of the sensors that have any, by id."""
+    """Return the last ``training_seconds`` of windows of the sensors that have any, by sensor id."""
     newest = {sensor.sensor_id: sensor.last_window for sensor in sensors if sensor.last_window is not None}
     found: dict[int, Series] = {}
     for wanted in training_ranges(newest, training_seconds):
@@ -249,7 +272,7 @@ def _row(
         "reason": "",
         "windows": 0,
         "training_end": int(now.timestamp()),
-        # What the sensor has already is the past: it raises no alerts.
+        # Windows that exist already must not raise alerts.
         "first_training_end": 0 if sensor.last_window is None else int(sensor.last_window.timestamp()),
         "version": "",
         **{name: float(getattr(calibration, name)[0]) for name in Calibration.columns},
@@ -259,7 +282,7 @@ def _row(
 
 
 def _publish(registry: ModelRegistry, shard: int, imported: pa.Table, now: datetime) -> tuple[str, pa.Table]:
-    """Make the models current beside those of the shard's other sensors; return their version and all of them."""
+    """Publish imported models together with those of the shard's other sensors; return the version and all models."""
     for _ in range(_PUBLISH_TRIES):
         current = load_current(registry, shard)
         models = replace_models(current.models, imported)
@@ -276,7 +299,9 @@ def _publish(registry: ModelRegistry, shard: int, imported: pa.Table, now: datet
         try:
             ref = registry.publish(shard, models, manifest, current.pointer)
         except ConflictError as exc:
-            _log.warning("shard %d: importing again: %s", shard, exc)
+            _log.warning("shard %d: another writer published models, importing again: %s", shard, exc)
         else:
             return ref.version, with_version(models, ref.version)
-    raise ConflictError(f"shard {shard}: others published models {_PUBLISH_TRIES} times in between; import again later")
+    raise ConflictError(
+        f"shard {shard}: other writers published models during each of {_PUBLISH_TRIES} tries; import again later"
+    )

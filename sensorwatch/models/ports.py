@@ -1,4 +1,4 @@
-"""Models and predictions."""
+"""Ports of models: source of windows, model registry and detector checkpoints."""
 
 from __future__ import annotations
 
@@ -28,7 +28,15 @@ class WindowSource(WindowStore, SensorStore, Protocol):
 
 
 class Pointer(NamedTuple):
-    """A shard's pointer as it was seen: the version in use (None: none yet), and the ETag that changes with it."""
+    """A shard's pointer at the time of reading.
+
+    Attributes
+    ----------
+    ref
+        The version in use; None if there is none yet.
+    etag
+        ETag of the pointer, which changes with it.
+    """
 
     ref: ModelRef | None
     etag: str
@@ -43,6 +51,17 @@ class ModelRegistry(Protocol):
         """Store a new version and move the pointer to it.
 
         Storing equal content twice gives the same version.
+
+        Parameters
+        ----------
+        shard
+            Number of the shard.
+        models
+            Its model table (:mod:`sensorwatch.models.table`).
+        manifest
+            Description of the version as JSON values.
+        previous
+            The version that ``models`` was merged with; None if there was none.
 
         Raises
         ------
@@ -62,15 +81,18 @@ class ModelRegistry(Protocol):
         ...
 
     def current(self, shard: int) -> ModelRef | None:
-        """Return the version in use, None where nothing was trained yet."""
+        """Return the version in use; None if nothing was trained yet."""
         ...
 
     def load(self, ref: ModelRef) -> pa.Table:
-        """Return the models of a version.
+        """Return the model table of a version.
 
         Raises
         ------
-        NotFoundError, CorruptModelError
+        NotFoundError
+            There is no such version.
+        CorruptModelError
+            Its file is damaged.
         """
         ...
 
@@ -84,15 +106,15 @@ class ModelRegistry(Protocol):
 
 
 class WatchedRegistry(ModelRegistry, Protocol):
-    """A registry whose pointers can be watched."""
+    """A registry that can be polled for changed pointers."""
 
     def pointer(self, shard: int, etag: str) -> Pointer | None:
-        """Return the shard's pointer as it is now, None if it still has this ETag.
+        """Return the shard's current pointer; None if its ETag is still ``etag``.
 
         Raises
         ------
         CorruptModelError
-            The pointer is there but names no version.
+            The pointer exists but names no version.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Models, and what training says of the sensors."""
+"""References to model versions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ __all__ = ["ModelRef"]
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
-    """An immutable version of a shard's models; ``version`` sorts by time of training."""
+    """Reference to an immutable version of a shard's models.
+
+    Attributes
+    ----------
+    shard
+        Number of the shard.
+    version
+        Name of the version, such as ``20261120T100000Z-0123456789abcdef``. Names sort by time of training.
+    """
 
     shard: int
     version: str

@@ -1,14 +1,14 @@
-"""Model shards in a blob container: immutable versions, and a pointer to the one in use.
+"""Model registry in a blob container: immutable versions of each shard's models, and a pointer to the one in use.
 
 ::
 
-    shard=000012/v=20261120T100000Z-0123456789abcdef.arrow           the models
-    shard=000012/v=20261120T100000Z-0123456789abcdef.manifest.json   where they come from
+    shard=000012/v=20261120T100000Z-0123456789abcdef.arrow           model table
+    shard=000012/v=20261120T100000Z-0123456789abcdef.manifest.json   description of the training
     shard=000012/current.json                                        {"version": "20261120T100000Z-0123456789abcdef"}
 
-A version is named after the end of the training's window range and the SHA-256 of its file, so the same content gives
-the same name, and a damaged file is found out by its name. Only the pointer ever changes, and only for a writer
-that has seen what it replaces (ETag). Nothing is ever unpickled.
+The name of a version consists of the end of the training's window range and the SHA-256 of its file. So the same
+content gives the same name, and a damaged file no longer matches its name. Only the pointer ever changes, and only for
+a writer that has read the pointer that it replaces (ETag). Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class BlobModelRegistry:
     Parameters
     ----------
     container
-        A client of the container, which exists.
+        Client of an existing container.
     prefix
-        What the names of the blobs begin with, in front of the shard; empty for the sensors' own models.
+        Prefix of all blob names; empty for the sensors' primary models.
     """
 
     def __init__(self, container: ContainerClient, prefix: str = "") -> None:
@@ -66,21 +66,22 @@ class BlobModelRegistry:
         Parameters
         ----------
         shard
-            The shard.
+            Number of the shard.
         models
-            As :func:`sensorwatch.models.table.merge` gives them.
+            Model table, as :func:`sensorwatch.models.table.merge` returns it.
         manifest
-            What is worth knowing of the version; ``window_end`` (ISO 8601 with offset) is its time. The version's name,
-            checksum and size are added. The first manifest of a version stays.
+            Description of the version as JSON values. Its ``window_end`` (ISO 8601 with offset) is the version's time.
+            Name, checksum and size of the version are added. The first manifest of a version is kept.
         previous
-            The version that the models were merged with: the pointer moves only if it still names this one.
+            The version that the models were merged with; None if there was none. The pointer moves only if it still
+            names this version.
 
         Raises
         ------
         ConflictError
             The pointer no longer names ``previous``; the version is stored but not current.
         InvalidInputError
-            The manifest has no usable ``window_end``.
+            The manifest has no valid ``window_end``.
         """
         content = models_to_bytes(models)
         sha256 = checksum(content)
@@ -92,12 +93,14 @@ class BlobModelRegistry:
         return ref
 
     def point(self, ref: ModelRef, previous: ModelRef | None) -> None:
-        """Make a stored version the current one, if ``previous`` is (None: if none is); done twice, it changes nothing.
+        """Make a stored version the current one if ``previous`` is current (None: if none is).
+
+        Repeating the call changes nothing.
 
         Raises
         ------
         ConflictError
-            The pointer names another version than ``previous``, or another writer moves it at this moment.
+            The pointer names another version than ``previous``, or another writer moved it at the same time.
         """
         from azure.core import MatchConditions
 
@@ -121,23 +124,23 @@ class BlobModelRegistry:
                 )
 
     def current(self, shard: int) -> ModelRef | None:
-        """Return the version in use, None where nothing was trained yet.
+        """Return the version in use; None if nothing was trained yet.
 
         Raises
         ------
         CorruptModelError
-            The pointer is there but names no version.
+            The pointer exists but names no version.
         """
         pointer = self._pointer(shard)
         return pointer and ModelRef(shard, pointer.version)
 
     def pointer(self, shard: int, etag: str) -> Pointer | None:
-        """Return the shard's pointer as it is now, None if it still has this ETag (empty: there was none).
+        """Return the shard's current pointer; None if its ETag is still ``etag`` (empty: there was no pointer).
 
         Raises
         ------
         CorruptModelError
-            The pointer is there but names no version.
+            The pointer exists but names no version.
         """
         found = self._pointer(shard, etag)
         if found is None:
@@ -145,12 +148,12 @@ class BlobModelRegistry:
         return None if found.etag == etag else Pointer(ModelRef(shard, found.version), found.etag)
 
     def load(self, ref: ModelRef) -> pa.Table:
-        """Return the models of a version, with the column ``version`` filled in.
+        """Return the model table of a version, with the column ``version`` filled in.
 
         Raises
         ------
         NotFoundError
-            No such version.
+            There is no such version.
         CorruptModelError
             Its file is damaged.
         """
@@ -161,14 +164,14 @@ class BlobModelRegistry:
             raise CorruptModelError(f"{_models_name(ref)}: {exc}") from exc
 
     def manifest(self, ref: ModelRef) -> dict[str, object]:
-        """Return a version's manifest.
+        """Return the manifest of a version.
 
         Raises
         ------
         NotFoundError
-            No such version.
+            There is no such version.
         CorruptModelError
-            It is not a JSON object.
+            The manifest is not a JSON object.
         """
         return _json_object(_manifest_name(ref), self._read(_manifest_name(ref)))
 
@@ -184,7 +187,7 @@ class BlobModelRegistry:
         return refs
 
     def _pointer(self, shard: int, seen: str = "") -> _Pointer | None:
-        """Return the pointer, None where there is none; with the ETag ``seen`` it is not downloaded again."""
+        """Return the pointer, None if there is none; a pointer with the ETag ``seen`` is not downloaded again."""
         from azure.core import MatchConditions
         from azure.core.exceptions import HttpResponseError
 
@@ -204,8 +207,8 @@ class BlobModelRegistry:
         version = _json_object(name, content).get("version")
         if not isinstance(version, str) or not _VERSION.fullmatch(version):
             raise CorruptModelError(
-                f"{name}: expected `version` to name one, like 20261120T100000Z-0123456789abcdef, got `{version}`; "
-                "put one of the shard's versions there"
+                f"{name}: expected `version` to be a name like 20261120T100000Z-0123456789abcdef, got `{version}`; "
+                "write the name of one of the shard's versions there"
             )
         return _Pointer(version, str(download.properties.etag))
 
@@ -215,7 +218,7 @@ class BlobModelRegistry:
             with translate_blob_errors():
                 blob.upload_blob(content, overwrite=False)
         except ConflictError:
-            # The name says what is in it: a former try has stored the same.
+            # The name contains the checksum, so an earlier try has stored the same content.
             return
 
     def _read(self, name: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Go back to an older version of a shard's models, by moving the pointer; nothing is stored or deleted."""
+"""Rollback to an older version of a shard's models: the pointer moves, nothing is stored or deleted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,19 @@ __all__ = ["Rollback", "roll_back"]
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """What was done: the versions before and after, equal where there was nothing to do, and the sensors they have."""
+    """Result of a rollback.
+
+    Attributes
+    ----------
+    shard
+        Number of the shard.
+    before
+        Version before the rollback; None if no models were in use.
+    after
+        Version in use now; equal to ``before`` if nothing was to do.
+    sensors
+        Number of sensors in the version.
+    """
 
     shard: int
     before: str | None
@@ -33,28 +45,30 @@ class Rollback:
 
 
 def roll_back(shard: int, to: str | None, *, store: SensorStore, registry: ModelRegistry) -> Rollback:
-    """Make an older version of a shard's models the current one, and record what that means for its sensors.
+    """Make an older version of a shard's models the current one and record the new states of its sensors.
 
-    Doing it again changes nothing where ``to`` is given. Training goes on from there: sensors with windows newer than
-    their model get a new one with the next run.
+    With ``to``, repeating the call changes nothing. The next run trains the sensors that have windows newer than their
+    model.
 
     Parameters
     ----------
     shard
-        The shard.
+        Number of the shard.
     to
-        The version; None: the newest one before the current one that can be read.
-    store, registry
-        Where sensors and models are.
+        Name of the version; None: the newest one before the current one.
+    store
+        Destination of the sensors' states.
+    registry
+        Registry of the models.
 
     Raises
     ------
     NotFoundError
         There is no such version, or none before the current one.
     CorruptModelError
-        The version is damaged: nothing is changed.
+        The version is damaged; nothing was changed.
     ConflictError
-        A training moved the pointer at this moment.
+        A training task moved the pointer at the same time.
     """
     current = registry.current(shard)
     versions = registry.versions(shard)
@@ -65,7 +79,9 @@ def roll_back(shard: int, to: str | None, *, store: SensorStore, registry: Model
     models = registry.load(target)
     registry.point(target, current)
     if registry.current(shard) != target:
-        raise ConflictError(f"shard {shard}: a training moved the pointer at this moment; look and try again")
+        raise ConflictError(
+            f"shard {shard}: a training task moved the pointer at the same time; check the versions and try again"
+        )
     record_outcomes(store, store.sensors(shard), models)
     before = None if current is None else current.version
     return Rollback(shard, before, target.version, models.num_rows)

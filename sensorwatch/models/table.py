@@ -1,31 +1,32 @@
-"""The models of a shard as one Arrow table, and that table as bytes.
+"""Model table: all models of a shard as one Arrow table, and its file format.
 
-One row per sensor that training has looked at, ordered by ``sensor_id``:
+One row for each sensor that was in a training task, ordered by ``sensor_id``:
 
 ================== ======= =============================================================================================
 Column             Type    Meaning
 ================== ======= =============================================================================================
 sensor_id          int64
-detector           string  Detector that made the model; what training asked for where there is none.
-state              string  ``ready``; ``stale``: an older model is kept, as ``reason`` says; ``warming``: the model
-                           stands in, or there is none; ``failed``: there is none.
-reason             string  Why the state is not ``ready``; empty when it is.
-windows            int64   Windows with a finite value that the model was trained on, or that there were.
+detector           string  Detector of the model; without a model, the detector of the failed training.
+state              string  ``ready``; ``stale``: an older model is kept; ``warming``: cold start, with a fallback as the
+                           model or without a model; ``failed``: there is no model.
+reason             string  Reason of a state other than ``ready``; else empty.
+windows            int64   Number of windows with a finite value that the model was trained on; without a model, the
+                           number that there were.
 training_start     int64   The model was trained on windows with ``training_start < end <= training_end``, in seconds
 training_end       int64   since 1970-01-01T00:00:00Z; ``training_end`` is the newest of them. Null without a model.
 first_training_end int64   ``training_end`` of the sensor's first model: windows up to it are never scored.
-version            string  The version that the model first appeared in. Empty in the stored file for the models of
-                           that very version, whose name follows from the file.
-center             double  The calibration, as :class:`sensorwatch.detectors.calibration.Calibration` has it.
+version            string  The version in which the model first appeared. In a stored file it is empty for models of
+                           that same version, because the version's name follows from the file's content.
+center             double  The calibration: see :class:`sensorwatch.detectors.calibration.Calibration`.
 level              double
 tail_share         double
 scale              double
 shape              double
 threshold          double
-expected_low       double  Lowest and highest normal value; null where the detector has none.
+expected_low       double  Lowest and highest normal value; null if the detector has none.
 expected_high      double
-params_<detector>  struct  The detector's parameters; null in the rows of other detectors. One such column per detector
-                           in use.
+params_<detector>  struct  Parameters of the detector; null in the rows of other detectors. There is one such column for
+                           each detector in use.
 ================== ======= =============================================================================================
 """
 
@@ -82,10 +83,10 @@ MODEL_SCHEMA = pa.schema(
         pa.field("expected_high", pa.float64()),
     ]
 )
-"""The columns that every shard has; the detectors' parameters come behind them."""
+"""The columns of every model table; columns with parameters of detectors follow them."""
 
 IMPORTED = '{"imported":'
-"""Beginning of the specification of a model that was not trained here."""
+"""Beginning of the specification of an imported model."""
 
 _PARAMS_PREFIX = "params_"
 _SPECIFICATION = "specification"
@@ -97,12 +98,12 @@ def params_column(detector: str) -> str:
 
 
 def detectors_in(models: pa.Table) -> list[str]:
-    """Return the detectors that have models here, in alphabetical order."""
+    """Return the detectors that have models in a table, in alphabetical order."""
     return sorted(name.removeprefix(_PARAMS_PREFIX) for name in models.column_names if name.startswith(_PARAMS_PREFIX))
 
 
 def has_model(models: pa.Table) -> pa.ChunkedArray:
-    """Return of each row whether it has a model to score with."""
+    """Return True for each row with a model."""
     return pc.is_valid(models["training_end"])
 
 
@@ -117,7 +118,7 @@ def without_fallbacks(models: pa.Table) -> pa.Table:
 
 
 def specifications(models: pa.Table) -> list[str]:
-    """Return of each row the parameters that its detector was given, as JSON; ``{}`` for those that take none."""
+    """Return the specification of each row's detector as JSON; ``{}`` for detectors without parameters."""
     found = [NO_PARAMETERS] * models.num_rows
     for name in detectors_in(models):
         params = models[params_column(name)].combine_chunks()
@@ -130,21 +131,21 @@ def specifications(models: pa.Table) -> list[str]:
 
 
 def merge(current: pa.Table | None, trained: pa.Table) -> pa.Table:
-    """Return the models after a training: what was trained now beside what the current version has.
+    """Return the model table after training: new rows merged into the current table.
 
-    - Sensors that were not trained now keep their row.
-    - A model replaces the current one unless that was trained on newer windows (an old task that runs again late).
-    - Where training gave no model, or a stand-in, the current one is kept as ``stale`` with training's reason; a
-      stand-in is not kept.
-    - A row that says the same as the current one keeps the version it has, so training the same again changes nothing.
-    - ``first_training_end`` is carried along.
+    - Sensors that were not trained keep their row.
+    - A new model replaces the current one, unless that was trained on newer windows (an old task that runs again).
+    - If training gave no model, or a fallback, the current model is kept as ``stale`` with the reason of training.
+      A current fallback is not kept.
+    - A row that equals the current one keeps its version, so training on the same windows again changes nothing.
+    - ``first_training_end`` is kept.
 
     Parameters
     ----------
     current
-        The version in use with its versions filled in (:func:`with_version`); None where there is none.
+        The model table in use with its versions filled in (:func:`with_version`); None if there is none.
     trained
-        New rows, one per sensor, with an empty ``version``.
+        New rows, one for each trained sensor, with an empty ``version``.
     """
     rows = {} if current is None else {row["sensor_id"]: row for row in current.to_pylist()}
     for new in trained.to_pylist():
@@ -157,8 +158,8 @@ def _merge_row(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any
     if old is None:
         return new
     if old["training_end"] is not None:
-        stood_in, stands_in_now = old["state"] == "warming", new["state"] == "warming"
-        if not stood_in and (new["training_end"] is None or stands_in_now):
+        had_fallback, gets_fallback = old["state"] == "warming", new["state"] == "warming"
+        if not had_fallback and (new["training_end"] is None or gets_fallback):
             return old | {"state": "stale", "reason": new["reason"]}
         if new["training_end"] is None:
             return new
@@ -169,10 +170,10 @@ def _merge_row(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any
 
 
 def replace_models(current: pa.Table | None, imported: pa.Table) -> pa.Table:
-    """Return the models after an import: imported ones replace whatever their sensors had.
+    """Return the model table after an import: imported models replace the current ones of their sensors.
 
-    A model that is the same as the current one keeps its row, so importing the same again changes nothing.
-    ``first_training_end`` is carried along.
+    A model that equals the current one keeps its row, so importing the same file again changes nothing.
+    ``first_training_end`` is kept.
     """
     rows = {} if current is None else {row["sensor_id"]: row for row in current.to_pylist()}
     for new in imported.to_pylist():
@@ -200,18 +201,18 @@ def _as_table(rows: Sequence[dict[str, Any]], params: Sequence[pa.Field]) -> pa.
 
 
 def with_version(models: pa.Table, version: str) -> pa.Table:
-    """Return the models with an empty ``version`` filled in."""
+    """Return the model table with this version in the rows that have an empty one."""
     filled = pc.if_else(pc.equal(models["version"], ""), version, models["version"])
     return models.set_column(models.schema.get_field_index("version"), MODEL_SCHEMA.field("version"), filled)
 
 
 def checksum(content: bytes) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
+    """Return the SHA-256 of a file's content in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
 def models_to_bytes(models: pa.Table) -> bytes:
-    """Return the table as an Arrow IPC file; equal tables from :func:`merge` give equal bytes."""
+    """Return a model table as the content of an Arrow IPC file; equal tables from :func:`merge` give equal bytes."""
     sink = pa.BufferOutputStream()
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with pa.ipc.new_file(sink, models.schema, options=options) as writer:
@@ -220,36 +221,36 @@ def models_to_bytes(models: pa.Table) -> bytes:
 
 
 def models_from_bytes(content: bytes, expected_checksum: str) -> pa.Table:
-    """Return the table in an Arrow IPC file.
+    """Return the model table in an Arrow IPC file.
 
     Parameters
     ----------
     content
-        The file.
+        Content of the file.
     expected_checksum
         Its SHA-256 in hexadecimal, or the beginning of it.
 
     Raises
     ------
     CorruptModelError
-        The checksum is another, it is no Arrow file, or its columns are not a shard's.
+        The checksum differs, the content is not an Arrow IPC file, or the columns are not those of a model table.
     """
     actual = checksum(content)
     if not actual.startswith(expected_checksum):
         raise CorruptModelError(
-            f"model shard of {len(content)} bytes: expected a SHA-256 of {expected_checksum}…, got {actual}; "
-            "restore the blob or go back to another version"
+            f"model file of {len(content)} bytes: expected a SHA-256 of {expected_checksum}…, got {actual}; "
+            "restore the blob or roll back to another version"
         )
     try:
         with pa.ipc.open_file(pa.BufferReader(content)) as reader:
             models = reader.read_all()
         models.validate(full=True)
     except pa.ArrowException as exc:
-        raise CorruptModelError(f"model shard of {len(content)} bytes: expected an Arrow IPC file, got: {exc}") from exc
+        raise CorruptModelError(f"model file of {len(content)} bytes: expected an Arrow IPC file, got: {exc}") from exc
     wrong = [field.name for field in MODEL_SCHEMA if field not in models.schema]
     if wrong:
-        raise CorruptModelError(f"model shard: columns missing or of another type: {', '.join(wrong)}")
+        raise CorruptModelError(f"model file: columns missing or of another type: {', '.join(wrong)}")
     ids = models["sensor_id"].to_numpy()
     if (np.diff(ids) <= 0).any():
-        raise CorruptModelError("model shard: expected rows ordered by sensor_id, one per sensor")
+        raise CorruptModelError("model file: expected rows ordered by sensor_id, one for each sensor")
     return models

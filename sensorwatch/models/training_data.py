@@ -1,4 +1,4 @@
-"""Labelled windows as a table, for training supervised models elsewhere."""
+"""Labelled windows as a table, for training supervised models in other tools."""
 
 from __future__ import annotations
 
@@ -34,22 +34,26 @@ def labelled_windows(
     end: datetime,
     spans: Sequence[LabelSpan] | None = None,
 ) -> pa.Table:
-    """Return the labelled windows with ``start < end_of_window <= end`` (UTC), ordered by sensor and time.
+    """Return the labelled windows with ``start < end_of_window <= end``, ordered by sensor and time.
 
     Columns are TS (end of the window, UTC), Device, Tag, ``Value1`` to ``Value<width>`` (the sensor's last values,
-    oldest first, the window's own last) and Label (1 anomalous, 0 normal). Windows without a label, and a sensor's
-    first ``width - 1``, are left out.
+    oldest first; the last one is that of the window itself) and Label (1 anomalous, 0 normal). Windows without a label,
+    and the first ``width - 1`` windows of each sensor, are left out.
 
     Parameters
     ----------
     source
-        Where windows, sensors and labels come from.
+        Source of windows, sensors and labels.
     wanted
-        Which sensors.
+        Returns True for the sensors to include.
     width
-        How many values, from 1 on.
+        Number of values in a row, at least 1.
+    start
+        Exclusive start of the range (UTC); None: no lower bound.
+    end
+        Inclusive end of the range (UTC).
     spans
-        Labels in place of the stored ones.
+        Labels to use instead of the stored ones; None: the stored ones.
     """
     by_shard: dict[int, list[SensorStatus]] = {}
     for sensor in source.sensors():

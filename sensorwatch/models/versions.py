@@ -1,4 +1,4 @@
-"""What is in the versions of a shard's models, for people: read once, as a version never changes."""
+"""Cached reading of model versions for pages and commands. A version never changes, so it is read once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class ShardVersions:
-    """A shard's versions, newest first, and the one in use."""
+    """The versions of a shard's models, newest first, and the one in use (None: none yet)."""
 
     shard: int
     current: ModelRef | None
@@ -35,7 +35,13 @@ class ShardVersions:
 
 
 class ModelVersions:
-    """Reads versions, several at once, and keeps what they say of each sensor; safe to share between threads."""
+    """Reads model versions, several at the same time, and caches them; safe to share between threads.
+
+    Parameters
+    ----------
+    registry
+        Registry of the models.
+    """
 
     def __init__(self, registry: ModelRegistry) -> None:
         self._registry = registry
@@ -44,28 +50,28 @@ class ModelVersions:
         self._lock = Lock()
 
     def of_shard(self, shard: int) -> ShardVersions:
-        """Return a shard's versions; none where nothing was trained yet."""
+        """Return a shard's versions, none if nothing was trained yet."""
         return ShardVersions(shard, self._registry.current(shard), tuple(self._registry.versions(shard)))
 
     def of_shards(self, shards: Sequence[int]) -> list[ShardVersions]:
-        """Return the versions of some shards, in the same order."""
+        """Return the versions of several shards, in the order of ``shards``."""
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             return list(threads.map(self.of_shard, shards))
 
     def manifests(self, refs: Sequence[ModelRef]) -> list[dict[str, object]]:
-        """Return the versions' manifests, in the same order; an empty one where it can't be read."""
+        """Return the manifests of versions, in the order of ``refs``; an empty one if a manifest can't be read."""
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             return list(threads.map(self._manifest, refs))
 
     def sensor_rows(self, refs: Sequence[ModelRef], sensor_id: int) -> list[Mapping[str, Any] | None]:
-        """Return what each version says of a sensor, without the model itself; None where it says nothing.
+        """Return a sensor's row of each version, in the order of ``refs``; None for a version without the sensor.
 
-        The columns are those of :data:`sensorwatch.models.table.MODEL_SCHEMA`.
+        A row has the columns of :data:`sensorwatch.models.table.MODEL_SCHEMA`, without parameters.
         """
         return [self._row(ref, sensor_id) for ref in refs]
 
     def sensor_model(self, ref: ModelRef, sensor_id: int) -> pa.Table | None:
-        """Return one sensor's model, a row as :mod:`sensorwatch.models.table` documents it; None without one."""
+        """Return a sensor's model in a version as a model table with one row; None if it has no model there."""
         import pyarrow.compute as pc
 
         from sensorwatch.models.table import has_model
@@ -78,7 +84,7 @@ class ModelVersions:
             table = self._registry.load(ref)
         except (CorruptModelError, NotFoundError):
             return None
-        # Taken out rather than sliced: a slice would keep the whole shard in memory.
+        # `take` copies the row; a slice would keep the whole table in memory.
         table = table.take(pc.indices_nonzero(pc.equal(table["sensor_id"], sensor_id)))
         table = table.filter(has_model(table))
         model = table if table.num_rows else None

@@ -18,7 +18,7 @@ class PredictionWriter(Protocol):
     """Where scoring puts its predictions; columns as ``sensorwatch.tasks.prediction_schema`` documents them."""
 
     def write(self, task: TaskSpec, predictions: pa.Table) -> str:
-        """Store a task's predictions, replacing what a former try left; return the blob's name."""
+        """Store a task's predictions, replacing what an earlier try left; return the blob's name."""
         ...
 
 

@@ -69,7 +69,7 @@ class BlobPredictionFiles:
         self._format = file_format
 
     def write(self, task: TaskSpec, predictions: pa.Table) -> str:
-        """Store a task's predictions, replacing what a former try left; return the blob's name.
+        """Store a task's predictions, replacing what an earlier try left; return the blob's name.
 
         Raises
         ------

@@ -87,7 +87,7 @@ def test_a_sensor_is_trained_and_scored_by_the_tasks(environment: dict[str, str]
     ingest(product, 2, LATER, [20.0, 99.0])
     said, scored_with = run("score", LATER, environment)
     assert "scored 2 of 2 windows (0 again), 1 anomalous" in said
-    assert "a former try has scored all windows" in run("score", LATER, environment)[0]
+    assert "an earlier try has scored all windows" in run("score", LATER, environment)[0]
     (name,) = product.prediction_files.names("score-1")
     assert product.prediction_files.read(name)["prediction"].to_pylist() == [1, -1]
     (activity,) = product.store.shard_activity()

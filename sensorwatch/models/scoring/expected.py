@@ -1,4 +1,4 @@
-"""What a sensor's model expects of its windows, for charts."""
+"""Expected values and bands of a sensor's windows, for charts."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ __all__ = ["expected_windows", "expects"]
 
 
 def expected_windows(model: pa.Table, windows: WindowColumns, policy: EstimatorPolicy | None) -> Expected:
-    """Return what a model expects of windows; NaN where it expects nothing.
+    """Return the values and bands that a model expects; NaN where it expects none.
 
-    It goes on from what it remembers of its training where all windows are after that; else the first of them are
-    looked at as if nothing had come before.
+    If all windows are after the model's training, the model continues from its state at the end of training. Otherwise
+    it treats the first window as if no window preceded it.
 
     Parameters
     ----------
     model
-        The one row of the sensor (:mod:`sensorwatch.models.table`).
+        Model table with one row, that of the sensor (:mod:`sensorwatch.models.table`).
     windows
-        Windows of the sensor, in the order of time.
+        Windows of the sensor, ordered by time.
     policy
-        Which stored estimators may be loaded; None: the configuration's defaults.
+        Estimators that may be loaded; None: the configuration's defaults.
     """
     count = len(windows.end)
     limit = np.asarray(model["threshold"].to_numpy(), np.float64)
@@ -50,7 +50,7 @@ def expected_windows(model: pa.Table, windows: WindowColumns, policy: EstimatorP
 
 
 def expects(name: str, policy: EstimatorPolicy | None) -> bool:
-    """Return whether a detector's models expect something that may differ from window to window.
+    """Return True if the models of a detector can expect a different value or band for each window.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Why a shard's windows are anomalous: asked of the sensors that have an anomalous one, and of no other."""
+"""Explanations of a shard's anomalous windows. Only sensors with an anomalous window are explained."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def explanations(
     asked_for: Flags,
     policy: EstimatorPolicy | None,
 ) -> npt.NDArray[np.object_]:
-    """Return why windows are anomalous as JSON, shape ``(n_windows,)``; None for a normal one.
+    """Return the explanations of anomalous windows as JSON, shape ``(n_windows,)``; None for a normal window.
 
     Parameters
     ----------
     models, model, windows, policy
-        As :meth:`sensorwatch.models.scoring.raw_scores.ModelWindows.of` takes them.
+        As in :meth:`sensorwatch.models.scoring.raw_scores.ModelWindows.of`.
     scored
-        What :func:`sensorwatch.models.scoring.raw_scores.raw_scores` made of these.
+        Raw scores that :func:`sensorwatch.models.scoring.raw_scores.raw_scores` returned for the same arguments.
     asked_for
-        Which windows may need one, shape ``(n_windows,)``.
+        True for windows that need an explanation if they are anomalous, shape ``(n_windows,)``, bool.
     """
     why = np.full(len(model), None, np.object_)
     calibration = Calibration.of(models)

@@ -1,4 +1,4 @@
-"""Predictions from raw scores: what a scoring task's file holds of each window."""
+"""Conversion of raw scores into the predictions of a scoring task."""
 
 from __future__ import annotations
 
@@ -31,22 +31,27 @@ def predictions_of(
     rescored: npt.NDArray[np.bool_],
     sensors: Sequence[SensorStatus],
 ) -> pa.Table:
-    """Return the predictions of the windows that have a raw score, ordered as the windows are.
+    """Return the predictions of the windows that have a raw score, in the order of the windows.
 
     Parameters
     ----------
     models
-        The shard's models; each window with a raw score is of a sensor that has one.
+        The shard's model table. Every sensor of a window with a raw score has a model in it.
     windows
-        Windows.
+        The windows.
     scored
-        Their raw scores; a window without one gets no prediction.
+        Their raw scores. A window without one (NaN) gets no prediction.
     explained
-        Why each is anomalous, as :func:`~sensorwatch.models.scoring.explain.explanations` returns it.
+        Explanations of the anomalous windows, as :func:`~sensorwatch.models.scoring.explain.explanations` returns them.
     rescored
-        Whether each was scored before, shape ``(n_windows,)``.
+        True for each window that was scored before, shape ``(n_windows,)``, bool.
     sensors
         The shard's sensors, ordered by id.
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns as :mod:`sensorwatch.tasks.prediction_schema` documents them.
     """
     has = ~np.isnan(scored.raw)
     sensor_id, end, value = windows.sensor_id[has], windows.end[has], windows.value[has]
@@ -79,7 +84,7 @@ def predictions_of(
 
 
 def _numbers(values: npt.NDArray[np.float64]) -> pa.DoubleArray:
-    """Return numbers with nulls in place of what is none, infinities too."""
+    """Return numbers as an Arrow array, with null for NaN and infinity."""
     return pa.array(values, mask=~np.isfinite(values))
 
 

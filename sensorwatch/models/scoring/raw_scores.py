@@ -1,4 +1,4 @@
-"""Raw scores of a shard's windows, by whichever detector made each sensor's model, and what was expected of them."""
+"""Raw scores and expected bands of a shard's windows, from the detector of each sensor's model."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ __all__ = ["ModelWindows", "MovedMemories", "RawScores", "raw_scores"]
 
 @dataclass(frozen=True, slots=True)
 class RawScores:
-    """What detectors say of windows; every array has shape ``(n_windows,)``.
+    """Raw scores and expected bands of windows; every array has shape ``(n_windows,)`` and dtype float64.
 
     Attributes
     ----------
     raw
-        Raw scores; NaN where a window has no model, or too little is known of the windows before.
+        Raw scores; NaN if a window's sensor has no model, or if too few previous windows are known.
     value
-        What was likeliest; NaN where the detector does not know.
+        Expected values; NaN if the detector has none.
     low, high
-        From where to where a value would have been normal; NaN where the detector does not know.
+        Lowest and highest normal values; NaN if the detector has none.
     """
 
     raw: Floats
@@ -47,11 +47,11 @@ class RawScores:
     high: Floats
 
     def only(self, keep: Flags) -> RawScores:
-        """Return those of some windows."""
+        """Return the scores of the windows for which ``keep``, shape ``(n_windows,)``, is true."""
         return RawScores(self.raw[keep], self.value[keep], self.low[keep], self.high[keep])
 
     def put(self, at: Flags | Integers, others: RawScores) -> None:
-        """Write those of some windows in place of what is there."""
+        """Overwrite the scores of the windows ``at`` (a mask or positions) with ``others``."""
         self.raw[at], self.value[at] = others.raw, others.value
         self.low[at], self.high[at] = others.low, others.high
 
@@ -73,20 +73,20 @@ class MovedMemories(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ModelWindows:
-    """The windows of the models that one detector made.
+    """Windows of the sensors whose models were made by one detector.
 
     Attributes
     ----------
     detector
         The detector.
     params
-        Its parameters, a row per model of the shard; null where another detector's.
+        Its parameters, one row for each model of the shard; null for models of other detectors.
     chosen
-        Positions of the windows, in their order.
+        Positions of the windows, ascending, int64.
     rows
-        Positions of the models that they are of, each once, ascending.
+        Positions of their models, each once, ascending, int64.
     series
-        Their values, a sensor for each of ``rows``.
+        Values of the windows, one sensor for each of ``rows``.
     """
 
     detector: Detector
@@ -104,16 +104,16 @@ class ModelWindows:
         Parameters
         ----------
         models
-            The shard's models.
+            The shard's model table.
         name
-            The detector's.
+            Name of the detector.
         model
-            Position of each window's model, shape ``(n_windows,)``, -1 for a window to be left out; it never falls
-            otherwise.
+            Position of each window's model, shape ``(n_windows,)``, int64; -1 for a window to leave out. Apart from
+            -1, positions are ascending.
         windows
             Windows, ordered by (sensor_id, end).
         policy
-            Which stored estimators may be loaded.
+            Estimators that may be loaded; None: the configuration's defaults.
         """
         params = models[params_column(name)].combine_chunks()
         has = np.append(params.is_valid().to_numpy(zero_copy_only=False), False)
@@ -125,9 +125,12 @@ class ModelWindows:
 def raw_scores(
     models: pa.Table, model: Integers, windows: WindowColumns, policy: EstimatorPolicy | None
 ) -> tuple[RawScores, dict[str, MovedMemories]]:
-    """Return the raw scores of windows, and the memories after them of each detector that has any.
+    """Return the raw scores of windows, and the checkpoints after them of each detector that has checkpoints.
 
-    The arguments are those of :meth:`ModelWindows.of`.
+    Parameters
+    ----------
+    models, model, windows, policy
+        As in :meth:`ModelWindows.of`.
     """
     moved: dict[str, MovedMemories] = {}
     found = RawScores(*np.full((4, len(model)), np.nan))

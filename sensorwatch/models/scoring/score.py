@@ -1,7 +1,8 @@
-"""Score a shard's new windows, and those that changed since they were scored, and write one prediction file.
+"""Scoring of a shard's new windows, and of windows that changed after they were scored, into one prediction file.
 
-Doing a task twice is harmless: until the mark "scored until" has moved, which it does last and together with the marks
-of what is to be scored again, the file replaces the former one; after that it stays as it is.
+A task can be repeated. Its last step, in one transaction, moves the shard's time "scored until" and clears the rescore
+marks of the windows. Before that step, a repeated task replaces the prediction file; after it, a repeated task does
+nothing.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ __all__ = ["ScoreSummary", "ScoringStore", "score"]
 
 
 class ScoringStore(WindowStore, Protocol):
-    """What scoring needs of the store."""
+    """Store of windows, sensors and the progress of scoring."""
 
     def sensors(self, shard: int | None = None) -> list[SensorStatus]:
         """As :meth:`sensorwatch.sensors.ports.SensorStore.sensors`."""
@@ -59,28 +60,29 @@ class ScoringStore(WindowStore, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ScoreSummary:
-    """What a scoring task did.
+    """Result of a scoring task.
 
     Attributes
     ----------
     shard
-        The shard.
+        Number of the shard.
     version
-        The version of the models; None where there are none.
+        Version of the models; None if there are none.
     windows
-        Windows read.
+        Number of windows to score.
     predictions
-        Windows scored; the others are of sensors without a model, or at or before the training of its first one.
+        Number of windows that were scored. The others belong to sensors without a model, or are not after the training
+        of the sensor's first model.
     rescored
-        Those among them that had changed since they were scored.
+        Number of scored windows that had changed after an earlier scoring.
     anomalies
-        Those among them that are anomalous.
+        Number of scored windows that are anomalous.
     file
-        Name of the prediction file; None where there was nothing to write.
+        Name of the prediction file; None if nothing was written.
     problem
-        Why the models that are current could not be used; empty when they could.
+        Reason why the current models could not be used; empty if they could.
     done_before
-        A former try did the whole task: nothing was done now.
+        True if an earlier try completed the task, so nothing was done.
     """
 
     shard: int
@@ -96,13 +98,13 @@ class ScoreSummary:
     def __str__(self) -> str:
         """Return it as one line."""
         if self.done_before:
-            return f"shard {self.shard}: a former try has scored all windows"
+            return f"shard {self.shard}: an earlier try has scored all windows"
         line = (
             f"shard {self.shard}: scored {self.predictions} of {self.windows} windows ({self.rescored} again), "
             f"{self.anomalies} anomalous; {self.file or 'no file'}; "
         )
         line += f"version {self.version}" if self.version else "no models"
-        return f"{line}; went back to an older version: {self.problem}" if self.problem else line
+        return f"{line}; used an older version: {self.problem}" if self.problem else line
 
 
 def score(
@@ -115,33 +117,38 @@ def score(
     policy: EstimatorPolicy | None = None,
     include_trained: bool = False,
 ) -> ScoreSummary:
-    """Score the windows of a task, and those of its shard that are marked for scoring again.
+    """Score the windows of a task, and windows of its shard that are marked for rescoring.
 
-    Windows at or before the end of the training of a sensor's first model are not scored: the model knows them.
+    Windows up to the end of the training of a sensor's first model are not scored, because the model was trained on
+    them.
 
     Parameters
     ----------
     task
-        The shard, and the windows ``task.start < end <= task.end``. Without ``task.start`` they begin where the first
-        training of the shard's models ended.
-    store, registry, predictions
-        Where windows and models come from, where predictions go.
+        The shard, and the windows ``task.start < end <= task.end``. Without ``task.start`` they begin at the earliest
+        end of a first training among the shard's models.
+    store
+        Source of the windows; destination of the progress.
+    registry
+        Source of the models.
+    predictions
+        Destination of the prediction file.
     memories
-        What models remember from one scoring to the next; None: no more than of their training.
+        Store of detector checkpoints; None: each model starts from its state at the end of training.
     policy
-        Which stored estimators may be loaded; None: the configuration's defaults.
+        Estimators that may be loaded; None: the configuration's defaults.
     include_trained
-        Whether windows up to the end of a model's first training are scored as well.
+        True to score also the windows up to the end of a model's first training.
 
     Raises
     ------
     CorruptModelError, NotFoundError
-        There are models, but none that can be read.
+        There are models, but none can be read.
     InvalidInputError
         A model was made by a detector that this version of the code does not know.
     """
     if store.is_scored(task):
-        # Its marks are gone by now: another file would lack the windows that were scored again.
+        # The rescore marks are cleared by now, so another file would lack the rescored windows.
         return ScoreSummary(task.shard, None, 0, 0, 0, 0, None, "", done_before=True)
     current = load_current(registry, task.shard)
     if current.pointer and current.models is None:
@@ -196,7 +203,7 @@ def score(
         remembered = memories_after(models, moved)
         if remembered is not None:
             memories.save(task.shard, start, task.end, remembered)
-    # A sensor's first model may have been recorded since these were loaded: its marks are for the next run.
+    # A sensor's first model may be newer than the loaded models. Its rescore marks are for the next run.
     store.complete_scoring(task, _windows_of(models["sensor_id"].to_numpy(), windows))
     return ScoreSummary(
         shard=task.shard,
@@ -211,7 +218,7 @@ def score(
 
 
 def _positions(models: pa.Table, windows: WindowColumns) -> npt.NDArray[np.int64]:
-    """Return at which position each window's model stands, shape ``(n_windows,)``; -1 without one, or a value."""
+    """Return the position of each window's model, shape ``(n_windows,)``; -1 without a model or without a value."""
     ids = models["sensor_id"].to_numpy()
     position = np.minimum(np.searchsorted(ids, windows.sensor_id), len(ids) - 1)
     return np.where((ids[position] == windows.sensor_id) & ~np.isnan(windows.value), position, -1)
@@ -222,7 +229,7 @@ def _windows_of(sensor_ids: npt.ArrayLike, windows: WindowColumns) -> WindowColu
 
 
 def _together(new: WindowColumns, marked: WindowColumns) -> tuple[WindowColumns, npt.NDArray[np.bool_]]:
-    """Return all windows once, in order, and which of them are marked; of a window read twice the marked one counts."""
+    """Return all windows once, in order, and a mask of the marked ones; a marked window replaces an equal new one."""
     rescored = np.concatenate((np.ones(len(marked.end), np.bool_), np.zeros(len(new.end), np.bool_)))
     if not len(marked.end):
         return new, rescored

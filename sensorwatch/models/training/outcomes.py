@@ -1,4 +1,4 @@
-"""What the models of a shard mean for its sensors, recorded with them."""
+"""States of sensors that follow from the models of their shard."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ __all__ = ["record_outcomes"]
 def record_outcomes(
     store: SensorStore, sensors: Sequence[SensorStatus], models: pa.Table | None
 ) -> list[TrainingOutcome]:
-    """Record the state of a shard's sensors by its models, where it is another than before; return those of all.
+    """Store the states of a shard's sensors that changed; return the states of all its sensors.
 
     Parameters
     ----------
     store
-        Where they are recorded.
+        Destination of the states.
     sensors
-        The shard's sensors as they are stored.
+        The shard's sensors with their stored states.
     models
-        The models in use, with their versions; None where there are none.
+        The model table in use with its versions filled in; None if there is none.
     """
     outcomes = _outcomes(sensors, models)
     known = {sensor.sensor_id: _known_outcome(sensor) for sensor in sensors}

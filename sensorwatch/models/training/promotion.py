@@ -1,25 +1,26 @@
-"""Whether a freshly fitted model may take the place of the one in use.
+"""Promotion gate: decides if a newly fitted model may replace the one in use.
 
-A candidate is refused when one of these holds, looked at in this order:
+A candidate is refused for one of these reasons, checked in this order:
 
 not finite
-    It gives some of its own training windows an infinite raw score, or none of them any.
+    The raw score of one of its training windows is infinite, or no training window has a raw score.
 flags everything
-    It flags more than the allowed share of the windows that it was trained on.
+    It flags more than the allowed share of its training windows.
 accepts everything
-    It flags neither of two values that lie a thousand training ranges below and above all it was trained on.
+    It flags neither of two test values that lie a thousand training ranges below the lowest and above the highest
+    training value.
 flags the hold-out
-    A model of the same kind that is fitted without the last part of the training windows flags more than the allowed
-    share of that part. So the sensor does not stay where it was: it runs away, has just moved to another level, or is
-    broken at this moment. Once a new level has lasted longer than the hold-out, the next candidate passes.
+    A model of the same detector, fitted without the last part of the training windows (the hold-out), flags more than
+    the allowed share of the hold-out. So the sensor drifts away, has just moved to another level, or is broken. Once a
+    new level has lasted longer than the hold-out, the next candidate passes.
 misses the hold-out
-    That model flags none of the windows that labels call anomalous there.
+    That model flags none of the windows in the hold-out that are labelled as anomalous.
 
-Windows that labels call anomalous don't count as flagged: finding them is what a model is for. Only models that learn
-from labels are given any.
+Windows that are labelled as anomalous don't count as flagged, because a model is expected to find them. Only detectors
+that learn from labels get labels.
 
-The hold-out is judged by a model of its own, as there are no newer windows than those that the candidate has seen.
-That costs one more fit on the first part and one scoring of the rest, for all sensors of a shard at once.
+A separate model judges the hold-out, because there are no windows newer than those that the candidate was fitted on.
+This costs one more fit on the first part and one scoring of the hold-out, for all sensors of a shard at once.
 """
 
 from __future__ import annotations
@@ -46,26 +47,26 @@ if TYPE_CHECKING:
 __all__ = ["PromotionRules", "refusals"]
 
 _LEAST_HOLDOUT = 10
-"""Windows; a share of fewer says little."""
+"""Windows; the flagged share of fewer windows is too uncertain."""
 
 _CONTEXT = 128
-"""Windows that a detector may look back on; enough for every pattern that one knows."""
+"""Windows before a test value, more than the longest pattern of any detector."""
 
 _FAR = 1000.0
-"""Training ranges."""
+"""Distance of a test value, in training ranges."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromotionRules:
-    """What a candidate has to keep to.
+    """Limits of the promotion gate.
 
     Attributes
     ----------
     holdout_share
-        Share of a sensor's training windows, the last ones, that is held out: 0 up to, not including, 1. A hold-out of
-        fewer than ten windows is not judged, so 0 turns it off.
+        Share of a sensor's training windows, counted from the newest, that is the hold-out: from 0 to below 1. A
+        hold-out of fewer than ten windows is not checked, so 0 switches the check off.
     max_flagged_share
-        Share of windows (0-1) that a candidate may flag of those that it was trained on, and of the hold-out.
+        Largest share (0-1) of the training windows, and of the hold-out, that a candidate may flag.
     """
 
     holdout_share: float = 0.2
@@ -75,24 +76,24 @@ class PromotionRules:
 def refusals(
     chosen: Detector, params: pa.StructArray, series: Series, raw: Floats, rules: PromotionRules
 ) -> dict[int, str]:
-    """Return why candidates are refused, by the sensor's position; those that may be promoted are left out.
+    """Return the reasons why candidates are refused, by the sensor's position; candidates that pass are left out.
 
     Parameters
     ----------
     chosen
         The detector.
     params
-        Its candidates, shape ``(n_sensors,)``. A sensor without one (null) is passed over.
+        Parameters of the candidates, shape ``(n_sensors,)``; null for a sensor without a candidate.
     series
-        What they were fitted on: finite values only.
+        The training windows; all values are finite.
     raw
-        Their raw scores of ``series``, shape ``(n_values,)``.
+        Raw scores of ``series``, shape ``(n_values,)``, float64.
     rules
-        What they have to keep to.
+        Limits of the gate.
 
     Examples
     --------
-    >>> from sensorwatch.detectors import detector
+    >>> from sensorwatch.detectors.factory import detector
     >>> ocsvm, values = detector("ocsvm"), np.concatenate((np.tile([1.0, 2.0], 40), np.full(20, 9.0)))
     >>> moved = Series(np.array([0, 100]), 5 * np.arange(100), values)
     >>> params = ocsvm.fit(moved).params
@@ -120,14 +121,14 @@ def refusals(
 
 
 def _limits(chosen: Detector, raw: Floats, series: Series) -> Floats:
-    """Return the highest raw score of each sensor that is still normal, shape ``(n_sensors,)``."""
+    """Return the highest normal raw score of each sensor, shape ``(n_sensors,)``."""
     if chosen.threshold is None:
         return calibrate(raw, series.offsets, None).threshold
     return np.full(series.n_sensors, chosen.threshold)
 
 
 def _not_finite(series: Series, raw: Floats) -> dict[int, str]:
-    # A detector that looks back has no score of the first windows, but it has to have some.
+    # A detector that needs previous windows has no score for the first ones, but it must have some scores.
     unscored = series.count(np.isnan(raw))
     bad = np.where(unscored == series.lengths, unscored, series.count(np.isinf(raw)))
     return {
@@ -157,14 +158,14 @@ def _accepts_everything(chosen: Detector, params: pa.StructArray, series: Series
     raw = chosen.score(params.take(pa.array(sensor)), probes)[probes.offsets[1:] - 1]
     accepted = (raw <= limits[sensor]).reshape(-1, 2).all(axis=1)
     return {
-        int(i): f"it flags nothing: neither {far[i, 0]:g} nor {far[i, 1]:g}, and it was trained on values from "
+        int(i): f"it flags nothing: neither {far[i, 0]:g} nor {far[i, 1]:g}, although it was trained on values from "
         f"{lowest[i]:g} to {highest[i]:g}; another DETECTOR may suit the sensor"
         for i in np.flatnonzero(accepted)
     }
 
 
 def _last_windows_and(series: Series, far: Floats) -> Series:
-    """Return each sensor's last windows twice, each time followed by one of its two values of ``far``."""
+    """Return each sensor's last windows twice, followed by the first and by the second of its values in ``far``."""
     kept = np.repeat(np.minimum(series.lengths, _CONTEXT), 2)
     offsets = np.concatenate(([0], np.cumsum(kept + 1)))
     back = np.repeat(offsets[1:], kept + 1) - np.arange(offsets[-1])
@@ -200,21 +201,23 @@ def _flags_holdout(
     share = holdout.count(flagged & ~known) / np.maximum(held, 1)
     found = {
         int(i): f"fitted without its last {held[i]} windows, it flags {_percent(share[i])} of them, {_allowed(rules)}: "
-        "the sensor moves or is broken; the next training tries again"
+        "the sensor's level is changing, or it is broken; the next training tries again"
         for i in np.flatnonzero(share > rules.max_flagged_share)
     }
     labelled = holdout.count(known)
     missed = (labelled > 0) & (holdout.count(flagged & known) == 0)
     missed &= params.is_valid().to_numpy(zero_copy_only=False)
     return found | {
-        int(i): f"fitted without its last {held[i]} windows, it flags none of the {labelled[i]} among them that are "
-        "labelled anomalous; more labels, or another DETECTOR, may suit the sensor"
+        int(
+            i
+        ): f"fitted without its last {held[i]} windows, it flags none of the {labelled[i]} windows among them that "
+        "are labelled as anomalous; add more labels, or try another DETECTOR"
         for i in np.flatnonzero(missed)
     }
 
 
 def _anomalous(series: Series) -> Flags:
-    """Return which windows are labelled anomalous."""
+    """Return True for each window that is labelled as anomalous, shape ``(n_values,)``."""
     if series.labels is None:
         return np.zeros(len(series.values), np.bool_)
     return np.asarray(series.labels == ANOMALOUS)

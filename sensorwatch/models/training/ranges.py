@@ -1,8 +1,8 @@
-"""Which windows to read for training the sensors of a shard.
+"""Ranges of windows to read for training the sensors of a shard.
 
-Sensors of one shard can live in different times (a replay of an old year beside live data), and each is trained on the
-last stretch of its own. Reading them one by one would be slow, reading everything from the oldest to the newest would
-be endless: sensors that end near each other are read together.
+The newest windows of a shard's sensors can be years apart (replayed data beside live data), and each sensor is trained
+on its own last windows. Reading sensor by sensor would be slow, and one range from the oldest to the newest window
+could be very long. So sensors whose newest windows are near each other are read together.
 """
 
 from __future__ import annotations
@@ -18,7 +18,17 @@ __all__ = ["TrainingRange", "training_ranges"]
 
 
 class TrainingRange(NamedTuple):
-    """Windows to read once, ``start < end_of_window <= end`` (UTC), and the sensors they are read for, by id."""
+    """Windows to read at once, and the sensors that need them.
+
+    Attributes
+    ----------
+    start
+        Exclusive start of the range (UTC).
+    end
+        Inclusive end of the range (UTC).
+    sensor_ids
+        Ids of the sensors, ascending.
+    """
 
     start: datetime
     end: datetime
@@ -26,16 +36,16 @@ class TrainingRange(NamedTuple):
 
 
 def training_ranges(newest: Mapping[int, datetime], training_seconds: int) -> list[TrainingRange]:
-    """Return the ranges that hold every sensor's last ``training_seconds``, oldest first, each sensor in one of them.
+    """Return ranges that contain the last ``training_seconds`` of every sensor, oldest first; a sensor is in one range.
 
     A range is at most one and a half times ``training_seconds`` long.
 
     Parameters
     ----------
     newest
-        End of each sensor's newest training window (UTC).
+        End of each sensor's newest training window (UTC), by sensor id.
     training_seconds
-        How far each sensor's training range goes back from there.
+        Length of a sensor's training range, in seconds up to its newest window.
 
     Examples
     --------

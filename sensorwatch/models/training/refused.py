@@ -1,7 +1,7 @@
-"""Models that the promotion gate refused: they stay in the manifest of their shard's version, to be looked at.
+"""Models that the promotion gate refused. They are kept for inspection in the manifest of their shard's version.
 
-A manifest lists the newest refused model of every sensor that is not ``ready`` because of one. It goes from manifest to
-manifest until the sensor gets a model.
+A manifest lists the newest refused model of each sensor that is not ``ready`` because of the refusal. The entry is
+copied from manifest to manifest until the sensor gets a model.
 """
 
 from __future__ import annotations
@@ -30,23 +30,31 @@ __all__ = ["REFUSED", "RefusedModel", "carried_refusals", "describe_refused", "r
 _log = logging.getLogger(__name__)
 
 REFUSED = "refused"
-"""The manifest's key."""
+"""Key of the list in a manifest."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedModel:
-    """A model that is not in use.
+    """A model that was refused and is not in use.
 
     Attributes
     ----------
-    sensor_id, detector, reason
-        Whose it is, what made it, and why it was refused.
-    windows, training_start, training_end
-        It was trained on so many windows with ``training_start < end <= training_end`` (UTC).
+    sensor_id
+        The sensor.
+    detector
+        Detector of the model.
+    reason
+        Reason of the refusal.
+    windows
+        Number of training windows.
+    training_start
+        Exclusive start of the training range (UTC).
+    training_end
+        Inclusive end of the training range (UTC).
     expected_low, expected_high
-        Lowest and highest value that it takes for normal; None where it has none.
+        Lowest and highest normal value; None if the detector has none.
     params
-        The detector's parameters, by name.
+        Parameters of the detector, by name.
     """
 
     sensor_id: int
@@ -61,12 +69,23 @@ class RefusedModel:
 
 
 def refused_models(registry: ModelRegistry, shard: int, version: str | None = None) -> list[RefusedModel]:
-    """Return the models of a shard that were refused, as of a version (None: the current one), ordered by sensor.
+    """Return the refused models of a shard, ordered by sensor.
+
+    Parameters
+    ----------
+    registry
+        Registry of the models.
+    shard
+        Number of the shard.
+    version
+        Version whose manifest is read; None: the current one.
 
     Raises
     ------
-    NotFoundError, CorruptModelError
-        The version has no manifest, or one that can't be read.
+    NotFoundError
+        The version has no manifest.
+    CorruptModelError
+        The manifest can't be read.
     """
     current = registry.current(shard)
     if current is None:
@@ -89,41 +108,43 @@ def refused_models(registry: ModelRegistry, shard: int, version: str | None = No
 
 
 def describe_refused(**values: Any) -> dict[str, object]:
-    """Return a refused model as the manifest holds it: bytes as Base64, numbers that JSON has no text for null."""
+    """Return a manifest's entry for a refused model: bytes as Base64, NaN and infinity as null."""
     return {name: _plain(value) for name, value in values.items()}
 
 
 def carried_refusals(
     registry: ModelRegistry, loaded: ModelRef | None, models: pa.Table, refused: Sequence[Mapping[str, object]]
 ) -> list[Mapping[str, object]]:
-    """Return what the next manifest lists: what was refused now, and before of sensors that are still not ready.
+    """Return the refused models for the next manifest: those of this training, and earlier ones that still apply.
+
+    An earlier entry applies while its sensor is not ``ready``.
 
     Parameters
     ----------
     registry
-        Where the former manifest is.
+        Registry with the previous manifest.
     loaded
-        The version that the models were merged with.
+        The version that the models were merged with; None if there was none.
     models
-        The models that are about to be published.
+        The model table to be published.
     refused
-        What was refused now, as :func:`describe_refused` has it.
+        Entries of this training, as :func:`describe_refused` returns them.
     """
     waiting = set(models.filter(pc.not_equal(models["state"], "ready"))["sensor_id"].to_pylist())
     if not waiting:
         return []
-    former = _former(registry, loaded)
-    by_sensor = {entry["sensor_id"]: entry for entry in [*former, *refused] if entry["sensor_id"] in waiting}
+    earlier = _earlier(registry, loaded)
+    by_sensor = {entry["sensor_id"]: entry for entry in [*earlier, *refused] if entry["sensor_id"] in waiting}
     return [by_sensor[sensor_id] for sensor_id in sorted(by_sensor)]
 
 
-def _former(registry: ModelRegistry, loaded: ModelRef | None) -> list[dict[str, Any]]:
+def _earlier(registry: ModelRegistry, loaded: ModelRef | None) -> list[dict[str, Any]]:
     if loaded is None:
         return []
     try:
         return _entries(registry.manifest(loaded))
     except (NotFoundError, CorruptModelError) as exc:
-        _log.warning("shard %d: what was refused before is forgotten: %s", loaded.shard, exc)
+        _log.warning("shard %d: earlier refused models are lost: %s", loaded.shard, exc)
         return []
 
 

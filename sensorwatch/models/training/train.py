@@ -1,7 +1,7 @@
-"""Train the sensors of a shard that have new windows, and make their models the current ones.
+"""Training of the sensors of a shard that have new windows, and publication of their models.
 
-Doing a task twice is harmless: the same windows give the same models under the same version name, and a sensor without
-newer windows than its model is left alone.
+A task can be repeated: the same windows give the same models under the same version name, and a sensor is skipped if it
+has no windows newer than its model.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _log = logging.getLogger(__name__)
 
 _PUBLISH_TRIES = 5
 _PART_VALUES = 1_000_000
-"""Values that are worked on at once: enough to be fast, and few enough for the working arrays to stay small."""
+"""Values that are trained on at once: enough to be fast, few enough to keep temporary arrays small."""
 
 _DEFAULT_PROMOTION = PromotionRules()
 _NO_RULES = Configuration()
@@ -67,7 +67,7 @@ _LIBRARIES = ("sensorwatch", "numpy", "pyarrow", "scikit-learn")
 
 
 class TrainingStore(WindowStore, SensorStore, Protocol):
-    """What training needs of the store."""
+    """Store of windows, sensors, labels and reporting profiles."""
 
     def record_reporting_profiles(self, profiles: Sequence[ReportingProfile]) -> None:
         """As :meth:`sensorwatch.alerts.ports.WatchStore.record_reporting_profiles`."""
@@ -80,22 +80,22 @@ class TrainingStore(WindowStore, SensorStore, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TrainSummary:
-    """What a training task did.
+    """Result of a training task.
 
     Attributes
     ----------
     shard
-        The shard.
+        Number of the shard.
     version
-        The version that is current now; None where there are no models.
+        The current version; None if there are no models.
     trained
-        Sensors that were trained now, with or without getting a model.
+        Number of sensors that were trained, with or without getting a model.
     windows
-        Windows they were trained on.
+        Number of windows that they were trained on.
     states
         Number of the shard's sensors by state.
     problem
-        Why the models that were current could not be used; empty when they could.
+        Reason why the previously current models could not be used; empty if they could.
     challengers
         Summaries of the shard's challengers, by name.
     """
@@ -113,7 +113,7 @@ class TrainSummary:
         states = ", ".join(f"{number} {state}" for state, number in sorted(self.states.items())) or "no sensors"
         line = f"shard {self.shard}: trained {self.trained} sensors on {self.windows} windows; {states}"
         line += f"; version {self.version}" if self.version else "; no models"
-        line = f"{line}; went back to an older version: {self.problem}" if self.problem else line
+        line = f"{line}; used an older version: {self.problem}" if self.problem else line
         return "\n".join([line, *(f"model {name}, {summary}" for name, summary in self.challengers.items())])
 
 
@@ -137,33 +137,36 @@ def train(
     ----------
     task
         The shard, and the windows that may be used: ``task.start < end <= task.end``.
-    store, registry
-        Where windows and sensors come from, where models go.
+    store
+        Source of windows and sensors; destination of the sensors' states and reporting profiles.
+    registry
+        Registry of the models.
     detector_name
-        Detector of the new models of sensors that the configuration has no rule for.
+        Detector of sensors that no rule of the configuration matches.
     training_seconds
-        A sensor's training range goes back this far from its newest window.
+        Length of a sensor's training range, in seconds up to its newest window.
     needed
-        How many windows with a finite value a sensor needs there. With fewer it is ``warming``, and may have the model
-        of a stand-in, which never alerts.
+        Number of windows with a finite value that a sensor needs in the range. A sensor with fewer is ``warming`` and
+        may get a fallback, which never alerts.
     now
         Current time (UTC), for the manifest.
     promotion
-        What a new model has to keep to. One that is refused leaves the sensor's former model in use, as ``stale``; a
-        sensor without one is ``failed``. The manifest keeps what was refused.
+        Limits of the promotion gate. If a model is refused, the sensor's previous model stays in use as ``stale``; a
+        sensor without one is ``failed``. The refused model is kept in the manifest.
     configuration
-        Which detectors sensors get. An imported model stays unless a rule names a detector for its sensor.
+        ``sensorwatch.yaml``: its rules choose detectors. An imported model stays in use unless a rule names a detector
+        for its sensor.
     downtime
         Windows measured during downtime are left out.
     ensembles
-        How often ensembles weigh their members, and what else they keep to.
+        Rules for ensembles, such as the interval at which member weights are learned.
 
     Raises
     ------
     InvalidInputError
-        No such detector.
+        There is no such detector.
     ConflictError
-        Others kept changing the shard's models; nothing is lost, the task can run again.
+        Other writers kept changing the shard's models. Nothing is lost; the task can run again.
     """
     chosen = ChosenDetectors(configuration, detector_name)
     sensors = store.sensors(task.shard)
@@ -226,7 +229,7 @@ def train(
 
 
 def _newest_of_due(sensors: Sequence[SensorStatus], models: pa.Table | None, end: datetime) -> dict[int, datetime]:
-    """Return the newest window up to ``end`` of the sensors whose model (if any) has not seen it."""
+    """Return the newest window up to ``end`` of the sensors that have no model or one trained without this window."""
     seen: dict[int, int | None] = {}
     if models is not None:
         seen = dict(zip(models["sensor_id"].to_pylist(), models["training_end"].to_pylist(), strict=True))
@@ -239,7 +242,7 @@ def _newest_of_due(sensors: Sequence[SensorStatus], models: pa.Table | None, end
 
 
 def _since_new_trends(columns: WindowColumns, began: Mapping[int, int]) -> WindowColumns:
-    """Leave out what came before the new trend of a sensor that a person said has one."""
+    """Leave out windows before the beginning of a sensor's new trend, as a person's feedback states it."""
     if not began:
         return columns
     ids = np.array(sorted(began), np.int64)
@@ -250,7 +253,7 @@ def _since_new_trends(columns: WindowColumns, began: Mapping[int, int]) -> Windo
 
 
 def _starting_with(began: Mapping[int, int], trained: pa.Table) -> pa.Table:
-    """Return the models with training ranges that start with their sensors' new trends."""
+    """Return the model table with training ranges that start no earlier than the new trends of their sensors."""
     if not began:
         return trained
     rows = zip(trained["sensor_id"].to_pylist(), trained["training_start"].to_pylist(), strict=True)
@@ -263,7 +266,7 @@ def _without_downtime(columns: WindowColumns, sensors: Sequence[SensorStatus], d
     if not downtime.entries:
         return columns
     ids = np.array([sensor.sensor_id for sensor in sensors], np.int64)
-    # A sensor that came after the catalogue was read has windows here, but is not among those to train.
+    # A sensor registered after the catalogue was read can have windows here, but is not trained by this task.
     position = np.minimum(np.searchsorted(ids, columns.sensor_id), len(ids) - 1)
     keep = ~downtime.mask([sensor.key for sensor in sensors], position, columns.end)
     return columns.only(keep)
@@ -277,7 +280,7 @@ class _Part(NamedTuple):
 
 
 def _training_windows(columns: WindowColumns, sensor_ids: Sequence[int], training_seconds: int) -> _Part:
-    """Return each wanted sensor's windows of the last ``training_seconds`` up to its newest."""
+    """Return the last ``training_seconds`` of windows of each wanted sensor."""
     found, whole = Series.grouped(columns.sensor_id, columns.end, columns.value)
     newest = whole.times[whole.offsets[1:] - 1]
     keep = whole.times > np.repeat(newest - training_seconds, whole.lengths)
@@ -303,7 +306,7 @@ def _fit(
     needed: TrainingWindows,
     promotion: PromotionRules,
 ) -> tuple[pa.Table, list[dict[str, object]]]:
-    """Return the rows of a shard for some sensors, and the models that were refused."""
+    """Return the model table of a group, and the manifest's entries of refused models."""
     chosen, series = group.detector, group.series.finite()
     enough = (series.lengths >= needed.minimum) | group.is_fallback
     fitted = warm_start.fit(chosen, group.sensor_ids, series, enough)
@@ -324,7 +327,7 @@ def _fit(
     ]
 
     def of_ready(values: npt.NDArray[Any]) -> pa.Array:
-        # Equal models have to be equal rows: NaN is not equal to itself.
+        # Rows of equal models must be equal, but NaN is not equal to itself: it is stored as null.
         return pa.array(values, mask=~ready | np.isnan(values))
 
     columns = {
@@ -369,7 +372,7 @@ def _publish(
     about: Mapping[str, object],
     refused: Sequence[Mapping[str, object]],
 ) -> tuple[ModelRef | None, pa.Table | None]:
-    """Make the merged models current, unless they are already; return them with their version."""
+    """Merge trained models into the current ones and publish them if they differ; return version and models."""
     if trained is None and not current.problem:
         return current.pointer, current.models
     for _ in range(_PUBLISH_TRIES):
@@ -380,12 +383,12 @@ def _publish(
         try:
             ref = registry.publish(shard, models, {**about, **_description(models), **kept}, current.pointer)
         except ConflictError as exc:
-            _log.warning("shard %d: merging again: %s", shard, exc)
+            _log.warning("shard %d: another writer published models, merging again: %s", shard, exc)
             current = load_current(registry, shard)
         else:
             return ref, with_version(models, ref.version)
     raise ConflictError(
-        f"shard {shard}: others published models {_PUBLISH_TRIES} times in between; run the task again later"
+        f"shard {shard}: other writers published models during each of {_PUBLISH_TRIES} tries; run the task again later"
     )
 
 

@@ -155,7 +155,8 @@ def test_scoring_and_the_closed_form_do_without_scikit_learn() -> None:
     code = """
 import sys
 import numpy as np
-from sensorwatch.detectors import Series, detector
+from sensorwatch.detectors.factory import detector
+from sensorwatch.detectors.windowing.series import Series
 series = Series(np.array([0, 200]), np.arange(200), np.random.default_rng(1).normal(size=200))
 ocsvm = detector("ocsvm")
 ocsvm.score(ocsvm.fit(series).params, series)

@@ -204,6 +204,18 @@ def test_an_imported_model_is_exported_as_the_file_that_it_was(scene: Scene) -> 
         export_model(scene.row(0), ".onnx")
 
 
+def test_a_model_that_cannot_be_exported_is_refused_with_those_that_can() -> None:
+    row = {"detector": "auto", "params": {"weights": {}}, "state": "ready", "reason": ""}
+    for suffix in (".onnx", ".skops"):
+        with pytest.raises(InvalidInputError) as caught:
+            export_model(row, suffix)
+        assert str(caught.value) == (
+            "models of the detector `auto` can't be exported, expected one of mlp (.onnx), ocsvm (.onnx or .skops), "
+            "ocsvm_sklearn (.onnx or .skops), onnx (.onnx), sklearn (.skops); to export this sensor's model, name one "
+            "of these detectors for it in sensorwatch.yaml and train it again"
+        )
+
+
 def test_a_sensor_without_a_model_has_nothing_to_export(scene: Scene) -> None:
     scene.store.add(1, noise(7))
     scene.train(NOON)

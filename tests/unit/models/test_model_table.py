@@ -148,5 +148,5 @@ def test_another_tables_columns_are_refused() -> None:
 
 def test_a_sensor_that_is_there_twice_is_refused() -> None:
     content = models_to_bytes(table(row(1), row(1)))
-    with pytest.raises(CorruptModelError, match="one per sensor"):
+    with pytest.raises(CorruptModelError, match="one for each sensor"):
         models_from_bytes(content, checksum(content))

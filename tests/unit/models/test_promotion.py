@@ -122,7 +122,7 @@ class Odd:
         (np.nan, "its scores of 30 of 30 training windows are not finite"),
         (np.inf, "its scores of 30 of 30 training windows are not finite"),
         (1.0, "it flags 100 % of the windows that it was trained on"),
-        (-1.0, "it flags nothing: neither -28999 nor 29029, and it was trained on values from 0 to 29"),
+        (-1.0, "it flags nothing: neither -28999 nor 29029, although it was trained on values from 0 to 29"),
     ],
 )
 def test_a_degenerate_model_is_refused_with_what_is_wrong(raw: float, reason: str) -> None:

@@ -195,7 +195,7 @@ def test_damaged_models_fall_back_to_the_version_before_and_say_so(scene: Scene)
     summary = scene.score(end=end, start=LATER)
     assert summary.version == before
     assert "SHA-256" in summary.problem
-    assert "went back to an older version" in str(summary)
+    assert "used an older version" in str(summary)
     assert summary.predictions == 1
 
 

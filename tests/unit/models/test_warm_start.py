@@ -76,8 +76,8 @@ def test_a_task_weighs_so_many_sensors_and_the_others_take_the_mean_of_their_lik
         describe_model({**row, "params": row["params_auto"]})["parameters"]
         for row in registry.load(registry.pointers[0]).to_pylist()
     ]
-    assert "weighed by its own windows up to 2026-11-20T12:00:00Z" in shown[0]
-    assert "weighed by those of sensors with its tag, 2026-11-20T12:00:00Z" in shown[2]
+    assert "weights learned from its own windows up to 2026-11-20T12:00:00Z" in shown[0]
+    assert "mean weights of sensors with the same tag, 2026-11-20T12:00:00Z" in shown[2]
 
 
 def test_weights_stay_until_they_are_old_and_those_that_waited_longest_come_first(
