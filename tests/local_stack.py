@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
 from local.settings_file import write_settings_file
 
 __all__ = ["ROOT", "azurite_connection", "pick_port", "running_azurite", "settings_file", "wait_until"]
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parents[1]
 _TEMPLATE = ROOT / "local.settings.json.template"
@@ -38,12 +41,13 @@ def azurite_connection(port: int) -> str:
     )
 
 
-def wait_until(condition: Callable[[], object], what: str, limit_seconds: float = 120) -> None:
-    """Wait for a condition; fail by its name when it does not come true in time."""
+def wait_until(condition: Callable[[], T], what: str, limit_seconds: float = 120) -> T:
+    """Wait until a condition gives a true value, and return that value; fail with its name at the limit."""
     deadline = time.monotonic() + limit_seconds
-    while not condition():
+    while not (value := condition()):
         assert time.monotonic() < deadline, f"waited {limit_seconds} s for {what}"
-        time.sleep(0.05)
+        time.sleep(0.02)
+    return value
 
 
 @contextmanager
@@ -58,11 +62,11 @@ def running_azurite(folder: Path) -> Iterator[str]:
         return _accepts_connections(port)
 
     try:
-        wait_until(up, f"Azurite on port {port}", 20)
+        wait_until(up, f"Azurite on port {port}")
         yield azurite_connection(port)
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 def settings_file(folder: Path, **values: str) -> Path:

@@ -145,7 +145,7 @@ def running_broker(data: Path, *hubs: str) -> Iterator[str]:
         yield f"Endpoint=sb://127.0.0.1:{port};SharedAccessKeyName=x;SharedAccessKey=hunter2;UseDevelopmentEmulator=true"
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 class EventHubReceiver:

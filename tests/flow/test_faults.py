@@ -101,7 +101,7 @@ class Sender(threading.Thread):
     def stop(self) -> None:
         self._stopped.set()
         self.allow(READINGS)
-        self.join(timeout=30)
+        self.join(timeout=60)
 
     def run(self) -> None:
         try:
@@ -282,7 +282,7 @@ def _read_log(stack: Stack) -> list[tuple[str, RawEvent]]:
         with client:
             reader.start()
             wait_until(partial(_has_come_to, received, last), f"partition {partition} to be read back")
-        reader.join(timeout=30)
+        reader.join(timeout=60)
         assert [event.sequence_number for event in received] == list(range(last + 1))
         log += [(partition, event) for event in received]
     return log

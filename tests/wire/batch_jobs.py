@@ -12,7 +12,7 @@ from azure.batch import models
 from azure.core.exceptions import (
     HttpResponseError,
 )
-from batch_process import wait_for
+from local_stack import wait_until
 
 if TYPE_CHECKING:
     from azure.batch import BatchClient
@@ -41,7 +41,7 @@ def constraints(**values: Any) -> models.BatchTaskConstraints:
 
 
 def ended_task(client: BatchClient, job_id: str, task_id: str) -> models.BatchTask:
-    wait_for(lambda: client.get_task(job_id, task_id).state == "completed", f"task {task_id} is completed")
+    wait_until(lambda: client.get_task(job_id, task_id).state == "completed", f"task {task_id} is completed")
     return client.get_task(job_id, task_id)
 
 

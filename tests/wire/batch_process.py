@@ -15,21 +15,12 @@ from azure.batch import BatchClient
 from azure.core.credentials import AzureNamedKeyCredential
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["KEY", "BatchProcess", "pick_port", "wait_for"]
+__all__ = ["KEY", "BatchProcess", "pick_port"]
 
 KEY = base64.b64encode(b"a key of the tests, not a secret").decode()
-_READY_SECONDS = 15
-
-
-def wait_for(condition: Callable[[], bool], what: str, limit_seconds: float = 15) -> None:
-    """Wait until a condition holds; the test fails when it does not in time."""
-    limit = time.monotonic() + limit_seconds
-    while not condition():
-        assert time.monotonic() < limit, f"after {limit_seconds} s still not so: {what}"
-        time.sleep(0.02)
+_READY_SECONDS = 120
 
 
 def pick_port() -> int:

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +16,10 @@ import httpx
 from azure.core.exceptions import ResourceExistsError
 from azure.eventhub import EventData, EventHubProducerClient
 from azure.storage.blob import BlobServiceClient
-from local_stack import ROOT
+from local_stack import ROOT, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass
 
 NAMES = count(1)
 
@@ -106,14 +105,6 @@ def text(req: func.HttpRequest) -> str:
 """
 
 
-def wait_until(condition: Callable[[], Any], what: str, limit_seconds: float = 20) -> Any:
-    deadline = time.monotonic() + limit_seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited {limit_seconds} s for {what}"
-        time.sleep(0.05)
-    return value
-
-
 class Process:
     """A server module of the local stack, with its output in a file."""
 
@@ -130,7 +121,7 @@ class Process:
             )
 
     def wait(self) -> int:
-        return self.process.wait(timeout=10)
+        return self.process.wait(timeout=60)
 
     def end(self, number: int = signal.SIGKILL) -> int:
         self.process.send_signal(number)
@@ -204,9 +195,8 @@ class RunningHost:
         return [body for line in self.lines("take") for body in line["bodies"]]
 
     def wait_for(self, name: str, number: int) -> list[dict[str, Any]]:
-        return wait_until(  # type: ignore[no-any-return]
-            lambda: len(lines := self.lines(name)) >= number and lines, f"{number} calls of {name}"
-        )
+        wait_until(lambda: len(self.lines(name)) >= number, f"{number} calls of {name}")
+        return self.lines(name)
 
 
 HUBS = ["shared:2", *(f"hub{number}:1" for number in range(1, 6))]

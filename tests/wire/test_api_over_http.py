@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from host_process import Process, wait_until
-from local_stack import ROOT, pick_port
+from host_process import Process
+from local_stack import ROOT, pick_port, wait_until
 
 from sensorwatch.alerts.records import Anomaly
 from sensorwatch.alerts.state_machine import AlertRules, ScoredWindow, advance

@@ -80,7 +80,7 @@ def test_it_ends_when_its_parent_is_gone(azurite: str, free_port: int, tmp_path:
 def test_a_port_in_use_is_named_with_its_setting(azurite: str, tmp_path: Path) -> None:
     port = int(azurite.rpartition(":")[2].partition("/")[0])
     process = start(port, tmp_path)
-    _, text = process.communicate(timeout=10)
+    _, text = process.communicate(timeout=60)
     assert process.returncode == 3
     assert len(text.splitlines()) == 1
     assert str(port).encode() in text

@@ -11,7 +11,8 @@ from uuid import uuid4
 import pytest
 from azure.batch import BatchClient, models
 from azure.core.credentials import AzureNamedKeyCredential
-from batch_process import KEY, BatchProcess, pick_port, wait_for
+from batch_process import KEY, BatchProcess, pick_port
+from local_stack import wait_until
 
 from sensorwatch.azure.blobs import blob_service
 from sensorwatch.errors import NotFoundError, SettingsError, TransientError
@@ -96,7 +97,7 @@ def _run(*shards: int, kind: Kind = "score") -> Run:
 
 
 def _ended(pool: BatchPool, run: Run) -> JobStatus:
-    wait_for(lambda: pool.status(run.run_id).completed, f"job {run.run_id} is completed")
+    wait_until(lambda: pool.status(run.run_id).completed, f"job {run.run_id} is completed")
     return pool.status(run.run_id)
 
 
@@ -163,7 +164,7 @@ def test_a_submission_that_broke_off_is_completed(pool: BatchPool) -> None:
     half = replace(run, tasks=run.tasks[:1])
     pool._create_job(run.run_id)
     pool._add_tasks(run.run_id, [pool._task(task) for task in half.tasks])
-    wait_for(lambda: pool.status(run.run_id).succeeded == 1, "the first task has succeeded")
+    wait_until(lambda: pool.status(run.run_id).succeeded == 1, "the first task has succeeded")
     assert not pool.status(run.run_id).completed
     pool.submit(run)
     assert _ended(pool, run).succeeded == 3
@@ -196,9 +197,9 @@ def test_tasks_that_an_ended_job_never_started_count_as_failed(
 def test_a_deleted_job_is_gone_and_deleting_it_again_is_no_error(pool: BatchPool) -> None:
     run = _run(2)
     pool.submit(run)
-    wait_for(lambda: pool.status(run.run_id).running == 1, "the task runs")
+    wait_until(lambda: pool.status(run.run_id).running == 1, "the task runs")
     pool.delete(run.run_id)
-    wait_for(lambda: _is_gone(pool, run.run_id), "the job is gone")
+    wait_until(lambda: _is_gone(pool, run.run_id), "the job is gone")
     pool.delete(run.run_id)
 
 
@@ -240,7 +241,7 @@ def test_what_is_wrong_with_a_pool_is_told(
         )
     )
     pool = _pool(client, service, task_logs, pool_id="broken")
-    wait_for(lambda: bool(pool.problems()), "the formula was evaluated")
+    wait_until(lambda: bool(pool.problems()), "the formula was evaluated")
     assert pool.problems() == ["AutoScalingFormulaEvaluationError: a number is divided by zero"]
 
 

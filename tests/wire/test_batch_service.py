@@ -17,7 +17,8 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
 )
 from batch_jobs import constraints, create_job, ended_task, error_code, execution_info, file_text, is_zombie, task
-from batch_process import KEY, BatchProcess, pick_port, wait_for
+from batch_process import KEY, BatchProcess, pick_port
+from local_stack import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +49,7 @@ def client(service: BatchProcess) -> Iterator[BatchClient]:
 def test_a_job_runs_its_tasks_and_ends_with_them(client: BatchClient) -> None:
     job_id = create_job(client, task("ok", "print('done')"), task("bad", "import sys; sys.exit(3)"))
     client.update_job(job_id, models.BatchJobUpdateOptions(all_tasks_complete_mode="terminatejob"))
-    wait_for(lambda: client.get_job(job_id).state == "completed", "the job is completed")
+    wait_until(lambda: client.get_job(job_id).state == "completed", "the job is completed")
     job = client.get_job(job_id)
     assert job.execution_info is not None
     assert (job.execution_info.termination_reason, job.execution_info.pool_id) == ("AllTasksComplete", "fixed")
@@ -63,7 +64,7 @@ def test_a_job_runs_its_tasks_and_ends_with_them(client: BatchClient) -> None:
 
 def test_an_empty_job_told_to_end_with_its_tasks_ends_at_once(client: BatchClient) -> None:
     job_id = create_job(client, all_tasks_complete_mode="terminatejob")
-    wait_for(lambda: client.get_job(job_id).state == "completed", "the job is completed")
+    wait_until(lambda: client.get_job(job_id).state == "completed", "the job is completed")
     with pytest.raises(HttpResponseError) as caught:
         client.create_task(job_id, task("late", "pass"))
     assert error_code(caught.value) == "JobCompleted"
@@ -97,14 +98,14 @@ def test_a_task_over_its_time_is_killed_with_all_that_it_started(client: BatchCl
     assert "maxWallClockTime" in (info.failure_info.message or "")
     assert (info.result, info.retry_count) == ("failure", 0)
     child = int(file_text(client, job_id, "slow", "stdout.txt"))
-    wait_for(lambda: not psutil.pid_exists(child) or is_zombie(child), "the child is gone")
+    wait_until(lambda: not psutil.pid_exists(child) or is_zombie(child), "the child is gone")
 
 
 def test_a_job_over_its_time_ends_and_leaves_waiting_tasks_unrun(client: BatchClient) -> None:
     slow = [task(f"slow{number}", "import time; time.sleep(600)", required_slots=4) for number in range(3)]
     limit = models.BatchJobConstraints(max_wall_clock_time=timedelta(seconds=1))
     job_id = create_job(client, *slow, constraints=limit)
-    wait_for(lambda: client.get_job(job_id).state == "completed", "the job is completed")
+    wait_until(lambda: client.get_job(job_id).state == "completed", "the job is completed")
     job = client.get_job(job_id)
     assert job.execution_info is not None
     assert job.execution_info.termination_reason == "MaxWallClockTimeExpiry"
@@ -134,7 +135,7 @@ def _job_again(client: BatchClient, job_id: str) -> None:
 def test_lists_are_paged_filtered_and_reduced(client: BatchClient) -> None:
     tasks = [task(f"t{number}", f"raise SystemExit({number % 2})") for number in range(7)]
     job_id = create_job(client, *tasks)
-    wait_for(lambda: client.get_job_task_counts(job_id).task_counts.completed == 7, "all tasks are completed")
+    wait_until(lambda: client.get_job_task_counts(job_id).task_counts.completed == 7, "all tasks are completed")
     assert len(list(client.list_tasks(job_id, max_results=2))) == 7
     failed = client.list_tasks(
         job_id, filter="state eq 'completed' and executionInfo/result eq 'failure'", select=["id"], max_results=2
@@ -240,7 +241,7 @@ def test_an_exit_condition_ends_the_job(client: BatchClient) -> None:
     ended_task(client, job_id, "harmless")
     assert client.get_job(job_id).state == "active"
     client.create_task(job_id, task("fatal", "raise SystemExit(9)", exit_conditions=conditions))
-    wait_for(lambda: client.get_job(job_id).state == "completed", "the job is completed")
+    wait_until(lambda: client.get_job(job_id).state == "completed", "the job is completed")
     job = client.get_job(job_id)
     assert job.execution_info is not None
     assert job.execution_info.termination_reason == "TaskFailed"
@@ -249,14 +250,14 @@ def test_an_exit_condition_ends_the_job(client: BatchClient) -> None:
 def test_a_terminated_task_fails_and_can_be_run_again(client: BatchClient) -> None:
     code = "import os, sys, time; seen = os.path.exists('seen'); open('seen', 'w'); time.sleep(0 if seen else 600)"
     job_id = create_job(client, task("t", code))
-    wait_for(lambda: client.get_task(job_id, "t").state == "running", "the task runs")
-    wait_for(lambda: _has_file(client, job_id, "wd/seen"), "the task has begun")
+    wait_until(lambda: client.get_task(job_id, "t").state == "running", "the task runs")
+    wait_until(lambda: _has_file(client, job_id, "wd/seen"), "the task has begun")
     client.terminate_task(job_id, "t")
     info = execution_info(ended_task(client, job_id, "t"))
     assert info.failure_info is not None
     assert info.failure_info.code == "TaskEnded"
     client.reactivate_task(job_id, "t")
-    wait_for(lambda: execution_info(client.get_task(job_id, "t")).result == "success", "the task has succeeded")
+    wait_until(lambda: execution_info(client.get_task(job_id, "t")).result == "success", "the task has succeeded")
 
 
 def _has_file(client: BatchClient, job_id: str, name: str) -> bool:
@@ -269,7 +270,7 @@ def _has_file(client: BatchClient, job_id: str, name: str) -> bool:
 
 def test_deleting_a_running_job_ends_its_tasks_and_then_it_is_gone(client: BatchClient, service: BatchProcess) -> None:
     job_id = create_job(client, task("t", "import time; time.sleep(600)"))
-    wait_for(lambda: client.get_task(job_id, "t").state == "running", "the task runs")
+    wait_until(lambda: client.get_task(job_id, "t").state == "running", "the task runs")
     client.begin_delete_job(job_id, polling_interval=0).result()
     with pytest.raises(ResourceNotFoundError) as caught:
         client.get_job(job_id)

@@ -15,7 +15,8 @@ from azure.core.exceptions import (
     HttpResponseError,
 )
 from batch_jobs import create_job, execution_info, file_text, is_zombie, task
-from batch_process import KEY, BatchProcess, pick_port, wait_for
+from batch_process import KEY, BatchProcess, pick_port
+from local_stack import wait_until
 
 from sensorwatch.scheduling.batch_client import autoscale_formula
 
@@ -50,14 +51,14 @@ def test_a_pool_scales_from_no_node_to_what_its_tasks_need_and_back(free_port: i
         gate = tmp_path / "gate"
         wait = f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.02)"
         job_id = create_job(client, *[task(f"t{number}", wait) for number in range(9)], pool="auto")
-        wait_for(lambda: client.get_job_task_counts(job_id).task_counts.running == 6, "six tasks run on three nodes")
+        wait_until(lambda: client.get_job_task_counts(job_id).task_counts.running == 6, "six tasks run on three nodes")
         assert {node.state for node in client.list_nodes("auto")} == {"running"}
         run = client.evaluate_pool_auto_scale(
             "auto", models.BatchPoolEvaluateAutoScaleOptions(auto_scale_formula="$TargetDedicatedNodes = 1 / 0;")
         )
         assert run.error is not None
         gate.touch()
-        wait_for(lambda: client.get_pool("auto").current_dedicated_nodes == 0, "all nodes have left")
+        wait_until(lambda: client.get_pool("auto").current_dedicated_nodes == 0, "all nodes have left")
         assert client.get_job_task_counts(job_id).task_counts.succeeded == 9
         with pytest.raises(HttpResponseError) as caught:
             file_text(client, job_id, "t0", "stdout.txt")
@@ -75,13 +76,13 @@ def test_tasks_under_way_when_the_service_is_killed_run_again(free_port: int, tm
         )
         job_id = create_job(client, task("t", code), task("next", "pass"))
         client.update_job(job_id, models.BatchJobUpdateOptions(all_tasks_complete_mode="terminatejob"))
-        wait_for(lambda: marker.exists() and marker.read_text().endswith(" "), "the first try runs")
+        wait_until(lambda: marker.exists() and marker.read_text().endswith(" "), "the first try runs")
         first = int(marker.read_text())
         service.end(signal.SIGKILL)
         assert psutil.pid_exists(first)
         service.start()
-        wait_for(lambda: not psutil.pid_exists(first) or is_zombie(first), "the orphan is gone")
-        wait_for(lambda: client.get_job(job_id).state == "completed", "the job is completed")
+        wait_until(lambda: not psutil.pid_exists(first) or is_zombie(first), "the orphan is gone")
+        wait_until(lambda: client.get_job(job_id).state == "completed", "the job is completed")
         info = execution_info(client.get_task(job_id, "t"))
         assert (info.result, info.requeue_count, info.retry_count) == ("success", 1, 0)
         assert len(marker.read_text().split()) == 2
@@ -117,8 +118,8 @@ def _running_task(service: BatchProcess) -> int:
     with service.client() as client:
         client.create_pool(models.BatchPoolCreateOptions(id="fixed", vm_size="x", target_dedicated_nodes=1))
         job_id = create_job(client, task("t", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"))
-        wait_for(lambda: client.get_task(job_id, "t").state == "running", "the task runs")
-        wait_for(lambda: bool(file_text(client, job_id, "t", "stdout.txt")), "the task has begun")
+        wait_until(lambda: client.get_task(job_id, "t").state == "running", "the task runs")
+        wait_until(lambda: bool(file_text(client, job_id, "t", "stdout.txt")), "the task has begun")
         return int(file_text(client, job_id, "t", "stdout.txt"))
 
 

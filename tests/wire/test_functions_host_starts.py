@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from azure.core.exceptions import AzureError
-from host_process import APP, Broker, Process, RunningHost, upload, wait_until
-from local_stack import pick_port
+from host_process import APP, Broker, Process, RunningHost, upload
+from local_stack import pick_port, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -36,7 +36,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"Endpoint=sb://127.0.0.1:{port};SharedAccessKeyName=x;SharedAccessKey=y;UseDevelopmentEmulator=true"
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 def receive(connection: str, hub: str, expected: int) -> dict[str, list[Reading]]:
@@ -57,7 +57,7 @@ def receive(connection: str, hub: str, expected: int) -> dict[str, list[Reading]
         worker = threading.Thread(target=client.receive_batch, args=(take,), kwargs=options)
         worker.start()
         assert complete.wait(30), f"{sum(map(len, received.values()))} of {expected} readings arrived in 30 s"
-    worker.join(timeout=10)
+    worker.join(timeout=60)
     return received
 
 
