@@ -1,1 +1,1 @@
-"""Batch tasks: their specifications, the files that they write, and their logs."""
+"""Batch tasks: specifications, states, prediction files and logs."""

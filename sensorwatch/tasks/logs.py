@@ -1,4 +1,4 @@
-"""What tasks wrote, as the pool's nodes upload it when a task ends: ``RUN/TASK/stdout.txt`` and ``stderr.txt``."""
+"""Logs of tasks. The pool's nodes upload them when a task ends: ``RUN/TASK/stdout.txt`` and ``RUN/TASK/stderr.txt``."""
 
 from __future__ import annotations
 
@@ -16,18 +16,31 @@ _MOST_BYTES = 1_048_576
 
 
 class BlobTaskLogs:
-    """The logs of tasks in one blob container (:class:`~sensorwatch.tasks.ports.TaskLogs`)."""
+    """Logs of tasks in one blob container (:class:`~sensorwatch.tasks.ports.TaskLogs`).
+
+    Parameters
+    ----------
+    container
+        Client of an existing container.
+    """
 
     def __init__(self, container: ContainerClient) -> None:
         self._container = container
 
     def read(self, run_id: str, task_id: str, stream: Literal["stdout", "stderr"]) -> bytes:
-        """Return the end of an output, 1 MB of it at most.
+        """Return the last MiB of a task's output.
+
+        Parameters
+        ----------
+        run_id, task_id
+            The run and its task.
+        stream
+            The output.
 
         Raises
         ------
         NotFoundError
-            There is none: the task has not ended, or there is no such task.
+            There is no such log: the task has not ended, or there is no such task.
         """
         name = f"{run_id}/{task_id}/{stream}.txt"
         try:

@@ -1,13 +1,13 @@
 """Prediction files in a blob container: ``run=<run id>/shard=000012.parquet``, or ``.csv``.
 
-The name follows from the task, so a task that runs again replaces what it wrote before. The columns are those of
-:mod:`sensorwatch.tasks.prediction_schema`. In CSV they are called and ordered as the original system's files are, with
-what is new behind::
+The name follows from the task, so a task that runs again replaces its file. The columns are those of
+:mod:`sensorwatch.tasks.prediction_schema`. A CSV file begins with the columns of the original system's files, in their
+order and under their names; the other columns follow::
 
     TS,Device,Tag,Val,Prediction,Score,Severity,ExpectedLow,ExpectedHigh,ModelVersion,SensorId,Rescored,…
 
-with ``TrainingStart,TrainingEnd,ExpectedValue,Explanation`` at the end, which may be left out. Times are ISO 8601 in
-UTC (``2026-11-20T10:00:00Z``), empty means null and Rescored is ``true`` or ``false``.
+The last columns, ``TrainingStart,TrainingEnd,ExpectedValue,Explanation,Warming``, are optional. Times are ISO 8601 in
+UTC (``2026-11-20T10:00:00Z``), an empty field is null, and Rescored is ``true`` or ``false``.
 
 pyarrow is loaded when a file is read or written, not with this module.
 """
@@ -54,14 +54,14 @@ _CSV_BLOCK_BYTES = 16 * 1024 * 1024
 
 
 class BlobPredictionFiles:
-    """The prediction files in one blob container (:class:`~sensorwatch.tasks.ports.PredictionFiles`).
+    """Prediction files in one blob container (:class:`~sensorwatch.tasks.ports.PredictionFiles`).
 
     Parameters
     ----------
     container
-        A client of the container, which exists.
+        Client of an existing container.
     file_format
-        What :meth:`write` writes; both are read.
+        Format of the files to write. Files of both formats are read.
     """
 
     def __init__(self, container: ContainerClient, file_format: Literal["parquet", "csv"]) -> None:
@@ -69,12 +69,12 @@ class BlobPredictionFiles:
         self._format = file_format
 
     def write(self, task: TaskSpec, predictions: pa.Table) -> str:
-        """Store a task's predictions, replacing what an earlier try left; return the blob's name.
+        """Store a task's predictions in place of those of an earlier try; return the name of the blob.
 
         Raises
         ------
         InvalidInputError
-            The table's columns are not those of predictions.
+            The columns of the table are not those of predictions.
         """
         name = f"{_folder(task.run_id)}shard={task.shard:06d}.{self._format}"
         content = predictions_to_bytes(predictions, self._format)
@@ -83,30 +83,30 @@ class BlobPredictionFiles:
         return name
 
     def read(self, name: str) -> pa.Table:
-        """Return a file's predictions.
+        """Return the predictions in a file.
 
         Raises
         ------
         NotFoundError
-            No such file.
+            There is no such file.
         InvalidInputError
-            It is not a prediction file.
+            The file is not a prediction file.
         """
         with translate_blob_errors():
             content = self._container.download_blob(name).readall()
         return self.parse(name, content)
 
     def parse(self, name: str, content: bytes) -> pa.Table:
-        """Return the predictions in a file's bytes; see :func:`parse_predictions`."""
+        """Return the predictions in the content of a file; see :func:`parse_predictions`."""
         return parse_predictions(name, content)
 
     def traceparent(self, name: str) -> str | None:
-        """Return the trace of the task that wrote a file; None where nothing was traced.
+        """Return the trace of the task that wrote a file; None if the task was not traced.
 
         Raises
         ------
         NotFoundError
-            No such file.
+            There is no such file.
         """
         with translate_blob_errors():
             metadata = self._container.get_blob_client(name).get_blob_properties().metadata
@@ -120,7 +120,7 @@ class BlobPredictionFiles:
 
 
 def _origin() -> dict[str, str] | None:
-    """Return the metadata by which whoever publishes a file goes on with the trace of the task that wrote it."""
+    """Return blob metadata with the current trace, which publishing the file continues; None without a trace."""
     traceparent = current_traceparent()
     return {"traceparent": traceparent} if traceparent else None
 
@@ -136,12 +136,12 @@ def _suffix(name: str) -> Literal["parquet", "csv"] | None:
 
 
 def predictions_to_bytes(predictions: pa.Table, file_format: Literal["parquet", "csv"]) -> bytes:
-    """Return predictions as a file.
+    """Return predictions as the content of a file.
 
     Raises
     ------
     InvalidInputError
-        The table's columns are not those of predictions.
+        The columns of the table are not those of predictions.
     """
     import pyarrow as pa
 
@@ -165,19 +165,19 @@ def predictions_to_bytes(predictions: pa.Table, file_format: Literal["parquet", 
 
 
 def parse_predictions(name: str, content: bytes) -> pa.Table:
-    """Return the predictions in a file's bytes.
+    """Return the predictions in the content of a file.
 
     Parameters
     ----------
     name
-        The file's name: its suffix says the format.
+        Name of the file; its suffix, ``.parquet`` or ``.csv``, gives the format.
     content
-        The whole file.
+        Content of the whole file.
 
     Raises
     ------
     InvalidInputError
-        It is not a prediction file; says what was expected.
+        The content is not a prediction file; the message says what was expected.
     """
     import pyarrow as pa
 

@@ -1,4 +1,4 @@
-"""The columns of predictions: what scoring makes, prediction files hold and publishing reads.
+"""Columns of predictions, which scoring writes to prediction files and publishing reads.
 
 ============== ======== ================================================================================================
 Column         Type     Meaning
@@ -7,25 +7,24 @@ sensor_id      int64
 device         string
 tag            string
 ts             int64    End of the window, in seconds since 1970-01-01T00:00:00Z.
-value          double   Mean of the window.
-prediction     int8     1 normal, -1 anomalous, as ``predict`` of scikit-learn's outlier detectors has it.
+value          double   Mean of the window's readings.
+prediction     int8     1 normal, -1 anomalous, as ``predict`` of scikit-learn's outlier detectors returns it.
 score          double   0-100; 50 or more is anomalous.
 severity       string   ``normal``, ``low``, ``medium``, ``high`` or ``critical``.
-expected_low   double   Lowest and highest normal value; null where the detector has none.
+expected_low   double   Lowest and highest normal value; null if the detector has none.
 expected_high  double
-model_version  string   Version of the shard in which the sensor's model first appeared.
-rescored       bool     The window had changed after it was scored; an anomaly found then may be withdrawn.
+model_version  string   Model version in which the sensor's model first appeared.
+rescored       bool     True if the window changed after an earlier scoring, whose anomaly may have to be withdrawn.
 training_start int64    The model was trained on windows with ``training_start < end <= training_end``, in seconds as
-training_end   int64    ``ts``; null, and left out of older files, where that is not known.
-expected_value double   The likeliest value; null where the detector has none, and left out of older files.
-explanation    string   Why an anomalous window is: :class:`~sensorwatch.detectors.explanation.Explanation` as JSON
-                        (:mod:`sensorwatch.alerts.explanation_text`); null for a normal one, and left out of older
-                        files.
-warming        bool     The model stands in until the sensor has windows enough for its own: nothing of it alerts. Null,
-                        and left out of older files, means no.
+training_end   int64    ``ts``; null if not known.
+expected_value double   Expected value; null if the detector has none.
+explanation    string   Explanation of an anomalous window: an :class:`~sensorwatch.detectors.explanation.Explanation`
+                        as JSON (:mod:`sensorwatch.alerts.explanation_text`); null for a normal window.
+warming        bool     True if the model is the fallback of a cold start, which raises no alerts. Null means false.
 ============== ======== ================================================================================================
 
-Strings may be dictionary-encoded in memory: a table repeats few of them often.
+Older files lack the columns from ``training_start`` on; in a table that was read from such a file they are null.
+Strings may be dictionary-encoded in memory, because a table contains few different ones.
 """
 
 from __future__ import annotations
@@ -41,11 +40,11 @@ NORMAL = 1
 ANOMALOUS = -1
 
 OPTIONAL = ("training_start", "training_end", "expected_value", "explanation", "warming")
-"""Columns that a file may lack: they are null then."""
+"""Columns that a file may lack. They are read as null then."""
 
 
 def prediction_schema() -> pa.Schema:
-    """Return the schema; pyarrow is loaded here, so that importing this module costs nothing."""
+    """Return the schema. pyarrow is loaded here, so that importing this module stays cheap."""
     import pyarrow as pa
 
     return pa.schema(

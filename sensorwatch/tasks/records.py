@@ -1,4 +1,4 @@
-"""Planning: what is due becomes runs of tasks."""
+"""Runs and their tasks: plans, states and results."""
 
 from __future__ import annotations
 
@@ -24,30 +24,34 @@ __all__ = [
 ]
 
 Kind = Literal["train", "score", "machines-train", "machines-score"]
-"""What a run does: with sensors, or with the machines of predictive maintenance."""
+"""Kind of a run: training or scoring, of sensors or of the machines of predictive maintenance."""
 
 TaskState = Literal["planned", "running", "succeeded", "failed"]
-"""What is known of one task: ``planned`` until the pool has started it."""
+"""State of a task; ``planned`` until the pool has started it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShardActivity:
-    """What the planner needs to know of a shard; times are window ends in UTC, ``None`` where there is none yet.
+    """State of a shard for planning. Times are ends of windows in UTC; None if there is none yet.
 
     Attributes
     ----------
+    shard
+        Number of the shard.
+    sensors
+        Number of its sensors.
     last_window
-        Newest window of any of its sensors.
+        Newest window of all its sensors.
     untrained_sensors
-        Sensors with windows newer than those their model was trained on (or without a model).
+        Number of sensors with windows newer than the training of their model, or with windows but no model.
     trained_sensors
-        Sensors that have a model: their state is ``ready`` or ``stale``.
+        Number of sensors with a model: their state is ``ready`` or ``stale``.
     scored_until
-        End of the last range whose scoring succeeded.
+        End of the last range that was scored successfully.
     rescore_windows
-        Windows that changed after they had been scored.
+        Number of windows that changed after they were scored.
     active_kinds
-        Kinds of run with a task of this shard that is planned or running.
+        Kinds of run that have a planned or running task of this shard.
     """
 
     shard: int
@@ -62,7 +66,21 @@ class ShardActivity:
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
-    """One shard's part of a run: the windows with ``start < end_of_window <= end`` (``start`` None: no lower bound)."""
+    """Specification of a task: one shard's part of a run.
+
+    Attributes
+    ----------
+    run_id, task_id
+        The run and the task.
+    kind
+        Kind of the run.
+    shard
+        Number of the shard.
+    start
+        Exclusive start of the range of windows (UTC); None: no lower bound.
+    end
+        Inclusive end of the range of windows (UTC).
+    """
 
     run_id: str
     task_id: str
@@ -74,7 +92,19 @@ class TaskSpec:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One Batch job: its id follows from kind and window, so planning the same twice gives the same run."""
+    """A run, which is one Batch job.
+
+    Attributes
+    ----------
+    run_id
+        Id of the run. It follows from ``kind`` and ``window_end``, so planning the same run twice gives one run.
+    kind
+        Kind of the run.
+    window_end
+        End of the newest window (UTC) of the run's range.
+    tasks
+        One task for each shard.
+    """
 
     run_id: str
     kind: Kind
@@ -84,7 +114,23 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What the pool says of a task that ended."""
+    """Result of a task, as the pool reports it.
+
+    Attributes
+    ----------
+    task_id
+        The task.
+    succeeded
+        True if the task succeeded.
+    exit_code
+        Exit code of its process; None if there is none, for example because the task never started.
+    retries
+        Number of retries.
+    seconds
+        Duration of the last try; 0 if the task never started.
+    detail
+        Error message of a failed task; else empty.
+    """
 
     task_id: str
     succeeded: bool
@@ -96,7 +142,19 @@ class TaskResult:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """What the pool says of a job; ``results`` holds the tasks that have ended."""
+    """State of a job, as the pool reports it.
+
+    Attributes
+    ----------
+    run_id
+        The run.
+    active, running, succeeded, failed
+        Number of tasks in each state.
+    completed
+        True if the job is completed.
+    results
+        Results of the tasks that ended.
+    """
 
     run_id: str
     active: int
@@ -109,7 +167,19 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True)
 class TaskSummary:
-    """A stored task with its state; ``seconds`` and ``detail`` are known once it has ended."""
+    """A stored task.
+
+    Attributes
+    ----------
+    spec
+        Specification of the task.
+    state
+        Its state.
+    exit_code, retries, detail
+        As in :class:`TaskResult`.
+    seconds
+        Duration of the last try; None until the task has ended.
+    """
 
     spec: TaskSpec
     state: TaskState
@@ -121,7 +191,21 @@ class TaskSummary:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A stored run: counts of its tasks by state, when it was created and ended (UTC)."""
+    """A stored run.
+
+    Attributes
+    ----------
+    run_id, kind, window_end
+        As in :class:`Run`.
+    created_at
+        Time at which it was planned (UTC).
+    submitted
+        True if the pool has accepted it.
+    ended_at
+        Time at which it ended (UTC); None until then.
+    tasks
+        Number of its tasks by state.
+    """
 
     run_id: str
     kind: Kind

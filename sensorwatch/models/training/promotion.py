@@ -97,7 +97,7 @@ def refusals(
     >>> ocsvm, values = detector("ocsvm"), np.concatenate((np.tile([1.0, 2.0], 40), np.full(20, 9.0)))
     >>> moved = Series(np.array([0, 100]), 5 * np.arange(100), values)
     >>> params = ocsvm.fit(moved).params
-    >>> refusals(ocsvm, params, moved, ocsvm.score(params, moved), PromotionRules())[0][:52]
+    >>> refusals(ocsvm, params, moved, ocsvm.score(params, moved), PromotionRules())[0][:53]
     'fitted without its last 20 windows, it flags 100 % of'
     """
     fitted = params.is_valid().to_numpy(zero_copy_only=False) & (series.lengths > 0)
