@@ -17,8 +17,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from bench.measure import Result, Size, compare, print_line, show
-from sensorwatch.detectors.base import Continuing, Former, follow, training_scores
+from sensorwatch.detectors.base import training_scores
 from sensorwatch.detectors.calibration import calibrate
+from sensorwatch.detectors.ensembles.composite import CompositeDetector, PreviousModels
 from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.windowing.series import Series
 
@@ -80,11 +81,11 @@ def _fit(sensors: int, windows: int, rounds: int) -> dict[str, object]:
         total += 1000 / found[1].median
         results += found
     automatic = detector(AUTO)
-    assert isinstance(automatic, Continuing)
-    kept = Former.kept(automatic.fit(some).params)
+    assert isinstance(automatic, CompositeDetector)
+    kept = PreviousModels.keeping_weights(automatic.fit(some).params)
     results += compare(
         {
-            f"{AUTO}, weights kept": partial(automatic.fit_on, some, kept),
+            f"{AUTO}, weights kept": partial(automatic.warm_start, some, kept),
             f"{AUTO}, weights found": partial(automatic.fit, some),
         },
         some.n_sensors,
@@ -116,7 +117,7 @@ def _score(sensors: int, rounds: int) -> dict[str, object]:
     for name in (*MEMBERS, AUTO):
         chosen = detector(name)
         params = chosen.fit(trained).params
-        work = partial(follow, chosen, params, new)
+        work = partial(chosen.advance, params, new)
         work()
         results += compare({name: work}, sensors, rounds * 3)
     # The last one is `auto`.

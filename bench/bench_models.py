@@ -28,7 +28,6 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from bench.fleet_data import WINDOW_SECONDS, add_windows, mixed_sensors
 from bench.measure import Result, Size, compare, show
-from sensorwatch.detectors.base import anomalous
 from sensorwatch.detectors.external.export import support_vectors_as_onnx
 from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.svm.kernel_decision import KernelDecision
@@ -192,7 +191,7 @@ def _score(values: np.ndarray, windows: int, rounds: int) -> dict[str, object]:
     own = compare(
         {
             OURS: lambda: ocsvm.score(params, series),
-            decisions: lambda: anomalous(ocsvm, params, series, np.full(series.n_sensors, ocsvm.threshold)),
+            decisions: lambda: ocsvm.anomalous(params, series, np.full(series.n_sensors, ocsvm.threshold)),
             "limit: compare": lambda: values[:, :windows] > 0.0,
         },
         len(values),

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from sensorwatch.detectors.base import Expected, Followed
-    from sensorwatch.detectors.windowing.series import Series
-
     Floats = npt.NDArray[np.float64]
 
 __all__ = ["ArSeason"]
@@ -41,6 +38,7 @@ class ArSeason(Seasonal):
     name = "ar_season"
     size = _LAGS + 1
     passes_over_isolated = True
+    has_bands = True
     fields = (*SEASON_FIELDS, pa.field("weights", pa.list_(pa.float64())))
 
     def _fit_patterns(self, found: Floats) -> dict[str, Any]:
@@ -58,14 +56,6 @@ class ArSeason(Seasonal):
         cut = np.clip(found[:, :-1], -_CUT, _CUT)
         predicted: Floats = np.einsum("ij,j->i", cut, weights[:-1]) + weights[-1]
         return predicted
-
-    def expected(self, params: pa.StructArray, series: Series, threshold: Floats) -> Expected:
-        """Return predictions and band; see :meth:`~sensorwatch.detectors.base.Expecting.expected`."""
-        return self._expected(params, series, threshold, self._expect)
-
-    def follow_expecting(self, params: pa.StructArray, series: Series, threshold: Floats) -> tuple[Followed, Expected]:
-        """Do both in one pass; see :meth:`~sensorwatch.detectors.base.FollowingExpectations.follow_expecting`."""
-        return self._follow_expecting(params, series, threshold, self._expect)
 
     def _expect(self, row: Mapping[str, Any], found: Floats, limit: Floats) -> tuple[Floats, Floats]:
         return self._predicted(row, found), limit

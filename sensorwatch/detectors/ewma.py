@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors.base import MEMORY, Expected, Fitted, Followed, memory_times
+from sensorwatch.detectors.base import (
+    CHECKPOINT,
+    Advanced,
+    Expected,
+    Fitted,
+    StatefulDetector,
+    checkpoint_times,
+    continues,
+)
 from sensorwatch.detectors.svm.kernel_decision import CONSTANT
 from sensorwatch.detectors.windowing.summary import Summary
 
@@ -27,6 +35,7 @@ if TYPE_CHECKING:
 
     from sensorwatch.detectors.windowing.series import Series
 
+    Flags = npt.NDArray[np.bool_]
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]
 
@@ -45,23 +54,23 @@ _SENSORS_AT_ONCE = 4096
 _CELLS_AT_ONCE = 1 << 17
 """Values that are laid out in time at once: they stay in the processor's cache."""
 
-_MEMORY = pa.struct(
+_CHECKPOINT = pa.struct(
     [pa.field("as_of", pa.int64()), pa.field("level", pa.float64()), pa.field("variance", pa.float64())]
 )
 _PARAMS = pa.struct(
     [
         pa.field("center", pa.float64()),
         pa.field("scale", pa.float64()),
-        pa.field(MEMORY, _MEMORY),
+        pa.field(CHECKPOINT, _CHECKPOINT),
     ]
 )
 
 
-class Ewma:
+class Ewma(StatefulDetector):
     """The detector ``ewma``."""
 
     name = "ewma"
-    threshold = None
+    has_bands = True
 
     def fit(self, series: Series) -> Fitted:
         """Run through the training values; see :meth:`~sensorwatch.detectors.base.Detector.fit`."""
@@ -75,9 +84,9 @@ class Ewma:
         with np.errstate(all="ignore"):
             run = _run(_Start(center, scale * scale, scale), finite)
         as_of = finite.newest(np.full(finite.n_sensors, np.iinfo(np.int64).min))
-        memory = _packed_memory(as_of, run.last_level, run.last_variance, sound)
+        checkpoint = _packed_checkpoint(as_of, run.last_level, run.last_variance, sound)
         columns = [pa.array(np.where(sound, column, 0.0)) for column in (center, scale)]
-        params = pa.StructArray.from_arrays([*columns, memory], fields=list(_PARAMS), mask=pa.array(~sound))
+        params = pa.StructArray.from_arrays([*columns, checkpoint], fields=list(_PARAMS), mask=pa.array(~sound))
         raw = _distances(params, series, run)
         raw[~np.repeat(sound, series.lengths)] = np.nan
         return Fitted(params, tuple(reasons), raw)
@@ -86,28 +95,19 @@ class Ewma:
         """Return distances from the level; see :meth:`~sensorwatch.detectors.base.Detector.score`."""
         return _distances(params, series, _followed(params, series)[1])
 
-    def follow(self, params: pa.StructArray, series: Series) -> Followed:
-        """Return scores, and level and variance; see :meth:`~sensorwatch.detectors.base.Remembering.follow`."""
-        finite, run = _followed(params, series)
-        as_of = finite.newest(memory_times(params))
+    def advance(self, params: pa.StructArray, series: Series, threshold: Floats | None = None) -> Advanced:
+        """Return scores, levels and bands; see :meth:`~sensorwatch.detectors.base.Detector.advance`."""
+        finite, run = _followed(params, series, deviations=threshold is not None)
+        as_of = finite.newest(checkpoint_times(params))
         fitted = params.is_valid().to_numpy(zero_copy_only=False)
-        memory = _packed_memory(as_of, run.last_level, run.last_variance, fitted)
-        return Followed(_distances(params, series, run), memory)
+        checkpoint = _packed_checkpoint(as_of, run.last_level, run.last_variance, fitted)
+        # In this order: computing the distances overwrites the run.
+        expected = None if threshold is None else _expected(series, finite, run, threshold)
+        return Advanced(_distances(params, series, run), checkpoint, expected)
 
     def expected(self, params: pa.StructArray, series: Series, threshold: Floats) -> Expected:
-        """Return level and band; see :meth:`~sensorwatch.detectors.base.Expecting.expected`."""
-        value, low, high = (np.full(len(series.values), np.nan) for _ in range(3))
-        known = np.isfinite(series.values)
-        with np.errstate(all="ignore"):
-            finite, run = _followed(params, series, deviations=True)
-            level = finite.values - run.distance * run.deviation
-            reach = run.deviation * np.repeat(threshold, finite.lengths)
-        value[known], low[known], high[known] = level, level - reach, level + reach
-        return Expected(value, low, high)
-
-    def expected_range(self, params: pa.StructArray) -> tuple[Floats, Floats]:
-        """Return NaN, as the level moves; see :meth:`~sensorwatch.detectors.base.Detector.expected_range`."""
-        return np.full(len(params), np.nan), np.full(len(params), np.nan)
+        """Return level and band; see :meth:`~sensorwatch.detectors.base.Detector.expected`."""
+        return _expected(series, *_followed(params, series, deviations=True), threshold)
 
 
 class _Start(NamedTuple):
@@ -143,18 +143,26 @@ def _followed(params: pa.StructArray, series: Series, *, deviations: bool = Fals
     center, scale = (
         np.where(missing, np.nan, params.field(name).to_numpy(zero_copy_only=False)) for name in ("center", "scale")
     )
-    memory = params.field(MEMORY)
+    checkpoint = params.field(CHECKPOINT)
     level, variance = (
-        np.where(missing, np.nan, memory.field(name).to_numpy(zero_copy_only=False)) for name in ("level", "variance")
+        np.where(missing, np.nan, checkpoint.field(name).to_numpy(zero_copy_only=False))
+        for name in ("level", "variance")
     )
-    begins = np.full(series.n_sensors, np.iinfo(np.int64).max)
-    filled = np.flatnonzero(series.lengths)
-    begins[filled] = series.times[series.offsets[filled]]
-    goes_on = begins > memory_times(params)
-    start = _Start(np.where(goes_on, level, center), np.where(goes_on, variance, scale * scale), scale)
+    known = continues(params, series)
+    start = _Start(np.where(known, level, center), np.where(known, variance, scale * scale), scale)
     finite = series.finite()
     with np.errstate(all="ignore"):
         return finite, _run(start, finite, deviations=deviations)
+
+
+def _expected(series: Series, finite: Series, run: _Run, threshold: Floats) -> Expected:
+    value, low, high = (np.full(len(series.values), np.nan) for _ in range(3))
+    known = np.isfinite(series.values)
+    with np.errstate(all="ignore"):
+        level = finite.values - run.distance * run.deviation
+        reach = run.deviation * np.repeat(threshold, finite.lengths)
+        value[known], low[known], high[known] = level, level - reach, level + reach
+    return Expected(value, low, high)
 
 
 def _distances(params: pa.StructArray, series: Series, run: _Run) -> Floats:
@@ -283,6 +291,8 @@ def _side_by_side(state: _State, values: Floats, lengths: Integers, deviations: 
         np.maximum(variance, least, out=variance)
 
 
-def _packed_memory(as_of: Integers, level: Floats, variance: Floats, sound: npt.NDArray[np.bool_]) -> pa.StructArray:
+def _packed_checkpoint(
+    as_of: Integers, level: Floats, variance: Floats, sound: npt.NDArray[np.bool_]
+) -> pa.StructArray:
     columns = [pa.array(as_of), pa.array(np.where(sound, level, 0.0)), pa.array(np.where(sound, variance, 0.0))]
-    return pa.StructArray.from_arrays(columns, fields=list(_MEMORY), mask=pa.array(~sound))
+    return pa.StructArray.from_arrays(columns, fields=list(_CHECKPOINT), mask=pa.array(~sound))

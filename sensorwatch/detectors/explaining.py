@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensorwatch.detectors.base import Comparing, Composed
 from sensorwatch.detectors.calibration import scores_of_rarity
+from sensorwatch.detectors.ensembles.composite import CompositeDetector
 from sensorwatch.detectors.explanation import Explanation, MemberScore, NearestPattern
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
     import pyarrow as pa
 
@@ -48,7 +50,7 @@ def explain(
     """
     sensor = np.repeat(np.arange(series.n_sensors), series.lengths)[windows]
     patterns = _patterns(detector, params, series, windows, sensor)
-    if isinstance(detector, Composed):
+    if isinstance(detector, CompositeDetector):
         members = _members(detector, params, series, windows, sensor)
     else:
         members = [(MemberScore(detector.name, score, 1.0),) for score in _whole(scores[windows])]
@@ -56,7 +58,7 @@ def explain(
 
 
 def _members(
-    detector: Composed, params: pa.StructArray, series: Series, windows: Integers, sensor: Integers
+    detector: CompositeDetector, params: pa.StructArray, series: Series, windows: Integers, sensor: Integers
 ) -> list[tuple[MemberScore, ...]]:
     weights = {name: np.nan_to_num(weight)[sensor] for name, weight in detector.weights(params).items()}
     rarities = {name: rarity[windows] for name, rarity in detector.member_rarities(params, series).items()}
@@ -80,19 +82,25 @@ def _whole(scores: Floats) -> list[int]:
 def _patterns(
     detector: Detector, params: pa.StructArray, series: Series, windows: Integers, sensor: Integers
 ) -> list[NearestPattern | None]:
-    parts = detector.parts(params) if isinstance(detector, Composed) else {detector.name: (detector, params)}
-    comparing = [(name, each, own) for name, (each, own) in parts.items() if isinstance(each, Comparing)]
-    if not comparing:
-        return [None] * len(windows)
-    name, knows, own = comparing[0]
-    steps = knows.steps(own)
+    alone = {detector.name: (detector, params)}
+    members = detector.members(params) if isinstance(detector, CompositeDetector) else alone
     found: list[NearestPattern | None] = []
-    # One sensor at a time: the patterns of all windows of many would not be small.
+    # One sensor at a time: patterns of all windows of many sensors would need much memory.
     for i in np.unique(sensor).tolist():
         places = windows[sensor == i] - series.offsets[i]
-        nearest = knows.nearest_patterns(own.slice(i, 1), series.part(i, i + 1))[places]
-        found += [_pattern(name, values, int(steps[i])) for values in nearest]
+        found += _sensor_patterns(members, i, series.part(i, i + 1), places)
     return found
+
+
+def _sensor_patterns(
+    members: Mapping[str, tuple[Detector, pa.StructArray]], i: int, series: Series, places: Integers
+) -> list[NearestPattern | None]:
+    """Return the patterns of one sensor's windows by the first member that has patterns."""
+    for name, (member, params) in members.items():
+        nearest = member.nearest_patterns(params.slice(i, 1), series)
+        if nearest is not None:
+            return [_pattern(name, values, int(nearest.step_seconds[0])) for values in nearest.values[places]]
+    return [None] * len(places)
 
 
 def _pattern(name: str, values: Floats, step_seconds: int) -> NearestPattern | None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sensorwatch.config.detectors import NO_PARAMETERS, EstimatorPolicy
-from sensorwatch.config.parameters import EnsembleParameters
 from sensorwatch.detectors.ar_season import ArSeason
 from sensorwatch.detectors.ensembles.ensemble import Ensemble
 from sensorwatch.detectors.ewma import Ewma
@@ -29,24 +27,24 @@ if TYPE_CHECKING:
 
 __all__ = ["detector", "detectors"]
 
-_SINGLE: tuple[Detector, ...] = (ArSeason(), Ewma(), KMeans(), PcaMahalanobis(), Shift(), ValueRange(), Variation())
-_ORIGINAL: tuple[Detector, ...] = (OneClassSvm("ocsvm", exact=True), OneClassSvm("ocsvm_sklearn", exact=False))
-_MEMBERS = {each.name: each for each in (*_SINGLE, *_ORIGINAL)}
-_AUTO, _ENSEMBLE = "auto", "ensemble"
 
-_DETECTORS: tuple[Detector, ...] = (
-    *_ORIGINAL,
-    Estimator(),
-    *_SINGLE,
-    Mlp(),
-    Ensemble(_ENSEMBLE, _MEMBERS, [each.name for each in _SINGLE], weighed=False),
-    Ensemble(_AUTO, {each.name: each for each in _SINGLE}, weighed=True),
+def _by_name(*some: Detector) -> dict[str, Detector]:
+    return {each.name: each for each in some}
+
+
+_SINGLE = _by_name(ArSeason(), Ewma(), KMeans(), PcaMahalanobis(), Shift(), ValueRange(), Variation())
+_ORIGINAL = _by_name(OneClassSvm("ocsvm", exact=True), OneClassSvm("ocsvm_sklearn", exact=False))
+_ENSEMBLES = _by_name(
+    Ensemble("ensemble", _SINGLE | _ORIGINAL, tuple(_SINGLE), weighted=False),
+    Ensemble("auto", _SINGLE, weighted=True),
 )
+_TRAINED = _ORIGINAL | _by_name(Estimator()) | _SINGLE | _by_name(Mlp()) | _ENSEMBLES
+_ALL = _TRAINED | _by_name(OnnxModel())
 
 
 def detectors() -> Mapping[str, Detector]:
-    """Return every detector that can be trained, by its name."""
-    return MappingProxyType({each.name: each for each in _DETECTORS})
+    """Return all detectors that can be trained, by name."""
+    return MappingProxyType(_TRAINED)
 
 
 def detector(name: str, specification: str = NO_PARAMETERS, policy: EstimatorPolicy | None = None) -> Detector:
@@ -55,58 +53,25 @@ def detector(name: str, specification: str = NO_PARAMETERS, policy: EstimatorPol
     Parameters
     ----------
     name
-        As settings and model shards have it.
+        Name in settings and model shards.
     specification
-        Its parameters as JSON (:class:`~sensorwatch.config.detectors.DetectorChoice`); they matter to training only.
+        Parameters as JSON (:class:`~sensorwatch.config.detectors.DetectorChoice`); they matter to training only.
     policy
-        Which estimators may be made and loaded; None: the configuration's defaults.
+        Estimators that may be made and loaded; None: the configuration's defaults.
 
     Raises
     ------
     InvalidInputError
-        There is no such detector (the text lists those that exist), or it takes no parameters.
+        The name is unknown (the message lists the known names), or the detector does not take these parameters.
 
     Examples
     --------
     >>> detector("ocsvm").name
     'ocsvm'
     """
-    if name == Estimator.name:
-        return Estimator(specification, policy)
-    if name == Mlp.name:
-        return Mlp(specification)
-    if name == ArSeason.name:
-        return ArSeason(specification)
-    if name == Shift.name:
-        return Shift(specification)
-    if name == OnnxModel.name:
-        return OnnxModel()
-    if name in (_AUTO, _ENSEMBLE) and specification != NO_PARAMETERS:
-        return _ensemble(name, specification)
-    known = detectors()
-    if name not in known:
+    if name not in _ALL:
         raise InvalidInputError(
-            f"unknown detector `{name}`; expected one of {', '.join(sorted(known))}: correct the setting DETECTOR, or "
-            "run a version of Sensorwatch that knows it"
+            f"unknown detector `{name}`; expected one of {', '.join(sorted(_TRAINED))}: correct the setting DETECTOR, "
+            "or run a version of Sensorwatch that knows it"
         )
-    if specification != NO_PARAMETERS:
-        raise InvalidInputError(f"the detector `{name}` takes no parameters, got {specification}")
-    return known[name]
-
-
-def _ensemble(name: str, specification: str) -> Ensemble:
-    given = json.loads(specification)
-    members = given.pop("members", None)
-    try:
-        EnsembleParameters.checked(given)
-    except ValueError as exc:
-        raise InvalidInputError(f"the detector `{name}` with {specification}: {exc}") from None
-    single = [each.name for each in _SINGLE]
-    if name == _AUTO:
-        return Ensemble(_AUTO, {each: _MEMBERS[each] for each in single}, weighed=True, specification=specification)
-    members = single if members is None else members
-    unknown = [name for name in members if name not in _MEMBERS]
-    if unknown or len(members) < 2:
-        got = ", ".join(members) or "none"
-        raise InvalidInputError(f"an ensemble needs at least two members of {', '.join(sorted(_MEMBERS))}; got {got}")
-    return Ensemble(_ENSEMBLE, _MEMBERS, members, weighed=False, specification=specification)
+    return _ALL[name].with_parameters(specification, policy or EstimatorPolicy())

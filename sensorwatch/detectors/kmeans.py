@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sensorwatch.detectors.base import NearestPatterns
 from sensorwatch.detectors.lagged import Lagged, pasts
 
 if TYPE_CHECKING:
@@ -58,17 +59,13 @@ class KMeans(Lagged):
         distance: Floats = np.sqrt(np.einsum("ij,ij->i", nearest, nearest) / self.size)
         return distance
 
-    def steps(self, params: pa.StructArray) -> npt.NDArray[np.int64]:
-        """Return the steps; see :meth:`~sensorwatch.detectors.base.Comparing.steps`."""
-        known = pc.if_else(params.is_valid(), params.field("step"), 0)
-        return np.asarray(known.to_numpy(zero_copy_only=False), np.int64)
-
-    def nearest_patterns(self, params: pa.StructArray, series: Series) -> Floats:
-        """Return the nearest centres; see :meth:`~sensorwatch.detectors.base.Comparing.nearest_patterns`."""
+    def nearest_patterns(self, params: pa.StructArray, series: Series) -> NearestPatterns:
+        """Return the nearest centres; see :meth:`~sensorwatch.detectors.base.Detector.nearest_patterns`."""
         nearest = np.full((len(series.values), self.size), np.nan)
         for row, place, found in self._found(series, pasts(params, series)):
             nearest[place] = row["center"] + row["scale"] * self._nearest(row, found)
-        return nearest
+        steps = pc.if_else(params.is_valid(), params.field("step"), 0)
+        return NearestPatterns(nearest, np.asarray(steps.to_numpy(zero_copy_only=False), np.int64))
 
     def _nearest(self, row: Mapping[str, Any], found: Floats) -> Floats:
         """Return the centre nearest to each pattern, shape ``(n_patterns, size)``."""

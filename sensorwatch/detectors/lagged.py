@@ -11,13 +11,13 @@ below both of their neighbours. In the pattern that ends with it such a value is
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors.base import MEMORY, Expected, Fitted, Followed
+from sensorwatch.detectors.base import CHECKPOINT, Advanced, Expected, Fitted, StatefulDetector
 from sensorwatch.detectors.windowing.lags import median_step, patterns, without_isolated
 from sensorwatch.detectors.windowing.robust import center_and_scale
 from sensorwatch.detectors.windowing.rows import ParameterRows
@@ -25,7 +25,7 @@ from sensorwatch.detectors.windowing.summary import Summary
 from sensorwatch.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import numpy.typing as npt
 
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]
-    _Expect = Callable[[Mapping[str, Any], Floats, Floats], tuple[Floats, Floats]]
-    """From parameters, patterns and limits of raw scores to the expected last values, and how far off they may lie."""
-
     _RowAndPast = tuple[dict[str, Any] | None, "Past"]
 
 __all__ = ["Lagged", "Past", "pasts"]
@@ -51,7 +48,7 @@ _PATTERNS_AT_ONCE = 2048
 _LEAST_SCORE = 1e-3
 """In scaled units; what is nearer is as usual, up to rounding."""
 
-_MEMORY = pa.struct(
+_CHECKPOINT = pa.struct(
     [
         pa.field("as_of", pa.int64()),
         pa.field("times", pa.list_(pa.int64())),
@@ -73,14 +70,13 @@ class _Band(NamedTuple):
 
     columns: Floats
     limits: Floats
-    expect: _Expect
 
     @classmethod
-    def empty(cls, series: Series, threshold: Floats, expect: _Expect) -> _Band:
-        return cls(np.full((3, len(series.values)), np.nan), np.repeat(threshold, series.lengths), expect)
+    def empty(cls, series: Series, threshold: Floats) -> _Band:
+        return cls(np.full((3, len(series.values)), np.nan), np.repeat(threshold, series.lengths))
 
 
-class Lagged(ABC):
+class Lagged(StatefulDetector):
     """A detector of patterns; a subclass says what it fits to them and what it measures.
 
     Attributes
@@ -93,11 +89,9 @@ class Lagged(ABC):
         Whether isolated values count in the pattern only that ends with them.
     """
 
-    name: str
     size: int
     fields: ClassVar[tuple[pa.Field, ...]]
     passes_over_isolated = False
-    threshold = None
 
     @abstractmethod
     def _fit_patterns(self, found: Floats) -> dict[str, Any]:
@@ -106,6 +100,13 @@ class Lagged(ABC):
     @abstractmethod
     def _measure(self, row: Mapping[str, Any], found: Floats) -> Floats:
         """Return the statistic of each pattern of scaled values: at least 0, the higher, the less usual."""
+
+    def _expect(self, row: Mapping[str, Any], found: Floats, limit: Floats) -> tuple[Floats, Floats]:
+        """Return the expected last value of each pattern, and how far off it may lie; for detectors with bands.
+
+        ``limit`` is the highest normal raw score of each pattern; all arrays have shape ``(n_patterns,)``.
+        """
+        raise NotImplementedError
 
     def _base(self, row: Mapping[str, Any], past: Past) -> Floats:
         """Return what scaled values are counted from, shape ``(n_windows,)``."""
@@ -124,7 +125,7 @@ class Lagged(ABC):
     def _type(self) -> pa.DataType:
         common = [pa.field("step", pa.int64())]
         common += [pa.field(name, pa.float64()) for name in ("center", "scale", "isolated")]
-        return pa.struct([*common, *self.fields, pa.field(MEMORY, _MEMORY)])
+        return pa.struct([*common, *self.fields, pa.field(CHECKPOINT, _CHECKPOINT)])
 
     def fit(self, series: Series) -> Fitted:
         """Fit one model per sensor; see :meth:`~sensorwatch.detectors.base.Detector.fit`."""
@@ -152,16 +153,31 @@ class Lagged(ABC):
                 f"got {len(found.values)}"
             )
         row |= self._fit_patterns(_ending(found.values, scaled[found.window]))
-        return row | {MEMORY: _remembered(past, self.size)}
+        return row | {CHECKPOINT: _checkpoint(past, self.size)}
 
     def score(self, params: pa.StructArray, series: Series) -> Floats:
         """Return the statistics; see :meth:`~sensorwatch.detectors.base.Detector.score`."""
         return self._scores(params, series, pasts(params, series))
 
-    def follow(self, params: pa.StructArray, series: Series) -> Followed:
-        """Return scores and memories; see :meth:`~sensorwatch.detectors.base.Remembering.follow`."""
-        own = list(pasts(params, series))
-        return Followed(self._scores(params, series, own), self._memories(own))
+    def advance(self, params: pa.StructArray, series: Series, threshold: Floats | None = None) -> Advanced:
+        """Return scores, checkpoints and expected values; see :meth:`~sensorwatch.detectors.base.Detector.advance`."""
+        known = list(pasts(params, series))
+        band = None if threshold is None or not self.has_bands else _Band.empty(series, threshold)
+        raw = self._scores(params, series, known, band)
+        checkpoints = [
+            None if row is None else _checkpoint(past, self.size) if past.new else row[CHECKPOINT]
+            for row, past in known
+        ]
+        return Advanced(raw, pa.array(checkpoints, _CHECKPOINT), band and Expected(*band.columns))
+
+    def expected(self, params: pa.StructArray, series: Series, threshold: Floats) -> Expected | None:
+        """Return what the windows before make likely; see :meth:`~sensorwatch.detectors.base.Detector.expected`."""
+        if not self.has_bands:
+            return None
+        band = _Band.empty(series, threshold)
+        for row, place, found in self._found(series, pasts(params, series)):
+            self._fill(band, series, row, place, found)
+        return Expected(*band.columns)
 
     def _scores(
         self, params: pa.StructArray, series: Series, known: Iterable[_RowAndPast], band: _Band | None = None
@@ -177,27 +193,8 @@ class Lagged(ABC):
         raw[np.isinf(series.values) & fitted] = np.inf
         return raw
 
-    def _memories(self, known: Iterable[_RowAndPast]) -> pa.Array:
-        memories = [
-            None if row is None else _remembered(past, self.size) if past.new else row[MEMORY] for row, past in known
-        ]
-        return pa.array(memories, _MEMORY)
-
-    def _expected(self, params: pa.StructArray, series: Series, threshold: Floats, expect: _Expect) -> Expected:
-        band = _Band.empty(series, threshold, expect)
-        for row, place, found in self._found(series, pasts(params, series)):
-            self._fill(band, series, row, place, found)
-        return Expected(*band.columns)
-
-    def _follow_expecting(
-        self, params: pa.StructArray, series: Series, threshold: Floats, expect: _Expect
-    ) -> tuple[Followed, Expected]:
-        own, band = list(pasts(params, series)), _Band.empty(series, threshold, expect)
-        raw = self._scores(params, series, own, band)
-        return Followed(raw, self._memories(own)), Expected(*band.columns)
-
     def _fill(self, band: _Band, series: Series, row: Mapping[str, Any], place: Integers, found: Floats) -> None:
-        value, reach = band.expect(row, found, band.limits[place])
+        value, reach = self._expect(row, found, band.limits[place])
         own = Past(series.times[place], series.values[place], len(place))
         cut = np.abs(found[:, -1]) >= _LARGEST
         # From the distance to the window's own value, where it is whole: what is counted from was looked up once.
@@ -208,10 +205,6 @@ class Lagged(ABC):
         )
         reach = row["scale"] * reach
         band.columns[:, place] = value, value - reach, value + reach
-
-    def expected_range(self, params: pa.StructArray) -> tuple[Floats, Floats]:
-        """Return NaN, as it depends on the windows before; see :meth:`~sensorwatch.detectors.base.Detector`."""
-        return np.full(len(params), np.nan), np.full(len(params), np.nan)
 
     def _found(
         self, series: Series, past_windows: Iterable[_RowAndPast]
@@ -237,14 +230,14 @@ def pasts(params: pa.StructArray, series: Series) -> Iterator[_RowAndPast]:
     for i, row in enumerate(ParameterRows(params)):
         own = slice(int(series.offsets[i]), int(series.offsets[i + 1]))
         times, values = series.times[own], series.values[own]
-        goes_on = row is not None and len(times) > 0 and times[0] > row[MEMORY]["as_of"]
+        goes_on = row is not None and len(times) > 0 and times[0] > row[CHECKPOINT]["as_of"]
         finite = np.isfinite(values)
         if not finite.all():
             times, values = times[finite], values[finite]
         new = len(times)
         if row is not None and goes_on:
-            times = np.concatenate((row[MEMORY]["times"], times))
-            values = np.concatenate((row[MEMORY]["values"], values))
+            times = np.concatenate((row[CHECKPOINT]["times"], times))
+            values = np.concatenate((row[CHECKPOINT]["values"], values))
         yield row, Past(times, values, new)
 
 
@@ -261,6 +254,6 @@ def _ending(found: Floats, last: Floats) -> Floats:
     return ending
 
 
-def _remembered(past: Past, size: int) -> dict[str, Any]:
+def _checkpoint(past: Past, size: int) -> dict[str, Any]:
     kept = slice(max(0, len(past.times) - size), None)
     return {"as_of": int(past.times[-1]), "times": past.times[kept], "values": past.values[kept]}

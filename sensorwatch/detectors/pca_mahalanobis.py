@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from sensorwatch.detectors.base import Expected, Followed
-    from sensorwatch.detectors.windowing.series import Series
-
     Floats = npt.NDArray[np.float64]
 
 __all__ = ["PcaMahalanobis"]
@@ -39,6 +36,7 @@ class PcaMahalanobis(Lagged):
     name = "pca_maha"
     size = 16
     passes_over_isolated = True
+    has_bands = True
     fields = (pa.field("mean", pa.list_(pa.float64())), pa.field("whitening", pa.list_(pa.float64())))
 
     def _fit_patterns(self, found: Floats) -> dict[str, Any]:
@@ -55,19 +53,9 @@ class PcaMahalanobis(Lagged):
         distance: Floats = np.sqrt(np.einsum("ij,ij->i", whitened, whitened))
         return distance
 
-    def expected(self, params: pa.StructArray, series: Series, threshold: Floats) -> Expected:
-        """Return what the values before make likely; see :meth:`~sensorwatch.detectors.base.Expecting.expected`.
-
-        Where these alone are further off than the threshold, no value is normal: the band has no width.
-        """
-        return self._expected(params, series, threshold, self._expect)
-
-    def follow_expecting(self, params: pa.StructArray, series: Series, threshold: Floats) -> tuple[Followed, Expected]:
-        """Do both in one pass; see :meth:`~sensorwatch.detectors.base.FollowingExpectations.follow_expecting`."""
-        return self._follow_expecting(params, series, threshold, self._expect)
-
     def _expect(self, row: Mapping[str, Any], found: Floats, limit: Floats) -> tuple[Floats, Floats]:
-        # The whitening is triangular: the last component alone depends on the last value.
+        # The whitening is triangular: the last component alone depends on the last value. Where the other components
+        # are farther off than the limit, no value is normal: the band has no width.
         whitened = self._whitened(row, found)
         unit = 1.0 / row["whitening"][-1]
         left = np.maximum(limit * limit - np.einsum("ij,ij->i", whitened[:, :-1], whitened[:, :-1]), 0.0)

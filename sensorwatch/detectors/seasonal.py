@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from sensorwatch.config.detectors import EstimatorPolicy
+
     Floats = npt.NDArray[np.float64]
 
 __all__ = ["SEASON_FIELDS", "Seasonal"]
@@ -53,6 +55,11 @@ class Seasonal(Lagged):
             self._time_zone = SeasonParameters.checked(json.loads(specification)).time_zone
         except ValueError as exc:
             raise InvalidInputError(f"the detector `{self.name}` with {specification}: {exc}") from None
+
+    def with_parameters(self, specification: str, policy: EstimatorPolicy) -> Seasonal:
+        """Return the detector with a time zone; see :meth:`~sensorwatch.detectors.base.Detector.with_parameters`."""
+        del policy
+        return type(self)(specification)
 
     def _prepare(self, past: Past) -> dict[str, Any]:
         step = median_step(past.times)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors.base import Expected, Fitted
+from sensorwatch.detectors.base import Detector, Expected, Fitted
 from sensorwatch.detectors.svm.kernel_decision import CONSTANT, TIE
 from sensorwatch.detectors.windowing.summary import Summary
 
@@ -34,11 +34,12 @@ _LEAST_SCALE = 1e-150
 """Its square is still a number."""
 
 
-class ValueRange:
+class ValueRange(Detector):
     """The detector ``range``."""
 
     name = "range"
     threshold = TIE
+    has_bands = True
 
     def fit(self, series: Series) -> Fitted:
         """Take the training range; see :meth:`~sensorwatch.detectors.base.Detector.fit`."""
@@ -64,7 +65,7 @@ class ValueRange:
         return distance
 
     def expected(self, params: pa.StructArray, series: Series, threshold: Floats) -> Expected:
-        """Return the band, within which no value is likelier; see :meth:`~sensorwatch.detectors.base.Expecting`."""
+        """Return bands, without expected values; see :meth:`~sensorwatch.detectors.base.Detector.expected`."""
         middle, half, scale = _shape(params)
         reach = scale * np.sqrt(np.maximum((half / scale) ** 2 + threshold, 0.0))
         missing = np.isnan(series.values)

@@ -10,7 +10,7 @@ import numpy as np
 
 from sensorwatch.alerts.explanation_text import explanation_text
 from sensorwatch.alerts.records import Anomaly
-from sensorwatch.detectors.base import Expected, Expecting, calibration_of, training_scores
+from sensorwatch.detectors.base import Expected, calibration_of, training_scores
 from sensorwatch.detectors.explaining import explain
 from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.errors import InvalidInputError
@@ -135,9 +135,8 @@ def score_series(
     raw = detector.score(fitted.params, scored)
     sensor = np.repeat(np.arange(len(series)), scored.lengths)
     scores, anomalous = calibration.scores(sensor, raw), calibration.anomalous(sensor, raw)
-    if isinstance(detector, Expecting):
-        expected = detector.expected(fitted.params, scored, calibration.threshold)
-    else:
+    expected = detector.expected(fitted.params, scored, calibration.threshold)
+    if expected is None:
         low, high = (each[sensor] for each in detector.expected_range(fitted.params))
         expected = Expected(np.full(len(low), np.nan), low, high)
     cpu_seconds = time.process_time() - start

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from sensorwatch.detectors.calibration import Calibration
-from sensorwatch.detectors.ensembles.member_weights import ALIKE, OWN
+from sensorwatch.detectors.ensembles.member_weights import OWN, PEERS
 from sensorwatch.models.table import params_column
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _weighed(by: str | None, at: int | None) -> str:
     """Return the origin of an ensemble's member weights."""
     if by == OWN:
         return f"weights learned from its own windows up to {_time(at)}"
-    return f"mean weights of sensors with the same tag, {_time(at)}" if by == ALIKE else ""
+    return f"mean weights of sensors with the same tag, {_time(at)}" if by == PEERS else ""
 
 
 def _asked(specification: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors.base import Remembering, Represented
+from sensorwatch.detectors.base import StatefulDetector
 from sensorwatch.detectors.calibration import Calibration
 from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.windowing.series import Series
@@ -52,7 +52,7 @@ class ServedModels:
     Attributes
     ----------
     detectors
-        Those that score; ``code`` is the position in it of each row's. An ensemble's quick member scores in its place,
+        Those that score; ``code`` is the position in it of each row's. An ensemble's surrogate scores in its place,
         with the calibration that it has there.
     calibration
         Turns raw scores into scores of 0-100.
@@ -120,12 +120,12 @@ class ServedModels:
             params = models[params_column(name)].combine_chunks()
             rows = np.flatnonzero(params.is_valid().to_numpy(zero_copy_only=False))
             params, chosen = params.take(pa.array(rows)), detector(name, policy=policy)
-            if isinstance(chosen, Represented) and (quick := chosen.quick(params)):
-                has = quick.params.is_valid().to_numpy(zero_copy_only=False)
-                own, stand_ins = rows[has], quick.params.filter(pa.array(has))
-                calibration = calibration.replaced(own, quick.calibration.only(has))
-                low[own], high[own] = quick.detector.expected_range(stand_ins)
-                add(quick.detector, stand_ins, own)
+            if (surrogate := chosen.surrogate(params)) is not None:
+                has = surrogate.params.is_valid().to_numpy(zero_copy_only=False)
+                own, stand_ins = rows[has], surrogate.params.filter(pa.array(has))
+                calibration = calibration.replaced(own, surrogate.calibration.only(has))
+                low[own], high[own] = surrogate.detector.expected_range(stand_ins)
+                add(surrogate.detector, stand_ins, own)
                 rows, params = rows[~has], params.filter(pa.array(~has))
             if len(rows):
                 add(chosen, params, rows)
@@ -224,7 +224,7 @@ def validate(models: pa.Table, policy: EstimatorPolicy | None = None) -> None:
 
 def history_windows(of: Detector, kept: int) -> int:
     """Return how many of the windows that are kept a detector gets before the one to score: all that may need some."""
-    return kept if isinstance(of, Remembering) else 0
+    return kept if isinstance(of, StatefulDetector) else 0
 
 
 def _trial_series(served: ServedModels, rows: Integers) -> Series:

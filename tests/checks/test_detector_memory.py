@@ -5,21 +5,19 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sensorwatch.detectors.base import (
-    Comparing,
-    Composed,
     Detector,
-    Expecting,
-    Remembering,
-    follow,
-    follow_expecting,
-    memory_times,
+    StatefulDetector,
+    checkpoint_times,
     training_scores,
+    with_checkpoint,
 )
+from sensorwatch.detectors.ensembles.composite import CompositeDetector
 from sensorwatch.detectors.factory import detectors
 from sensorwatch.detectors.windowing.series import Series
 
@@ -78,6 +76,12 @@ def per_sensor(raw: np.ndarray, series: Series) -> dict[str, np.ndarray]:
 SPLIT = 6 / 7
 
 
+def followed(detector: Detector, params: pa.StructArray, series: Series) -> tuple[np.ndarray, pa.StructArray]:
+    """Return raw scores, and the parameters with which scoring continues."""
+    raw, checkpoint, _ = detector.advance(params, series)
+    return raw, params if checkpoint is None else with_checkpoint(params, checkpoint)
+
+
 def test_a_model_goes_on_where_its_training_ended(detector: Detector) -> None:
     params = detector.fit(between(0, SPLIT)).params
     whole = per_sensor(detector.score(params, between(0, 1)), between(0, 1))
@@ -101,7 +105,7 @@ def test_scoring_in_pieces_gives_the_scores_of_scoring_at_once(detector: Detecto
     ends = [SPLIT, *(cut / IN_ALL for cut in sorted(cuts)), 1.0]
     for first, last in itertools.pairwise(ends):
         series = between(first, last)
-        raw, following = follow(detector, params, series)
+        raw, following = followed(detector, params, series)
         np.testing.assert_array_equal(raw, detector.score(params, series))
         for name, own in per_sensor(raw, series).items():
             pieces[name].append(own)
@@ -129,41 +133,44 @@ def test_the_future_never_changes_a_past_score(detector: Detector) -> None:
 
 def test_a_memory_goes_as_far_as_the_last_window(detector: Detector) -> None:
     params = detector.fit(between(0, SPLIT)).params
-    if not isinstance(detector, Remembering):
-        assert (memory_times(params) < 0).all()
+    if not isinstance(detector, StatefulDetector):
+        assert (checkpoint_times(params) < 0).all()
         return
     for series in (between(SPLIT, 0.95), between(0.95, 1)):
         finite = series.finite()
-        _, params = follow(detector, params, series)
+        _, params = followed(detector, params, series)
         fitted = params.is_valid().to_numpy(zero_copy_only=False)
         last = finite.times[finite.offsets[1:] - 1]
-        np.testing.assert_array_equal(memory_times(params)[fitted], last[fitted])
+        np.testing.assert_array_equal(checkpoint_times(params)[fitted], last[fitted])
     empty = Series(np.zeros(params.__len__() + 1, np.int64), np.zeros(0, np.int64), np.zeros(0))
-    assert follow(detector, params, empty)[1].equals(params)
+    assert followed(detector, params, empty)[1].equals(params)
 
 
 def test_a_nearest_pattern_is_as_far_as_the_score_says(detector: Detector) -> None:
-    if not isinstance(detector, Comparing):
-        return
     params = detector.fit(between(0, SPLIT)).params
     series = between(0, 1)
-    raw, nearest = detector.score(params, series), detector.nearest_patterns(params, series)
-    assert nearest.shape == (len(raw), detector.size)
+    found = detector.nearest_patterns(params, series)
+    if found is None:
+        return
+    raw, nearest = detector.score(params, series), found.values
+    assert len(nearest) == len(raw)
+    size = nearest.shape[1]
     np.testing.assert_array_equal(np.isnan(nearest).any(axis=1), np.isnan(raw))
     scale = params.field("scale")[0].as_py()
     for end in (200, 500, 699):
-        distance = np.sqrt(np.mean((series.values[end + 1 - detector.size : end + 1] - nearest[end]) ** 2))
+        distance = np.sqrt(np.mean((series.values[end + 1 - size : end + 1] - nearest[end]) ** 2))
         np.testing.assert_allclose(distance / scale, raw[end], rtol=1e-9)
 
 
 def test_an_expected_band_is_where_normal_ends(detector: Detector) -> None:
-    if not isinstance(detector, Expecting):
+    if not detector.has_bands:
         return
     params = detector.fit(between(0, SPLIT)).params
     series = between(SPLIT, 1)
     raw = detector.score(params, series)
     for threshold in (0.5, 2.0, 6.0):
         band = detector.expected(params, series, np.full(series.n_sensors, threshold))
+        assert band is not None
         known = ~np.isnan(raw)
         np.testing.assert_array_equal(np.isnan(band.low), ~known)
         np.testing.assert_array_equal(np.isnan(band.high), ~known)
@@ -173,7 +180,7 @@ def test_an_expected_band_is_where_normal_ends(detector: Detector) -> None:
             np.testing.assert_array_equal(np.isnan(band.value), ~known)
             assert (band.low[known] <= band.value[known]).all()
             assert (band.value[known] <= band.high[known]).all()
-        if isinstance(detector, Composed):
+        if isinstance(detector, CompositeDetector):
             continue
         outside = (series.values < band.low) | (series.values > band.high)
         clear = np.abs(raw - threshold) > 1e-6
@@ -184,13 +191,13 @@ def test_what_is_done_in_one_pass_is_what_is_done_one_by_one(detector: Detector)
     params = detector.fit(between(0, SPLIT)).params
     series = between(SPLIT, 1)
     limit = np.full(series.n_sensors, 2.0)
-    raw, memory, band = follow_expecting(detector, params, series, limit)
+    raw, checkpoint, band = detector.advance(params, series, limit)
     np.testing.assert_array_equal(raw, detector.score(params, series))
-    assert (memory is not None) == isinstance(detector, Remembering)
-    if isinstance(detector, Remembering):
-        assert detector.follow(params, series).memory.equals(memory)
-    assert (band is not None) == isinstance(detector, Expecting)
-    if isinstance(detector, Expecting) and band is not None:
-        alone = detector.expected(params, series, limit)
+    assert (checkpoint is not None) == isinstance(detector, StatefulDetector)
+    if checkpoint is not None:
+        assert checkpoint.equals(detector.advance(params, series).checkpoint)
+    alone = detector.expected(params, series, limit)
+    assert (band is not None) == (alone is not None) == detector.has_bands
+    if band is not None and alone is not None:
         for column in ("value", "low", "high"):
             np.testing.assert_array_equal(getattr(band, column), getattr(alone, column))

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from sensorwatch.detectors.base import Detector, Remembering, anomalous
+from sensorwatch.detectors.base import Detector, StatefulDetector
 from sensorwatch.detectors.calibration import calibrate
 from sensorwatch.detectors.factory import detectors
 from sensorwatch.detectors.windowing.series import Series
@@ -215,7 +215,7 @@ def test_decisions_without_scores_are_those_of_the_scores(detector: Detector) ->
         series = series_of(*given)
         with np.errstate(invalid="ignore"):
             expected = detector.score(params, series) > np.repeat(limit, series.lengths)
-        np.testing.assert_array_equal(anomalous(detector, params, series, limit), expected)
+        np.testing.assert_array_equal(detector.anomalous(params, series, limit), expected)
 
 
 def test_further_out_is_never_less_anomalous(detector: Detector) -> None:
@@ -225,9 +225,9 @@ def test_further_out_is_never_less_anomalous(detector: Detector) -> None:
         params = detector.fit(series_of(sensor)).params
         for direction in (-1, 1):
             # Where the values before count too, one has to be far out to decide alone.
-            distances = np.geomspace(50.0 if isinstance(detector, Remembering) else 0.5, 1e6, 40) * reach
+            distances = np.geomspace(50.0 if isinstance(detector, StatefulDetector) else 0.5, 1e6, 40) * reach
             outwards = (finite.max() if direction > 0 else finite.min()) + direction * distances
-            if isinstance(detector, Remembering):
+            if isinstance(detector, StatefulDetector):
                 # Each alone: a value that has been is part of what is known when the next one comes.
                 each = Series(np.arange(len(outwards) + 1), np.full(len(outwards), LATER), outwards)
                 raw = detector.score(params.take(pa.array(np.zeros(len(outwards), np.int64))), each)

@@ -9,11 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from sensorwatch.detectors.base import Comparing, Composed, Detector, Expecting, calibration_of
+from sensorwatch.detectors.base import Detector, NearestPatterns, calibration_of
 from sensorwatch.detectors.calibration import ANOMALOUS_RARITY
+from sensorwatch.detectors.ensembles.composite import CompositeDetector
+from sensorwatch.detectors.ensembles.ensemble import Ensemble
 from sensorwatch.detectors.explaining import MOST_LEVELS, explain
 from sensorwatch.detectors.explanation import explanation_json, parse_explanation
 from sensorwatch.detectors.factory import detector, detectors
+from sensorwatch.detectors.kmeans import KMeans
 from sensorwatch.detectors.windowing.series import Series
 
 STEP = 300
@@ -66,7 +69,7 @@ def test_an_explanation_says_what_its_detector_does(name: str) -> None:
     chosen, params, series, scores, windows = found_by(name)
     assert len(windows)
     explained = explain(chosen, params, series, scores, windows)
-    rarities = chosen.member_rarities(params, series) if isinstance(chosen, Composed) else {}
+    rarities = chosen.member_rarities(params, series) if isinstance(chosen, CompositeDetector) else {}
     for window, why in zip(windows.tolist(), explained, strict=True):
         packed = explanation_json(why)
         assert len(packed.encode()) <= 2000
@@ -75,7 +78,7 @@ def test_an_explanation_says_what_its_detector_does(name: str) -> None:
         assert parse_explanation(packed) == why
         assert why.detector == name
         assert all(0 <= member.score <= 100 and 0 <= member.weight <= 1 for member in why.members)
-        if isinstance(chosen, Composed):
+        if isinstance(chosen, CompositeDetector):
             fired = {member.name for member in why.members if member.fired}
             assert fired == {each for each, rarity in rarities.items() if rarity[window] >= ANOMALOUS_RARITY}
             assert sum(member.weight for member in why.members) == pytest.approx(1, abs=0.01)
@@ -87,42 +90,36 @@ def test_an_explanation_says_what_its_detector_does(name: str) -> None:
 @pytest.mark.parametrize("name", UNSUPERVISED)
 def test_a_pattern_is_the_nearest_one_of_who_knows_patterns(name: str) -> None:
     chosen, params, series, scores, windows = found_by(name)
-    parts = chosen.parts(params) if isinstance(chosen, Composed) else {name: (chosen, params)}
-    knowing = {each: (knows, own) for each, (knows, own) in parts.items() if isinstance(knows, Comparing)}
+    parts = chosen.members(params) if isinstance(chosen, CompositeDetector) else {name: (chosen, params)}
+    found = {each: knows.nearest_patterns(own, series) for each, (knows, own) in parts.items()}
+    knowing = {each: nearest for each, nearest in found.items() if nearest is not None}
     patterns = [each.pattern for each in explain(chosen, params, series, scores, windows)]
     if not knowing:
         assert patterns == [None] * len(windows)
         return
-    ((who, (knows, own)),) = knowing.items()
-    nearest = knows.nearest_patterns(own, series)[windows]
+    ((who, known),) = knowing.items()
+    nearest = known.values[windows]
     assert any(pattern is not None for pattern in patterns)
     for pattern, values in zip(patterns, nearest, strict=True):
         if pattern is None:
             assert np.isnan(values).any()
             continue
-        assert (pattern.found_by, pattern.windows, pattern.step_seconds) == (who, knows.size, STEP)
+        assert (pattern.found_by, pattern.windows, pattern.step_seconds) == (who, nearest.shape[1], STEP)
         assert len(pattern.levels) <= MOST_LEVELS
         np.testing.assert_allclose(pattern.values(), values, atol=(pattern.high - pattern.low) / 1000 + 1e-9)
 
 
-class _Long:
-    """Knows one usual pattern, of 300 windows."""
+class _Long(KMeans):
+    """Knows one normal pattern, of 300 windows."""
 
-    name = "long"
-    threshold = 0.0
-    size = 300
-
-    def steps(self, params: pa.StructArray) -> np.ndarray:
-        return np.full(len(params), 60)
-
-    def nearest_patterns(self, params: pa.StructArray, series: Series) -> np.ndarray:
-        return np.tile(np.arange(300.0), (len(series.values), 1))
+    def nearest_patterns(self, params: pa.StructArray, series: Series) -> NearestPatterns:
+        return NearestPatterns(np.tile(np.arange(300.0), (len(series.values), 1)), np.full(len(params), 60))
 
 
 def test_a_long_pattern_is_thinned_out_up_to_its_last_window() -> None:
     series = Series(np.array([0, 1]), np.array([5]), np.array([1.0]))
     params = pa.array([{"a": 1}])
-    (why,) = explain(_Long(), params, series, np.array([90.0]), np.array([0]))  # type: ignore[arg-type]
+    (why,) = explain(_Long(), params, series, np.array([90.0]), np.array([0]))
     pattern = why.pattern
     assert pattern is not None
     assert 60 <= len(pattern.levels) <= MOST_LEVELS
@@ -134,9 +131,10 @@ def test_a_long_pattern_is_thinned_out_up_to_its_last_window() -> None:
 @pytest.mark.parametrize("name", UNSUPERVISED)
 def test_an_expected_value_lies_within_its_band(name: str) -> None:
     chosen, params, series, _, _ = found_by(name)
-    if not isinstance(chosen, Expecting):
-        return
     band = chosen.expected(params, series, np.full(series.n_sensors, 3.0))
+    assert (band is not None) == chosen.has_bands
+    if band is None:
+        return
     known = ~np.isnan(band.value)
     assert (band.low[known] <= band.value[known] + 1e-9 * np.abs(band.value[known])).all()
     assert (band.value[known] <= band.high[known] + 1e-9 * np.abs(band.value[known])).all()
@@ -145,16 +143,15 @@ def test_an_expected_value_lies_within_its_band(name: str) -> None:
 
 def test_an_ensemble_expects_the_weighted_mean_of_its_members() -> None:
     chosen, params, series, _, _ = found_by("auto")
-    assert isinstance(chosen, Composed)
-    assert isinstance(chosen, Expecting)
+    assert isinstance(chosen, Ensemble)
     band = chosen.expected(params, series, np.full(series.n_sensors, 99.0))
     weights = chosen.weights(params)
     first = slice(0, NEW)
     own = {}
-    for name, (member, of_member) in chosen.parts(params).items():
-        if isinstance(member, Expecting) and name != "range":
-            limit = chosen._params.tails(params)[name].threshold  # type: ignore[attr-defined]
-            own[name] = member.expected(of_member, series, limit)
+    for name, (member, of_member) in chosen.members(params).items():
+        limit = chosen._params.calibrations(params)[name].threshold
+        if name != "range" and (each := member.expected(of_member, series, limit)) is not None:
+            own[name] = each
     assert set(own) == {"ewma", "ar_season", "pca_maha"}
     total = sum(weights[name][0] for name in own)
     for column in ("value", "low", "high"):
@@ -167,7 +164,7 @@ def test_an_ensemble_expects_the_weighted_mean_of_its_members() -> None:
 def test_members_that_have_a_band_alone_count_where_no_other_does() -> None:
     training, new = fleet()
     chosen = detector("ensemble", json.dumps({"members": ["range", "shift"]}))
-    assert isinstance(chosen, Expecting)
+    assert isinstance(chosen, Ensemble)
     band = chosen.expected(chosen.fit(training).params, new, np.full(new.n_sensors, 3.0))
     assert np.isnan(band.value).all()
     low = training.values.reshape(new.n_sensors, -1).min(axis=1)
@@ -177,7 +174,7 @@ def test_members_that_have_a_band_alone_count_where_no_other_does() -> None:
 def test_nothing_is_expected_by_who_expects_nothing() -> None:
     training, new = fleet()
     chosen = detector("ensemble", json.dumps({"members": ["shift", "variation"]}))
-    assert isinstance(chosen, Expecting)
+    assert isinstance(chosen, Ensemble)
     band = chosen.expected(chosen.fit(training).params, new, np.full(new.n_sensors, 3.0))
     for column in (band.value, band.low, band.high):
         assert np.isnan(column).all()

@@ -1,20 +1,20 @@
-"""Rarities that follow a sensor: what is usual now, not only in training, decides what is rare.
+"""Rarities that follow a sensor: rare is what is rare now, not only relative to training.
 
-In training, normal windows had rarities with some mean and deviation. While a sensor drifts, both move. Here they are
-followed, exponentially weighted over some 500 windows, and a rarity is read as so many deviations from the mean of now
-as it would have been in training.
+In training, the rarities of normal windows have a mean and a deviation. While a sensor drifts, both change. Here their
+current values are tracked, exponentially weighted over about 500 windows. A window's adapted rarity lies as many
+training deviations from the training mean as its rarity lies current deviations from the current mean.
 
-- **Frozen while alarming**: from a window of rarity 3 on, until 100 below that have followed, nothing is learnt, so
-  that a long fault does not become the norm.
-- **A new normal**: an alarm that has lasted for so long, and for 500 windows, is a lasting change; what the last
-  windows were like is normal from then on.
+- **Frozen during an alarm.** From a window with a rarity of 3 or more on, until 100 windows below 3 have followed, mean
+  and deviation are not updated. So a long anomaly does not become normal.
+- **A new normal.** An alarm that has lasted for the given time and for 500 windows is a lasting change. From then on,
+  the mean and deviation of the last windows are normal.
 
-Whether that is an alarm is for its tail to say (:mod:`~sensorwatch.detectors.ensembles.recent_tail`). The score is what
-the window and those before it count for by training and by now
-(:mod:`~sensorwatch.detectors.ensembles.score_smoothing`), held below 3 where it is no alarm. Where it is one, the
-window alone may count for more: the score is the mean of the higher, at least 3, and of how rare it is by now.
+Whether a window is anomalous is decided by its tail (:mod:`~sensorwatch.detectors.ensembles.recent_tail`). The score of
+a window that is not is the smoothed mean of its rarity before and after adaptation
+(:mod:`~sensorwatch.detectors.ensembles.score_smoothing`), limited to below 3. The score of an anomalous window is the
+mean of two rarities: the one by its tail, and the higher one of smoothed and not smoothed, at least 3.
 
-Rarities, before and after, are those of :mod:`sensorwatch.detectors.calibration`.
+All rarities are those of :mod:`sensorwatch.detectors.calibration`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from sensorwatch.detectors.calibration import ANOMALOUS_RARITY, HIGHEST_RARITY
 from sensorwatch.detectors.ensembles.recent_tail import HOLD_WINDOWS, RecentTail
-from sensorwatch.detectors.ensembles.score_smoothing import Lately
+from sensorwatch.detectors.ensembles.score_smoothing import ScoreSmoothing
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -34,37 +34,38 @@ if TYPE_CHECKING:
     from sensorwatch.detectors.windowing.series import Series
 
     Floats = npt.NDArray[np.float64]
+    Flags = npt.NDArray[np.bool_]
     Integers = npt.NDArray[np.int64]
 
-__all__ = ["NEW_NORMAL_WINDOWS", "Adaptation", "Usual", "adapt"]
+__all__ = ["NEW_NORMAL_WINDOWS", "Adaptation", "NormalRarities", "adapt"]
 
 NEW_NORMAL_WINDOWS = 500
 
 _FREEZES = ANOMALOUS_RARITY
 _NORMAL = 2.0
-"""Windows below that are the usual ones of training."""
+"""Windows with a lower rarity in training are normal."""
 
 _NO_ALARM = float(np.nextafter(ANOMALOUS_RARITY, 0.0))
 
 _WEIGHT = 1 / 500
 _RECENT_WEIGHT = 1 / 100
 _LEAST_DEVIATION = 0.5
-"""Of that in training: a sensor that has become quieter is not held to less than half its noise."""
+"""As a share of the deviation in training: a sensor that has become quieter is judged by at least half of it."""
 
 _PRIOR_WINDOWS = 30
 _PRIOR_MEAN = float(np.log10(np.e))
-"""An exponential distribution to the base of 10, which exact rarities have, has this mean, and this deviation."""
+"""Mean and deviation of exact rarities, which have an exponential distribution to the base of 10."""
 
 
-class Usual(NamedTuple):
-    """Normal windows' rarities in training; every array has shape ``(n_sensors,)``.
+class NormalRarities(NamedTuple):
+    """Distribution of normal windows' rarities in training; every array has shape ``(n_sensors,)``.
 
     Attributes
     ----------
     mean, variance
-        Of them.
+        Mean and variance of the rarities.
     level, excess
-        Their tail, as :class:`~sensorwatch.detectors.ensembles.recent_tail.RecentTail` has it.
+        Their tail, as in :class:`~sensorwatch.detectors.ensembles.recent_tail.RecentTail`.
     """
 
     mean: Floats
@@ -73,8 +74,16 @@ class Usual(NamedTuple):
     excess: Floats
 
     @classmethod
-    def of(cls, rarity: Floats, offsets: Integers) -> Usual:
-        """Return those of windows that no detector was fitted on; few windows say less than what is to be expected."""
+    def of(cls, rarity: Floats, offsets: Integers) -> NormalRarities:
+        """Return the distribution over windows that no member was fitted on; with few windows, the prior dominates.
+
+        Parameters
+        ----------
+        rarity
+            Rarities, one sensor after the other, shape ``(n_values,)``; NaN is skipped.
+        offsets
+            Where each sensor's rarities begin, shape ``(n_sensors + 1,)``.
+        """
         normal = rarity < _NORMAL
         number = _sums(normal.astype(np.float64), offsets) + _PRIOR_WINDOWS
         values = np.where(normal, rarity, 0.0)
@@ -94,22 +103,26 @@ def _sums(values: Floats, offsets: Integers) -> Floats:
 
 
 class Adaptation(NamedTuple):
-    """What is usual for each sensor by now; every array has shape ``(n_sensors,)``.
+    """State of adaptation, part of an ensemble's checkpoint; every array has shape ``(n_sensors,)``.
+
+    The names of the attributes are stored.
 
     Attributes
     ----------
     mean, variance
-        Of the rarities of normal windows.
+        Current mean and variance of normal windows' rarities.
     recent_mean, recent_variance
-        Of the rarities of the last windows, normal or not.
+        Mean and variance of the last windows' rarities, normal or not.
     calm
-        Windows since the last one that froze it, at most ``HOLD_WINDOWS``: with so many no alarm is on.
-    alarm_start, alarm_windows
-        End of the first window of the alarm that is on, and windows since then.
+        Windows since the last one with a rarity of 3 or more, at most ``HOLD_WINDOWS``, at which no alarm is active.
+    alarm_start
+        End of the first window of the active alarm, in seconds since 1970-01-01T00:00:00Z.
+    alarm_windows
+        Windows since the active alarm began.
     trained_until
-        End of the last training window of the model whose rarities these are.
+        End of the last training window of the model that the rarities come from.
     smooth, lasting, step, step_windows
-        A :class:`~sensorwatch.detectors.ensembles.score_smoothing.Lately`.
+        A :class:`~sensorwatch.detectors.ensembles.score_smoothing.ScoreSmoothing`.
     tail_level, tail_excess, tail_caution, tail_calm, tail_alarm_windows, tail_height
         A :class:`~sensorwatch.detectors.ensembles.recent_tail.RecentTail`.
     """
@@ -134,21 +147,21 @@ class Adaptation(NamedTuple):
     tail_height: Floats
 
     @classmethod
-    def begin(cls, usual: Usual, trained_until: Integers) -> Adaptation:
-        """Return what is known when training ends."""
-        zero = np.zeros(len(usual.mean))
-        lately, tail = Lately.begin(usual.mean), RecentTail.begin(usual.level, usual.excess)
+    def initial(cls, normal: NormalRarities, trained_until: Integers) -> Adaptation:
+        """Return the state at the end of training."""
+        zero = np.zeros(len(normal.mean))
+        smoothing, tail = ScoreSmoothing.initial(normal.mean), RecentTail.initial(normal.level, normal.excess)
         until = trained_until.astype(np.float64)
-        return cls(*usual[:2], *usual[:2], zero + HOLD_WINDOWS, zero, zero, until, *lately, *tail)
+        return cls(*normal[:2], *normal[:2], zero + HOLD_WINDOWS, zero, zero, until, *smoothing, *tail)
 
     @property
-    def lately(self) -> Lately:
-        """What is known of the last windows: the same arrays."""
-        return Lately(self.smooth, self.lasting, self.step, self.step_windows)
+    def smoothing(self) -> ScoreSmoothing:
+        """State of score smoothing, as views."""
+        return ScoreSmoothing(self.smooth, self.lasting, self.step, self.step_windows)
 
     @property
     def tail(self) -> RecentTail:
-        """The tail by now: the same arrays."""
+        """Current tail, as views."""
         return RecentTail(*self[-len(RecentTail._fields) :])
 
     @classmethod
@@ -158,96 +171,103 @@ class Adaptation(NamedTuple):
 
     @classmethod
     def unpack(cls, packed: pa.StructArray) -> Adaptation:
-        """Return what :meth:`packed` holds."""
+        """Return the state in the result of :meth:`packed`."""
         return cls(*(packed.field(name).to_numpy(zero_copy_only=False) for name in cls._fields))
 
     def packed(self) -> pa.StructArray:
-        """Return it as a struct per sensor."""
+        """Return the state as one struct per sensor."""
         return pa.StructArray.from_arrays([pa.array(np.asarray(each)) for each in self], fields=list(self.type()))
 
-    def going_on(self, begin: Adaptation) -> Adaptation:
-        """Return it for the model that begins like that: another model has other rarities, but the same alarm."""
-        same = self.trained_until == begin.trained_until
-        kept = self._replace(
-            mean=begin.mean,
-            variance=begin.variance,
-            recent_mean=begin.recent_mean,
-            recent_variance=begin.recent_variance,
-            trained_until=begin.trained_until,
-            smooth=begin.smooth,
-            lasting=begin.lasting,
-        )
-        return self.where(same, kept)
+    def for_model(self, initial: Adaptation) -> Adaptation:
+        """Return the state for a model with this initial state.
 
-    def where(self, condition: npt.NDArray[np.bool_], other: Adaptation) -> Adaptation:
-        """Return this where the condition holds, and the other elsewhere."""
+        Another model has other rarities, so everything that depends on them begins again. Alarms and tail continue.
+        """
+        same = self.trained_until == initial.trained_until
+        changed = self._replace(
+            mean=initial.mean,
+            variance=initial.variance,
+            recent_mean=initial.recent_mean,
+            recent_variance=initial.recent_variance,
+            trained_until=initial.trained_until,
+            smooth=initial.smooth,
+            lasting=initial.lasting,
+        )
+        return self.where(same, changed)
+
+    def where(self, condition: Flags, other: Adaptation) -> Adaptation:
+        """Return this state where the condition holds, and the other state elsewhere."""
         return Adaptation(*(np.where(condition, one, two) for one, two in zip(self, other, strict=True)))
 
 
 def adapt(
-    rarity: Floats, series: Series, usual: Usual, known: Adaptation, trained_until: Integers, patience: Floats
+    rarity: Floats,
+    series: Series,
+    normal: NormalRarities,
+    state: Adaptation,
+    trained_until: Integers,
+    new_normal_seconds: Floats,
 ) -> tuple[Floats, Adaptation]:
-    """Return scores, which are rarities measured by what is usual at their time, and what is known after them.
+    """Return scores, as rarities relative to the sensor's recent windows, and the state after the series.
 
     Parameters
     ----------
     rarity
-        By training alone, 0 to 10, NaN where there is none, shape ``(n_values,)``.
+        Rarities relative to training, 0 to 10, shape ``(n_values,)``; NaN for a window without a score.
     series
-        The windows.
-    usual
-        In training.
-    known
-        What is known before the first window.
+        Windows.
+    normal
+        Distribution of normal windows' rarities in training.
+    state
+        State before the first window.
     trained_until
-        Windows up to this time change nothing, shape ``(n_sensors,)``.
-    patience
-        Seconds that a change lasts until it is normal, shape ``(n_sensors,)``.
+        End of the last training window, shape ``(n_sensors,)``. Windows up to it (inclusive) change no state.
+    new_normal_seconds
+        How long a change lasts before it becomes normal, shape ``(n_sensors,)``.
     """
     scores = np.full(len(rarity), np.nan)
+    # Sensors with the most windows first: those that have a window number i are then always the first n.
     order = np.argsort(-series.lengths, kind="stable")
     lengths, starts = series.lengths[order], series.offsets[:-1][order]
-    state = [np.array(column, np.float64)[order] for column in known]
-    mean, deviation = usual.mean[order], np.sqrt(usual.variance[order])
-    learns_after, patience = trained_until[order], patience[order]
-    at_work = np.searchsorted(-lengths, -np.arange(int(lengths.max(initial=0))), side="left")
-    for i, n in enumerate(at_work.tolist()):
+    columns = [np.array(column, np.float64)[order] for column in state]
+    mean, deviation = normal.mean[order], np.sqrt(normal.variance[order])
+    learns_after, new_normal_seconds = trained_until[order], new_normal_seconds[order]
+    counts = np.searchsorted(-lengths, -np.arange(int(lengths.max(initial=0))), side="left")
+    for i, n in enumerate(counts.tolist()):
         place = starts[:n] + i
-        now = Adaptation(*(each[:n] for each in state))
-        lately, tail = now.lately, now.tail
-        adapted = _read(rarity[place], mean[:n], deviation[:n], now)
-        beyond_usual = rarity[place] - now.mean
-        by_now = tail.read(adapted, beyond_usual)
-        both = (rarity[place] + adapted) / 2
+        now = Adaptation(*(each[:n] for each in columns))
+        tail = now.tail
+        by_training = rarity[place]
+        adapted = _adapted(by_training, mean[:n], deviation[:n], now)
+        height = by_training - now.mean
+        by_tail = tail.calibrated(adapted, height)
+        both = (by_training + adapted) / 2
         times = series.times[place]
         learns = ~np.isnan(adapted) & (times > learns_after[:n])
         if learns.any():
-            tail.learn(adapted, beyond_usual, by_now, learns)
-            _learn(rarity[place], adapted, times, learns, patience[:n], now)
-        scores[place] = lately.stepped(_score(by_now, both, lately.weigh(both, learns)), learns)
+            tail.update(adapted, height, by_tail, learns)
+            _update(by_training, adapted, times, learns, new_normal_seconds[:n], now)
+        smoothing = now.smoothing
+        score = _score(by_tail, both, smoothing.smoothed(both, learns))
+        scores[place] = smoothing.stepped(score, learns)
     back = np.argsort(order)
-    return scores, Adaptation(*(column[back] for column in state))
+    return scores, Adaptation(*(column[back] for column in columns))
 
 
-def _read(rarity: Floats, mean: Floats, deviation: Floats, state: Adaptation) -> Floats:
-    now = np.maximum(np.sqrt(state.variance), _LEAST_DEVIATION * deviation)
-    return np.clip(mean + (rarity - state.mean) * (deviation / now), 0.0, HIGHEST_RARITY)
+def _adapted(rarity: Floats, mean: Floats, deviation: Floats, state: Adaptation) -> Floats:
+    current = np.maximum(np.sqrt(state.variance), _LEAST_DEVIATION * deviation)
+    return np.clip(mean + (rarity - state.mean) * (deviation / current), 0.0, HIGHEST_RARITY)
 
 
-def _score(by_now: Floats, rarity: Floats, counts_for: Floats) -> Floats:
-    alarming = (by_now + np.maximum(np.maximum(rarity, counts_for), ANOMALOUS_RARITY)) / 2
-    return np.where(by_now > ANOMALOUS_RARITY, alarming, np.minimum(counts_for, _NO_ALARM))
+def _score(by_tail: Floats, rarity: Floats, smoothed: Floats) -> Floats:
+    alarming = (by_tail + np.maximum(np.maximum(rarity, smoothed), ANOMALOUS_RARITY)) / 2
+    return np.where(by_tail > ANOMALOUS_RARITY, alarming, np.minimum(smoothed, _NO_ALARM))
 
 
-def _learn(
-    rarity: Floats,
-    adapted: Floats,
-    times: Integers,
-    learns: npt.NDArray[np.bool_],
-    patience: Floats,
-    state: Adaptation,
+def _update(
+    rarity: Floats, adapted: Floats, times: Integers, learns: Flags, new_normal_seconds: Floats, state: Adaptation
 ) -> None:
-    """Take in one window of each sensor: change the state's arrays in place."""
+    """Update the state with one window of each sensor, in place."""
     mean, variance, recent_mean, recent_variance, calm, alarm_start, alarm_windows = state[:7]
     freezes = learns & (adapted >= _FREEZES)
     begins = freezes & (calm >= HOLD_WINDOWS)
@@ -257,15 +277,15 @@ def _learn(
     calm[freezes] = 0.0
     alarm = calm < HOLD_WINDOWS
     alarm_windows += alarm & learns
-    _follow(recent_mean, recent_variance, rarity, np.where(learns, _RECENT_WEIGHT, 0.0))
-    _follow(mean, variance, rarity, np.where(learns & ~alarm, _WEIGHT, 0.0))
-    lasting = learns & alarm & (times - alarm_start >= patience) & (alarm_windows >= NEW_NORMAL_WINDOWS)
+    _update_moments(recent_mean, recent_variance, rarity, np.where(learns, _RECENT_WEIGHT, 0.0))
+    _update_moments(mean, variance, rarity, np.where(learns & ~alarm, _WEIGHT, 0.0))
+    lasting = learns & alarm & (times - alarm_start >= new_normal_seconds) & (alarm_windows >= NEW_NORMAL_WINDOWS)
     if lasting.any():
         mean[lasting], variance[lasting] = recent_mean[lasting], recent_variance[lasting]
         calm[lasting] = HOLD_WINDOWS
 
 
-def _follow(mean: Floats, variance: Floats, value: Floats, weight: Floats) -> None:
+def _update_moments(mean: Floats, variance: Floats, value: Floats, weight: Floats) -> None:
     difference = np.where(weight > 0, value - mean, 0.0)
     variance += weight * (difference * difference - variance)
     mean += weight * difference

@@ -1,12 +1,13 @@
-"""What an ensemble expects: the weighted mean of what its members expect.
+"""Expected values and bands of an ensemble: the weighted means of those of its members.
 
-Of each window those members count that expect a value, with their weights in the ensemble: the expected value is the
-mean of theirs, and the band goes from the mean of their lower to that of their upper ends, each at the member's own
-threshold, which one normal window in a thousand exceeds. Only where no member expects a value do those count that have
-a band alone.
+For each window, the members with an expected value count, with their weights in the ensemble. The expected value is the
+mean of theirs. The band extends from the mean of their lower ends to the mean of their upper ends, each at the member's
+own threshold, which one normal window in a thousand exceeds. Members with a band but without an expected value count
+only for windows where no member has an expected value.
 
-So the value always lies within the band. A window may be anomalous within it, by the course of the windows before or by
-how much the sensor varies, and normal outside, where the members with a band are outvoted.
+So the expected value always lies within the band. A value within the band may still be anomalous, because of the
+windows before or of how much the sensor varies. A value outside may be normal, where other members outvote those with a
+band.
 """
 
 from __future__ import annotations
@@ -30,16 +31,16 @@ __all__ = ["mean_expected"]
 
 
 def mean_expected(expected: Mapping[str, Expected], weights: Mapping[str, Floats], series: Series) -> Expected:
-    """Return the mean of what members expect, NaN where none expects anything.
+    """Return the weighted mean of the members' expected values and bands; NaN where no member has any.
 
     Parameters
     ----------
     expected
-        By member.
+        Expected values and bands by member.
     weights
-        Of each member, shape ``(n_sensors,)``; NaN where it is none.
+        Weights by member, shape ``(n_sensors,)``; NaN where it is not a member.
     series
-        The windows.
+        Windows.
     """
     with_value, band_only = _Mean(len(series.values)), _Mean(len(series.values))
     for name, each in expected.items():

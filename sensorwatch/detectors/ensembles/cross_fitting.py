@@ -1,13 +1,13 @@
-"""What models that have not seen a window say of it: how members of an ensemble are calibrated and weighed.
+"""Scores of windows by models that were not fitted on them, by which an ensemble's members are calibrated and weighted.
 
-Members know their training windows too well to be calibrated on them: their tails would be far too short. So two more
-sets of models are fitted for a sensor with up to 4,000 windows: one on the first 60 %, which scores the rest, and one
-on the last 60 %, which scores what is before it. The fifth in the middle, which both were fitted on, is scored by the
-first set. So each window counts in the calibration, and most are new to the models that score them. Of a sensor with
-more windows the last 4,000 are scored by its own models, as these know few of so many by heart.
+Models score their training windows too low: a tail calibrated on them would be far too short. For a sensor with up to
+4,000 windows, two more models are therefore fitted. One is fitted on the first 60 % and scores the rest; the other is
+fitted on the last 60 % and scores the windows before. The fifth in the middle, on which both were fitted, is scored by
+the first of them. So every window counts in the calibration, and most are new to the model that scores them. Of a
+sensor with more windows, its own model scores the last 4,000: a model overfits so many windows little.
 
 Source: cross-fitting as in V. Chernozhukov et al., Double/debiased machine learning, Econometrics Journal 21 (2018),
-with folds that overlap, as a model needs a stretch of some length.
+with folds that overlap, because a model needs a stretch of some length.
 """
 
 from __future__ import annotations
@@ -31,48 +31,51 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Flags = npt.NDArray[np.bool_]
 
-__all__ = ["HeldOut", "hold_out"]
+__all__ = ["CrossFitted", "cross_fit"]
 
 _FIT_SHARE = 0.6
 _MOST_SCORED = 4000
-_HELD_OUT = 1600
+_HOLDOUT = 1600
 _LEAST_SCORED = 30
 
 
-class HeldOut(NamedTuple):
-    """The last windows of each sensor, with models that have not seen them, and what is said of these and more.
+class CrossFitted(NamedTuple):
+    """Models of the members that leave out the last windows of each sensor, and scores by models of this kind.
 
     Attributes
     ----------
-    series
-        The last 40 % of each sensor's windows; of one with more than 4,000 the last 1,600.
+    holdout
+        Last 40 % of each sensor's windows; the last 1,600 of a sensor with more than 4,000.
     params
-        By member: parameters fitted on what is before these; on everything where there are more than 4,000.
+        Parameters of each member, fitted on the windows before the hold-out; fitted on all windows for a sensor with
+        more than 4,000.
     scored
-        All windows; of a sensor with more than 4,000 the last 4,000.
+        All windows; the last 4,000 of a sensor with more.
     raw
-        By member: raw scores of these, shape ``(n_values,)``, NaN where there is none.
-    newest
-        Which of these are those of ``series``, shape ``(n_values,)``.
+        Raw scores of ``scored`` by each member, shape ``(n_values,)``; NaN where it has no score.
+    is_holdout
+        Whether a window of ``scored`` belongs to ``holdout``, shape ``(n_values,)``.
     """
 
-    series: Series
+    holdout: Series
     params: Mapping[str, pa.StructArray]
     scored: Series
     raw: Mapping[str, Floats]
-    newest: Flags
+    is_holdout: Flags
 
 
-def hold_out(members: Mapping[str, Detector], fitted: Mapping[str, Fitted], finite: Series) -> HeldOut:
-    """Return what members say of windows that they were not fitted on.
+def cross_fit(members: Mapping[str, Detector], fitted: Mapping[str, Fitted], finite: Series) -> CrossFitted:
+    """Return members' scores of windows that they were not fitted on.
 
-    A member with too few scores of a sensor, as its windows are not enough for a part of them to make a model, is taken
-    at its word of the windows that it was fitted on.
+    A sensor may have too few windows for a model on a part of them. If that leaves a member with fewer than 30 scores,
+    its model of all windows scores them instead.
 
     Parameters
     ----------
-    members, fitted
-        By name: the members, and what fitting them to all windows gave.
+    members
+        Members by name.
+    fitted
+        Each member's models of all windows.
     finite
         All windows, without NaN and infinities.
     """
@@ -80,22 +83,22 @@ def hold_out(members: Mapping[str, Detector], fitted: Mapping[str, Fitted], fini
     divided = finite.lengths <= _MOST_SCORED
     split, lengths = np.repeat(divided, scored.lengths), np.repeat(scored.lengths, scored.lengths)
     place = positions(scored)
-    newest = place >= np.where(split, np.floor(_FIT_SHARE * lengths), lengths - _HELD_OUT)
-    # What is before the last 60 %, scored by models of these.
+    is_holdout = place >= np.where(split, np.floor(_FIT_SHARE * lengths), lengths - _HOLDOUT)
+    # Windows before the last 60 %, scored by the models of those.
     oldest = split & (place < lengths - np.floor(_FIT_SHARE * lengths))
-    early, late, begin = scored.kept(split & ~newest), scored.kept(split & ~oldest), scored.kept(oldest)
+    early, late, begin = scored.kept(split & ~is_holdout), scored.kept(split & ~oldest), scored.kept(oldest)
     params, raw = {}, {}
     for name, member in members.items():
         params[name] = pc.if_else(pa.array(divided), member.fit(early).params, fitted[name].params)
-        # All at once: the oldest windows are what those behind them are judged by.
-        known = member.score(params[name], scored)
-        known[oldest] = member.score(member.fit(late).params, begin)
-        raw[name] = _at_its_word(member, fitted[name], scored, known)
-    return HeldOut(scored.kept(newest), params, scored, raw, newest)
+        # All windows at once: the scores of the later ones depend on the oldest.
+        scores = member.score(params[name], scored)
+        scores[oldest] = member.score(member.fit(late).params, begin)
+        raw[name] = _with_scores_of_few(member, fitted[name], scored, scores)
+    return CrossFitted(scored.kept(is_holdout), params, scored, raw, is_holdout)
 
 
-def _at_its_word(member: Detector, fitted: Fitted, scored: Series, raw: Floats) -> Floats:
-    """Return the raw scores, of sensors with few of them those of their own models."""
+def _with_scores_of_few(member: Detector, fitted: Fitted, scored: Series, raw: Floats) -> Floats:
+    """Return raw scores, by the model of all windows for a sensor with too few of them."""
     few = scored.count(~np.isnan(raw)) < _LEAST_SCORED
     if few.any():
         own = fitted.params.take(pa.array(np.flatnonzero(few)))

@@ -1,27 +1,30 @@
-"""How rare a rarity is by now: its upper tail, followed from window to window.
+"""Upper tail of a sensor's recent rarities, updated with every window.
 
-A mean of several detectors' rarities is no rarity itself: where they agree seldom, one normal window in a thousand may
-exceed 2 already; where all of them look back on the same hour, far more than that exceed 3. So what the sensor's own
-windows show counts, by peaks over threshold that go on (compare :mod:`sensorwatch.detectors.calibration`): the level
-that one normal window in twenty exceeds, and by how much these do so on average.
+The mean of several detectors' rarities is not itself a rarity. If the members seldom agree, only one normal window in a
+thousand exceeds 2; if they all look back on the same hour, far more than that exceed 3. The mean is therefore
+calibrated on the sensor's own windows, by peaks over threshold that are updated continuously (compare
+:mod:`sensorwatch.detectors.calibration`): the level that one normal window in twenty exceeds, and the mean excess of
+the windows beyond it.
 
-Every window moves the level a little, up or down; one beyond it moves the mean excess, by at most 2.5 beyond. Tails
-that are heavier than exponential take caution: a factor on the excess that every anomalous window raises, and every
-other lowers by so little that both cancel out where one in a thousand is anomalous.
+Every window moves the level a little, up or down. A window beyond the level moves the mean excess; at most 2.5 of its
+excess count. A factor on the excess, the caution, corrects for tails that are heavier than exponential. Every anomalous
+window raises it, and every other window lowers it by so little that both balance where one window in a thousand is
+anomalous.
 
-**Frozen while alarming**: of an alarm the first five windows count, and then none until 100 have followed that are no
-alarm. So false alarms become rarer where there are too many, and a long fault hardly changes anything; what is learnt
-of a weak alarm may end it.
+**Frozen during an alarm.** Only the first five windows of an alarm update the tail; after that, none does until 100
+windows have followed that are not anomalous. So false alarms become rarer where there are too many of them, while a
+long anomaly changes hardly anything. A weak alarm may end because the tail has learned from it.
 
-**Strong windows**, whose rarity by training is 5 and more beyond the mean of now, are anomalous whatever the tail says,
-and teach it nothing: healthy sensors hardly have any, and a fault that comes again and again must not become the norm.
+**Strong windows**, whose rarity relative to training is at least 5 above the current mean, are anomalous regardless of
+the tail and do not update it. Healthy sensors hardly have any, and a fault that recurs must not become normal.
 
-**Behind a fault** detectors that look back see it for up to 96 windows. So a window is no alarm that lies less far
-beyond the usual than four fifths of the greatest height lately, which fades with every window.
+**After an anomaly**, detectors that look back still see it for up to 96 windows. Therefore a window is not anomalous if
+its height above the current mean is less than four fifths of the greatest recent height, which decays with every
+window.
 
-Source: A. Siffer et al., Anomaly detection in streams with extreme value theory, KDD 2017, with an exponential tail;
-the level is a quantile followed by stochastic approximation (H. Robbins and S. Monro, 1951); caution is that of
-I. Gibbs and E. Candès, Adaptive conformal inference under distribution shift, NeurIPS 2021.
+Source: A. Siffer et al., Anomaly detection in streams with extreme value theory, KDD 2017, with an exponential tail.
+The level is a quantile by stochastic approximation (H. Robbins and S. Monro, 1951). The caution is the method of I.
+Gibbs and E. Candès, Adaptive conformal inference under distribution shift, NeurIPS 2021.
 """
 
 from __future__ import annotations
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["HOLD_WINDOWS", "RecentTail"]
 
 HOLD_WINDOWS = 100
-"""Windows without an anomalous one that end an alarm."""
+"""An alarm ends after so many windows that are not anomalous."""
 
 _SHARE = 0.05
 _LEARNT_WINDOWS = 5.0
@@ -51,40 +54,40 @@ _LEVEL_STEP = 0.03
 _EXCESS_WEIGHT = 1 / 10
 _CAUTION_STEP = 0.2
 _FIRST_CAUTION = 1.1
-"""What it comes to on normal noise: a mean excess of so few windows misses its true value, and rather by too little."""
+"""Where the caution settles on normal noise: a mean excess of so few windows tends to be too small."""
 
 _LEAST_CAUTION, _MOST_CAUTION = 0.7, 3.0
 _NOMINAL = 10.0**-ANOMALOUS_RARITY
 
 _STRONG = 5.0
-_BEHIND_SHARE = 0.8
-_HEIGHT_KEPT = 0.98
-"""With every window the height that the next is held against becomes less: a half in some 35."""
+_AFTER_SHARE = 0.8
+_HEIGHT_DECAY = 0.98
+"""Decay of the recent height per window: it halves in about 35."""
 
 _LEAST_LEVEL, _LEAST_EXCESS = 0.2, 0.05
 
 _PRIOR_LEVEL, _PRIOR_LEVEL_WINDOWS = 0.9, 100
 _PRIOR_EXCESS, _PRIOR_EXCESSES = 0.3, 10
-"""What the mean of independent members comes to, and how many windows of a sensor say as much."""
+"""Level and excess of the mean of independent members, and how many windows of a sensor have the same weight."""
 
 
 class RecentTail(NamedTuple):
-    """The tail of each sensor by now; every array has shape ``(n_sensors,)``.
+    """Current tail of each sensor; every array has shape ``(n_sensors,)``.
 
     Attributes
     ----------
     level
-        What one normal window in twenty exceeds.
+        Rarity that one normal window in twenty exceeds.
     excess
-        By how much these exceed it on average.
+        Mean excess of these windows over the level.
     caution
-        What the excess is multiplied by, as alarms have come more often than they should, or less.
+        Factor on the excess: above 1 if alarms were more frequent than they should be.
     calm
-        Windows since the last anomalous one, at most ``HOLD_WINDOWS``: with so many no alarm is on.
+        Windows since the last anomalous one, at most ``HOLD_WINDOWS``, at which no alarm is active.
     alarm_windows
-        Windows since the alarm that is on began.
+        Windows since the active alarm began.
     height
-        How far beyond the usual the last windows were at most; less with every window since.
+        Greatest recent height above the mean; decays with every window.
     """
 
     level: Floats
@@ -96,14 +99,14 @@ class RecentTail(NamedTuple):
 
     @classmethod
     def of(cls, rarity: Floats, offsets: Integers) -> RecentTail:
-        """Return the tail of windows that no detector was fitted on; few windows say less than what is to be expected.
+        """Return the tail of windows that no member was fitted on; with few windows, the prior dominates.
 
         Parameters
         ----------
         rarity
-            One sensor behind the other, shape ``(n_values,)``; NaN is passed over.
+            Rarities, one sensor after the other, shape ``(n_values,)``; NaN is skipped.
         offsets
-            Where each sensor's begin, shape ``(n_sensors + 1,)``.
+            Where each sensor's rarities begin, shape ``(n_sensors + 1,)``.
         """
         level = np.full(len(offsets) - 1, _PRIOR_LEVEL)
         excess = np.full(len(offsets) - 1, _PRIOR_EXCESS)
@@ -116,53 +119,55 @@ class RecentTail(NamedTuple):
             level[i] = (np.quantile(own, 1.0 - _SHARE) * len(own) + _PRIOR_LEVEL * _PRIOR_LEVEL_WINDOWS) / n
             beyond = own[own > level[i]] - level[i]
             excess[i] = (beyond.sum() + _PRIOR_EXCESS * _PRIOR_EXCESSES) / (len(beyond) + _PRIOR_EXCESSES)
-        return cls.begin(level, excess)
+        return cls.initial(level, excess)
 
     @classmethod
-    def begin(cls, level: Floats, excess: Floats) -> RecentTail:
-        """Return the tail before the first window of its sensors."""
+    def initial(cls, level: Floats, excess: Floats) -> RecentTail:
+        """Return the tail before the first window."""
         n = len(level)
         return cls(level, excess, np.full(n, _FIRST_CAUTION), np.full(n, float(HOLD_WINDOWS)), np.zeros(n), np.zeros(n))
 
-    def read(self, rarity: Floats, beyond_usual: Floats) -> Floats:
-        """Return how rare a window of each sensor is by now, 0 to 10; NaN for NaN.
+    def calibrated(self, rarity: Floats, height: Floats) -> Floats:
+        """Return the rarity of one window of each sensor relative to its recent windows, 0 to 10; NaN for NaN.
 
         Parameters
         ----------
         rarity
-            Of the window, measured by what is usual, shape ``(n_sensors,)``.
-        beyond_usual
-            How far its rarity by training lies beyond the mean of now.
+            Adapted rarity of the window, shape ``(n_sensors,)``.
+        height
+            Rarity relative to training less its current mean, shape ``(n_sensors,)``.
         """
         at_level = -np.log10(_SHARE)
         unit = self.caution * self.excess * np.log(10.0)
         body = at_level * rarity / np.maximum(self.level, _LEAST_LEVEL)
         tail = at_level + (rarity - self.level) / unit
-        by_now = np.where(rarity > self.level, tail, body)
-        by_now = np.where(beyond_usual >= _STRONG, np.maximum(by_now, beyond_usual), by_now)
-        behind = beyond_usual < _BEHIND_SHARE * self.height
-        return np.asarray(np.clip(np.where(behind, np.minimum(by_now, ANOMALOUS_RARITY), by_now), 0.0, HIGHEST_RARITY))
+        found = np.where(rarity > self.level, tail, body)
+        found = np.where(height >= _STRONG, np.maximum(found, height), found)
+        after = height < _AFTER_SHARE * self.height
+        return np.asarray(np.clip(np.where(after, np.minimum(found, ANOMALOUS_RARITY), found), 0.0, HIGHEST_RARITY))
 
-    def learn(self, rarity: Floats, beyond_usual: Floats, by_now: Floats, learns: Flags) -> None:
-        """Take in one window of each sensor that learns: change the arrays in place.
+    def update(self, rarity: Floats, height: Floats, calibrated: Floats, learns: Flags) -> None:
+        """Update the tail with one window of each sensor, in place.
 
         Parameters
         ----------
-        rarity, beyond_usual
-            What :meth:`read` was given, shape ``(n_sensors,)``.
-        by_now
-            What it returned.
+        rarity
+            Adapted rarity of the window, shape ``(n_sensors,)``.
+        height
+            Rarity relative to training less its current mean, shape ``(n_sensors,)``.
+        calibrated
+            Result of :meth:`calibrated` for the window, shape ``(n_sensors,)``.
         learns
-            Whether the window counts.
+            Whether the window updates the tail, shape ``(n_sensors,)``.
         """
-        level, excess, caution, calm, alarm_windows, height = self
-        height[learns] = np.maximum(_HEIGHT_KEPT * height, beyond_usual)[learns]
-        anomalous = learns & (by_now > ANOMALOUS_RARITY)
+        level, excess, caution, calm, alarm_windows, recent_height = self
+        recent_height[learns] = np.maximum(_HEIGHT_DECAY * recent_height, height)[learns]
+        anomalous = learns & (calibrated > ANOMALOUS_RARITY)
         alarm_windows[anomalous & (calm >= HOLD_WINDOWS)] = 0.0
         alarm_windows += learns & (anomalous | (calm < HOLD_WINDOWS))
         calm[learns] = np.minimum(calm[learns] + 1.0, HOLD_WINDOWS)
         calm[anomalous] = 0.0
-        counts = learns & (beyond_usual < _STRONG) & ((calm >= HOLD_WINDOWS) | (alarm_windows <= _LEARNT_WINDOWS))
+        counts = learns & (height < _STRONG) & ((calm >= HOLD_WINDOWS) | (alarm_windows <= _LEARNT_WINDOWS))
         moved = caution[counts] + _CAUTION_STEP * (anomalous[counts] - _NOMINAL)
         caution[counts] = np.clip(moved, _LEAST_CAUTION, _MOST_CAUTION)
         beyond = counts & (rarity > level)

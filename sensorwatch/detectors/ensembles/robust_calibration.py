@@ -1,9 +1,9 @@
-"""Calibrations of training windows that may have a fault among them.
+"""Calibration on training windows that may include an anomaly.
 
-A tail that is fitted to a fault takes the next one for normal. So the newest and the older windows are calibrated by
-themselves, too. Where the threshold by all windows lies more than four times as far above the median as that by the
-quieter part, and fewer than one window in twenty exceeds the latter, the quieter part counts alone: few windows that
-are far off are a fault, many are a sensor that drifts.
+A tail that is fitted to an anomaly takes the next one for normal. Therefore the newest and the older windows are also
+calibrated separately. Where the threshold by all windows is more than four times as far above the median as the
+threshold by the quieter part, and fewer than one window in twenty exceeds the latter, the quieter part alone determines
+the calibration. A few windows that are far off are an anomaly; many are a sensor that drifts.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Flags = npt.NDArray[np.bool_]
 
-__all__ = ["clean_tails"]
+__all__ = ["robust_calibration"]
 
 _TIMES_AS_FAR = 4.0
 _MOST_BEYOND = 0.05
 _LEAST_WINDOWS = 200
-"""What fewer say of a tail is too little."""
+"""Fewer windows say too little about a tail."""
 
 
-def clean_tails(raw: Floats, series: Series, newest: Flags) -> Calibration:
+def robust_calibration(raw: Floats, series: Series, newest: Flags) -> Calibration:
     """Return the calibration of each sensor.
 
     Parameters
     ----------
     raw
-        Raw scores of training windows, shape ``(n_values,)``; NaN is passed over.
+        Raw scores of the training windows, shape ``(n_values,)``; NaN is skipped.
     series
-        The windows.
+        Training windows.
     newest
-        Which of them are the newest part of each sensor's, shape ``(n_values,)``.
+        Whether a window belongs to the newest part of its sensor's windows, shape ``(n_values,)``.
     """
-    tails = calibrate(raw, series.offsets, None)
-    reach = (tails.threshold - tails.center) / _TIMES_AS_FAR
+    calibration = calibrate(raw, series.offsets, None)
+    reach = (calibration.threshold - calibration.center) / _TIMES_AS_FAR
     for part in (newest, ~newest):
         own = series.kept(part)
         quiet = calibrate(raw[part], own.offsets, None)
         beyond = series.count(raw > np.repeat(quiet.threshold, series.lengths))
-        nearer = quiet.threshold - tails.center
-        counts = (nearer < reach) & (beyond < _MOST_BEYOND * series.lengths) & (own.lengths >= _LEAST_WINDOWS)
-        tails = tails.replaced(np.flatnonzero(counts), quiet.only(counts))
-        reach[counts] = nearer[counts]
-    return tails
+        nearer = quiet.threshold - calibration.center
+        replaces = (nearer < reach) & (beyond < _MOST_BEYOND * series.lengths) & (own.lengths >= _LEAST_WINDOWS)
+        calibration = calibration.replaced(np.flatnonzero(replaces), quiet.only(replaces))
+        reach[replaces] = nearer[replaces]
+    return calibration

@@ -1,13 +1,14 @@
-"""What the windows just before add to a window's score: oddities that last, and alarms that rise in steps.
+"""Score smoothing: anomalies that last score higher, and a rising score rises in steps.
 
-**Lasting.** A fault is seldom over with the window that shows it, and a detector that looks back sees it come and go.
-So half of what a window counts for is its own rarity, and half that of the last windows: their exponentially weighted
-mean over some ten windows, or, where it was higher before, what is left of that, which halves in some 35.
+**Smoothing.** An anomaly seldom ends with the window that shows it first, and to a detector that looks back it comes
+and goes. Therefore half of a window's score is its own rarity, and half is the sustained rarity of the last windows:
+their exponentially weighted mean over about ten windows or, if it was higher before, its decayed maximum, which halves
+in about 35 windows.
 
-**In steps.** Whoever watches a score for rises wants to know that something has begun, or has become clearly worse, not
-of every window of an episode that rises. So a score of 1 and more is a step, and what exceeds it is no higher before it
-does so by a third, or is the first that is anomalous; a step that nothing has reached for 100 windows is forgotten.
-Scores below a step are what they are.
+**Steps.** A person who watches rises of the score wants to know that an anomaly has begun or has become clearly worse,
+not about every window of a rising episode. Therefore a score of 1 or more is a step. A higher score stays at the step
+until it exceeds it by a third, or is the first one that is anomalous. A step that no score has reached for 100 windows
+ends. Scores below 1 are not changed.
 """
 
 from __future__ import annotations
@@ -25,29 +26,29 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Flags = npt.NDArray[np.bool_]
 
-__all__ = ["Lately"]
+__all__ = ["ScoreSmoothing"]
 
 _SMOOTHING = 0.1
-_KEPT = 0.98
+_DECAY = 0.98
 _OWN_SHARE = 0.5
 
 _LOWEST_STEP = 1.0
 _RISE = 4 / 3
 
 
-class Lately(NamedTuple):
-    """What is known of the last windows of each sensor; every array has shape ``(n_sensors,)``.
+class ScoreSmoothing(NamedTuple):
+    """State of smoothing; every array has shape ``(n_sensors,)``.
 
     Attributes
     ----------
     smooth
-        Rarity of the last windows on average.
+        Exponentially weighted mean of the last windows' rarities.
     lasting
-        The same, or what is left of what it was before.
+        Maximum of ``smooth`` and its decayed earlier values.
     step
-        The score that a higher one has to exceed clearly; 0 for none.
+        Current step, as a rarity; 0 for none.
     step_windows
-        Windows since one reached it.
+        Windows since a score reached the step.
     """
 
     smooth: Floats
@@ -56,37 +57,38 @@ class Lately(NamedTuple):
     step_windows: Floats
 
     @classmethod
-    def begin(cls, usual: Floats) -> Lately:
-        """Return what is known before the first window of sensors whose windows usually have these rarities."""
-        zero = np.zeros(len(usual))
-        return cls(usual.copy(), usual.copy(), zero, zero.copy())
+    def initial(cls, mean: Floats) -> ScoreSmoothing:
+        """Return the state before the first window of sensors whose normal windows have these mean rarities."""
+        zero = np.zeros(len(mean))
+        return cls(mean.copy(), mean.copy(), zero, zero.copy())
 
-    def weigh(self, rarity: Floats, learns: Flags) -> Floats:
-        """Return what a window of each sensor counts for; of those that do not learn it is their rarity alone.
-
-        Changes the arrays in place, as :meth:`stepped` does.
+    def smoothed(self, rarity: Floats, learns: Flags) -> Floats:
+        """Return the smoothed rarity of one window of each sensor, and update the state in place.
 
         Parameters
         ----------
         rarity
-            Of the window, 0 to 10; NaN gives NaN.
+            Rarity of the window, 0 to 10, shape ``(n_sensors,)``; NaN gives NaN.
         learns
-            Whether the window counts from now on; false for NaN.
+            Whether the window updates the state, shape ``(n_sensors,)``; False for NaN. The rarity of a window that
+            does not is returned as it is.
         """
         self.smooth[learns] += _SMOOTHING * (rarity - self.smooth)[learns]
-        self.lasting[learns] = np.maximum(self.smooth, _KEPT * self.lasting)[learns]
+        self.lasting[learns] = np.maximum(self.smooth, _DECAY * self.lasting)[learns]
         lasting = np.where(learns, self.lasting, rarity)
         return np.asarray(_OWN_SHARE * rarity + (1.0 - _OWN_SHARE) * lasting)
 
     def stepped(self, score: Floats, learns: Flags) -> Floats:
-        """Return the scores in steps; what is anomalous (a rarity of more than 3) stays so, nothing else becomes it.
+        """Return the scores of one window of each sensor in steps, and update the state in place.
+
+        Whether a score is anomalous (above a rarity of 3) does not change.
 
         Parameters
         ----------
         score
-            Of a window of each sensor, as a rarity.
+            Score of the window as a rarity, shape ``(n_sensors,)``.
         learns
-            Whether the window counts; false for NaN.
+            Whether the window updates the state, shape ``(n_sensors,)``; False for NaN.
         """
         step, windows = self.step, self.step_windows
         windows[learns] += 1.0

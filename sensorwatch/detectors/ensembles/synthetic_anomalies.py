@@ -1,9 +1,9 @@
-"""Which detectors would find faults in a sensor: faults of known kinds are put into windows of it, and looked for.
+"""Synthetic anomalies in a sensor's windows, and the average precision of detectors in finding them.
 
-Every kind of fault is there once, in stretches of their own with undisturbed windows in between. Their sizes are drawn
-between a few times the noise from window to window and a few times the spread of all values, so that some hide in the
-noise, and some in the sensor's usual range. Windows just behind a fault count as found too: a detector that looks back
-over some windows finds them there, and that is no false alarm.
+Every kind of anomaly occurs once, in a stretch of its own, with unchanged windows in between. Sizes are drawn between a
+few times the noise from window to window and a few times the spread of all values, so that some anomalies are hidden in
+the noise, and some in the sensor's normal range. The windows just after an anomaly are labelled anomalous, too: a
+detector that looks back flags them because of the anomaly, and that is no false alarm.
 """
 
 from __future__ import annotations
@@ -22,56 +22,59 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Flags = npt.NDArray[np.bool_]
 
-__all__ = ["LEAST_WINDOWS", "average_precisions", "inject"]
+__all__ = ["LEAST_WINDOWS", "add_synthetic_anomalies", "average_precisions"]
 
 _KINDS = 7
 _LONGEST = 60
-_BEHIND = 15
-"""Windows behind a fault that count as it."""
+_AFTER = 15
+"""Windows after an anomaly that are labelled anomalous, too."""
 
 _SEED = 20_260_101
 _NORMAL_MEDIAN = 1.4826
-"""A standard deviation in median absolute deviations, of a normal distribution."""
+"""Standard deviation of a normal distribution, in median absolute deviations."""
 
 _MOST_EXPONENT = 500
-"""Squares of larger values than two to this power, and faults of their size, can be beyond all numbers."""
+"""Squares of values above two to this power, and anomalies of their size, may overflow."""
 
 LEAST_WINDOWS = 12 * _KINDS
-"""Fewer have no room for a fault of every kind."""
+"""Fewer windows have no room for an anomaly of every kind."""
 
 
-def inject(series: Series, copy: int) -> tuple[Series, Flags]:
-    """Return the series with faults, and which windows are disturbed, or follow a disturbed one.
+def add_synthetic_anomalies(series: Series, draw: int) -> tuple[Series, Flags]:
+    """Return the series with anomalies, and whether each window is labelled anomalous, shape ``(n_values,)``.
 
-    A sensor with fewer than ``LEAST_WINDOWS`` windows stays as it is. A fault that would go beyond all numbers ends
-    at the largest one.
+    A sensor with fewer than ``LEAST_WINDOWS`` windows is not changed. Values that would overflow become the largest
+    finite number.
 
     Parameters
     ----------
     series
-        Finite values.
-    copy
-        Another number gives other faults of the same kinds.
+        Windows with finite values.
+    draw
+        Number of the draw: another number gives other anomalies of the same kinds.
     """
-    values, disturbed = series.values.copy(), np.zeros(len(series.values), np.bool_)
+    values, labels = series.values.copy(), np.zeros(len(series.values), np.bool_)
     for first, last in zip(series.offsets[:-1].tolist(), series.offsets[1:].tolist(), strict=True):
         if last - first >= LEAST_WINDOWS:
-            # The same draws for every sensor: its weights must not depend on its neighbours.
-            rng = np.random.default_rng((_SEED, copy))
-            values[first:last] = _disturbed(values[first:last], disturbed[first:last], rng)
-    return Series(series.offsets, series.times, values), disturbed
+            # The same draws for every sensor: its weights must not depend on the other sensors.
+            rng = np.random.default_rng((_SEED, draw))
+            values[first:last] = _with_anomalies(values[first:last], labels[first:last], rng)
+    return Series(series.offsets, series.times, values), labels
 
 
-def _disturbed(values: Floats, disturbed: Flags, rng: np.random.Generator) -> Floats:
-    """Return the values with faults, and note where; a power of two brings huge ones down and back, which is exact."""
+def _with_anomalies(values: Floats, labels: Flags, rng: np.random.Generator) -> Floats:
+    """Return one sensor's values with anomalies, and label them in place.
+
+    Huge values are scaled down by a power of two, which is exact, and back again.
+    """
     down = max(0, int(np.frexp(np.abs(values).max())[1]) - _MOST_EXPONENT)
     scaled = np.ldexp(values, -down)
-    _disturb(scaled, disturbed, rng)
+    _add_anomalies(scaled, labels, rng)
     most = np.ldexp(np.finfo(np.float64).max, -down)
-    return np.where(disturbed, np.ldexp(np.clip(scaled, -most, most), down), values)
+    return np.where(labels, np.ldexp(np.clip(scaled, -most, most), down), values)
 
 
-def _disturb(values: Floats, disturbed: Flags, rng: np.random.Generator) -> None:
+def _add_anomalies(values: Floats, labels: Flags, rng: np.random.Generator) -> None:
     slot = len(values) // _KINDS
     least, most = _sizes(values)
     for number, kind in enumerate(rng.permutation(_KINDS).tolist()):
@@ -79,12 +82,12 @@ def _disturb(values: Floats, disturbed: Flags, rng: np.random.Generator) -> None
         first = number * slot + int(rng.integers(slot // 4, slot - length))
         size = float(rng.choice((-1.0, 1.0)) * least * (most / least) ** rng.random())
         part = slice(first, first + length)
-        values[part] = _faulty(kind, values, part, size, rng)
-        disturbed[first : first + length + _BEHIND] = True
+        values[part] = _anomalous(kind, values, part, size, rng)
+        labels[first : first + length + _AFTER] = True
 
 
 def _sizes(values: Floats) -> tuple[float, float]:
-    """Return the smallest and the largest size of a fault."""
+    """Return the smallest and the largest size of an anomaly."""
     spread = float(values.std())
     if not spread > 0:
         spread = max(abs(float(values[0])), 1.0)
@@ -92,7 +95,7 @@ def _sizes(values: Floats) -> tuple[float, float]:
     return 3.0 * min(max(noise, 0.02 * spread), spread), 3.0 * spread
 
 
-def _faulty(kind: int, values: Floats, part: slice, size: float, rng: np.random.Generator) -> Floats:
+def _anomalous(kind: int, values: Floats, part: slice, size: float, rng: np.random.Generator) -> Floats:
     clean = values[part]
     n = len(clean)
     match kind:
@@ -106,44 +109,51 @@ def _faulty(kind: int, values: Floats, part: slice, size: float, rng: np.random.
         case 4:  # an oscillation
             wave: Floats = clean + size * np.sin(2.0 * np.pi * np.arange(n) / rng.uniform(4.0, 20.0))
             return wave
-        case 5:  # the last value stays
+        case 5:  # a frozen value
             return np.full(n, values[max(part.start - 1, 0)])
-        case _:  # the course of another time, backwards
+        case _:  # another stretch, in reverse
             other = int(rng.integers(0, len(values) - n + 1))
-            backwards: Floats = values[other : other + n][::-1].copy()
-            return backwards
+            reverse: Floats = values[other : other + n][::-1].copy()
+            return reverse
 
 
-def average_precisions(disturbed: Flags, rarities: Mapping[str, Floats], series: Series) -> dict[str, Floats]:
-    """Return each detector's average precision in finding the disturbed windows, shape ``(n_sensors,)``.
+def average_precisions(labels: Flags, rarities: Mapping[str, Floats], series: Series) -> dict[str, Floats]:
+    """Return each detector's average precision in finding the anomalous windows, shape ``(n_sensors,)``.
 
     Parameters
     ----------
-    disturbed
-        Whether each window is, shape ``(n_values,)``.
+    labels
+        Whether each window is anomalous, shape ``(n_values,)``.
     rarities
-        By each detector, shape ``(n_values,)``; NaN ranks last.
+        Rarity of each window by each detector, shape ``(n_values,)``; NaN ranks last.
     series
-        Whose windows they are.
+        Windows.
 
     Returns
     -------
     dict
-        0-1; NaN for a sensor without disturbed windows.
+        By detector, 0-1; NaN for a sensor without anomalous windows.
+
+    Examples
+    --------
+    >>> series = Series(np.array([0, 4]), 5 * np.arange(4), np.zeros(4))
+    >>> labels, rarity = np.array([False, True, True, False]), np.array([0.1, 2.0, 0.5, 0.9])
+    >>> average_precisions(labels, {"range": rarity}, series)["range"].round(3).tolist()
+    [0.833]
     """
     found = {name: np.full(series.n_sensors, np.nan) for name in rarities}
     for i, (first, last) in enumerate(zip(series.offsets[:-1], series.offsets[1:], strict=True)):
-        labels = disturbed[first:last]
-        if labels.any():
+        own = labels[first:last]
+        if own.any():
             for name, rarity in rarities.items():
-                found[name][i] = _average_precision(labels, np.nan_to_num(rarity[first:last], nan=-1.0))
+                found[name][i] = _average_precision(own, np.nan_to_num(rarity[first:last], nan=-1.0))
     return found
 
 
 def _average_precision(labels: Flags, rarity: Floats) -> float:
     order = np.argsort(-rarity, kind="stable")
     ordered = rarity[order]
-    # Equal rarities are found together.
+    # Windows of equal rarity are found together.
     ends = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(ordered) - 1)
     hits = np.cumsum(labels[order])[ends]
     return float((np.diff(hits, prepend=0) * (hits / (ends + 1.0))).sum() / labels.sum())

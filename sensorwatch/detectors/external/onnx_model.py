@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors.base import Fitted
+from sensorwatch.detectors.base import Detector, Fitted
 from sensorwatch.detectors.external.export import ONNX_MISSING
 from sensorwatch.detectors.external.stored import first_line
 from sensorwatch.errors import InvalidInputError, SettingsError
@@ -21,6 +21,7 @@ from sensorwatch.errors import InvalidInputError, SettingsError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from sensorwatch.config.detectors import EstimatorPolicy
     from sensorwatch.detectors.windowing.series import Series
 
     Floats = npt.NDArray[np.float64]
@@ -35,11 +36,16 @@ _ERRORS_ONLY = 3
 _log = logging.getLogger(__name__)
 
 
-class OnnxModel:
+class OnnxModel(Detector):
     """An imported ONNX model per sensor."""
 
     name = "onnx"
     threshold = 0.0
+
+    def with_parameters(self, specification: str, policy: EstimatorPolicy) -> OnnxModel:
+        """Return the detector as it is: parameters matter to fitting only, and it fits nothing."""
+        del specification, policy
+        return self
 
     def fit(self, series: Series) -> Fitted:
         """Give every sensor the reason why it gets no model: these come from outside."""
@@ -66,11 +72,6 @@ class OnnxModel:
             except InvalidInputError as exc:
                 _log.error("a stored ONNX model can't be used, its sensor is not scored: %s", exc)
         return raw
-
-    def expected_range(self, params: pa.StructArray) -> tuple[Floats, Floats]:
-        """Return NaN: a model of another's making does not say; see :mod:`sensorwatch.detectors.base`."""
-        unknown = np.full(len(params), np.nan)
-        return unknown, unknown.copy()
 
 
 class OnnxSession:

@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 
 from sensorwatch.config.detectors import NO_PARAMETERS, EstimatorPolicy, canonical_json
-from sensorwatch.detectors.base import Fitted
+from sensorwatch.detectors.base import Detector, Fitted
 from sensorwatch.detectors.external.stored import estimator_from_bytes, estimator_to_bytes, first_line
 from sensorwatch.errors import InvalidInputError
 
@@ -58,7 +58,7 @@ _RANDOM_STATE = 0
 _log = logging.getLogger(__name__)
 
 
-class Estimator:
+class Estimator(Detector):
     """A scikit-learn estimator per sensor.
 
     Parameters
@@ -81,6 +81,10 @@ class Estimator:
     def __init__(self, specification: str = NO_PARAMETERS, policy: EstimatorPolicy | None = None) -> None:
         self._specification = specification
         self._policy = policy or EstimatorPolicy()
+
+    def with_parameters(self, specification: str, policy: EstimatorPolicy) -> Estimator:
+        """Return the detector with an estimator; see :meth:`~sensorwatch.detectors.base.Detector.with_parameters`."""
+        return Estimator(specification, policy)
 
     def fit(self, series: Series) -> Fitted:
         """Fit one model per sensor; see :meth:`~sensorwatch.detectors.base.Detector.fit`."""

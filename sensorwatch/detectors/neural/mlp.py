@@ -21,7 +21,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +29,7 @@ import pyarrow.compute as pc
 
 from sensorwatch.config.detectors import NO_PARAMETERS
 from sensorwatch.config.parameters import MlpParameters
-from sensorwatch.detectors.base import Fitted
+from sensorwatch.detectors.base import CHECKPOINT, Detector, Fitted
 from sensorwatch.detectors.neural.network import Network, log_odds, n_weights, onnx_problem, stacked, train_network
 from sensorwatch.detectors.windowing.lagged_values import Split, lagged, positions, split
 from sensorwatch.errors import InvalidInputError
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from sensorwatch.config.detectors import EstimatorPolicy
     from sensorwatch.detectors.windowing.series import Series
 
     Floats = npt.NDArray[np.float64]
@@ -76,12 +77,12 @@ _PARAMS = pa.struct(
         pa.field("holdout_precision", pa.float64()),
         pa.field("holdout_recall", pa.float64()),
         pa.field("holdout_f1", pa.float64()),
-        pa.field("memory", pa.struct([pa.field("as_of", pa.int64()), pa.field("values", pa.list_(pa.float64()))])),
+        pa.field(CHECKPOINT, pa.struct([pa.field("as_of", pa.int64()), pa.field("values", pa.list_(pa.float64()))])),
     ]
 )
 
 
-class Mlp:
+class Mlp(Detector):
     """A supervised network per sensor.
 
     Parameters
@@ -96,13 +97,18 @@ class Mlp:
     """
 
     name = "mlp"
-    threshold = 0.0
-    learns_from_labels: Literal[True] = True
+    threshold: float = 0.0
+    learns_from_labels = True
 
     def __init__(self, specification: str = NO_PARAMETERS) -> None:
         self._specification = specification
         parameters = _parameters(specification)
         self._width, self._hidden = parameters.width, parameters.hidden
+
+    def with_parameters(self, specification: str, policy: EstimatorPolicy) -> Mlp:
+        """Return the detector with another shape; see :meth:`~sensorwatch.detectors.base.Detector.with_parameters`."""
+        del policy
+        return Mlp(specification)
 
     def fit(self, series: Series) -> Fitted:
         """Fit one model per sensor to its labelled windows; see :meth:`~sensorwatch.detectors.base.Detector.fit`."""
@@ -148,17 +154,17 @@ class Mlp:
         raw[np.isinf(series.values) & np.repeat(modelled, series.lengths)] = np.inf
         return raw
 
-    def advance(self, params: pa.StructArray, series: Series) -> pa.StructArray:
+    def checkpoint_after(self, params: pa.StructArray, series: Series) -> pa.StructArray:
         """Return the memories after the series: the values that the next windows are judged with."""
         finite = series.finite()
-        widths, memories = params.field("width").to_pylist(), params.field("memory").to_pylist()
+        widths, memories = params.field("width").to_pylist(), params.field(CHECKPOINT).to_pylist()
         after = []
         for i, (width, memory) in enumerate(zip(widths, memories, strict=True)):
             own = finite.part(i, i + 1)
             if memory is not None and len(own.times):
                 memory = _memory(own, width, memory["values"] if own.times[0] > memory["as_of"] else [])
             after.append(memory)
-        return pa.array(after, _PARAMS.field("memory").type)
+        return pa.array(after, _PARAMS.field(CHECKPOINT).type)
 
     def expected_range(self, params: pa.StructArray) -> tuple[Floats, Floats]:
         """Return NaN, but for sensors of one value; see :meth:`~sensorwatch.detectors.base.Detector.expected_range`."""
@@ -180,7 +186,7 @@ class Mlp:
             "hidden": list(self._hidden),
             "labelled_windows": len(labelled),
             "labelled_anomalies": int(anomalous.sum()),
-            "memory": _memory(series, self._width),
+            CHECKPOINT: _memory(series, self._width),
         }
         taught = _teach(windows[labelled], anomalous[labelled], self._hidden)
         row |= {**taught._asdict(), "weights": taught.weights.tolist()}
@@ -330,7 +336,7 @@ def _by_shape(params: pa.StructArray) -> Iterator[_Models]:
             column[rows] = pc.struct_field(models, name).to_numpy(zero_copy_only=False)
         weights = np.zeros((len(params), n_weights(shape.width, shape.hidden)))
         weights[rows] = pc.list_flatten(pc.struct_field(models, "weights")).to_numpy().reshape(len(rows), -1)
-        memory = pc.struct_field(models, "memory")
+        memory = pc.struct_field(models, CHECKPOINT)
         as_of = np.zeros(len(params), np.int64)
         as_of[rows] = pc.struct_field(memory, "as_of").to_numpy()
         values = pc.struct_field(memory, "values")

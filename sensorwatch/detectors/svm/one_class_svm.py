@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors.base import Fitted
+from sensorwatch.detectors.base import Detector, Fitted
 from sensorwatch.detectors.svm import active_set
 from sensorwatch.detectors.svm.kernel_decision import CLOSED_FORM_WIDTH, GAMMA, TIE, KernelDecision
 from sensorwatch.detectors.windowing.summary import Summary
@@ -60,7 +60,7 @@ _VALUES_AT_ONCE = 1 << 16
 _MAX_ITERATIONS = 10_000_000
 
 
-class OneClassSvm:
+class OneClassSvm(Detector):
     """One-class SVM per sensor.
 
     Parameters
@@ -102,8 +102,9 @@ class OneClassSvm:
         """Return the negated decision function; see :meth:`~sensorwatch.detectors.base.Detector.score`."""
         return KernelDecision.of(params).raw_scores(series)
 
-    def anomalous(self, params: pa.StructArray, series: Series) -> Flags:
-        """Return the decisions alone; see :class:`~sensorwatch.detectors.base.Deciding`."""
+    def anomalous(self, params: pa.StructArray, series: Series, threshold: Floats) -> Flags:
+        """Return decisions, without most of the scores; see :meth:`~sensorwatch.detectors.base.Detector.anomalous`."""
+        del threshold
         return KernelDecision.of(params).anomalous(series)
 
     def expected_range(self, params: pa.StructArray) -> tuple[Floats, Floats]:

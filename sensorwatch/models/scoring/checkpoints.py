@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors.base import MEMORY, memory_times, with_memory
+from sensorwatch.detectors.base import CHECKPOINT, checkpoint_times, with_checkpoint
 from sensorwatch.models.table import detectors_in, params_column
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def memories_after(models: pa.Table, moved: Mapping[str, MovedMemories]) -> pa.T
         What scoring the windows has moved, by detector.
     """
     columns = {
-        _PREFIX + name: _replaced(models[params_column(name)].combine_chunks().field(MEMORY), *each)
+        _PREFIX + name: _replaced(models[params_column(name)].combine_chunks().field(CHECKPOINT), *each)
         for name, each in moved.items()
     }
     return pa.table({"sensor_id": models["sensor_id"].combine_chunks(), **columns}) if columns else None
@@ -67,14 +67,14 @@ def recalled(models: pa.Table, memories: pa.Table | None, start: datetime) -> pa
     until = int(start.timestamp())
     for name in detectors_in(models):
         params = models[params_column(name)].combine_chunks()
-        if _PREFIX + name not in memories.column_names or params.type.get_field_index(MEMORY) < 0:
+        if _PREFIX + name not in memories.column_names or params.type.get_field_index(CHECKPOINT) < 0:
             continue
         kept = memories[_PREFIX + name].combine_chunks()
-        if kept.type != params.field(MEMORY).type:
+        if kept.type != params.field(CHECKPOINT).type:
             continue
-        others = with_memory(params, kept.take(pa.array(place)))
-        own_times, kept_times = memory_times(params), memory_times(others)
-        better = (kept_ids[place] == ids) & others.field(MEMORY).is_valid().to_numpy(zero_copy_only=False)
+        others = with_checkpoint(params, kept.take(pa.array(place)))
+        own_times, kept_times = checkpoint_times(params), checkpoint_times(others)
+        better = (kept_ids[place] == ids) & others.field(CHECKPOINT).is_valid().to_numpy(zero_copy_only=False)
         better &= (kept_times <= until) & ((own_times > until) | (kept_times > own_times))
         rows = np.flatnonzero(better)
         column = models.schema.get_field_index(params_column(name))
@@ -87,7 +87,7 @@ def remembered_until(models: pa.Table) -> Integers:
     """Return how far each model's memory goes, shape ``(n_models,)``; the lowest integer where it has none."""
     times = np.full(models.num_rows, _NEVER)
     for name in detectors_in(models):
-        times = np.maximum(times, memory_times(models[params_column(name)].combine_chunks()))
+        times = np.maximum(times, checkpoint_times(models[params_column(name)].combine_chunks()))
     return times
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensorwatch.detectors.base import Expected, Expecting
+from sensorwatch.detectors.base import Expected
 from sensorwatch.detectors.factory import detector
 from sensorwatch.models.scoring.raw_scores import ModelWindows
 from sensorwatch.models.table import detectors_in
@@ -43,8 +43,7 @@ def expected_windows(model: pa.Table, windows: WindowColumns, policy: EstimatorP
     )
     for name in detectors_in(model):
         own = ModelWindows.of(model, name, np.where(np.isnan(windows.value), -1, 0), windows, policy)
-        if isinstance(own.detector, Expecting) and len(own.chosen):
-            band = own.detector.expected(own.params, own.series, limit)
+        if len(own.chosen) and (band := own.detector.expected(own.params, own.series, limit)) is not None:
             found.value[own.chosen], found.low[own.chosen], found.high[own.chosen] = band.value, band.low, band.high
     return found
 
@@ -57,4 +56,4 @@ def expects(name: str, policy: EstimatorPolicy | None) -> bool:
     InvalidInputError
         This version of the code does not know the detector.
     """
-    return isinstance(detector(name, policy=policy), Expecting)
+    return detector(name, policy=policy).has_bands

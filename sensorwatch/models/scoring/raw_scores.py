@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors.base import follow_expecting
 from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.models.table import detectors_in, params_column
@@ -141,7 +140,7 @@ def raw_scores(
     for name in detectors_in(models):
         own = ModelWindows.of(models, name, model, windows, policy)
         params = own.params.take(pa.array(own.rows))
-        found.raw[own.chosen], memory, band = follow_expecting(own.detector, params, own.series, limits[own.rows])
+        found.raw[own.chosen], memory, band = own.detector.advance(params, own.series, limits[own.rows])
         if memory is not None:
             moved[name] = MovedMemories(own.rows, memory)
         if band is not None:

@@ -31,8 +31,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors.base import Continuing, Former, anomalous
 from sensorwatch.detectors.calibration import calibrate
+from sensorwatch.detectors.ensembles.composite import CompositeDetector, PreviousModels
 from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.sensors.labels import ANOMALOUS
 
@@ -187,8 +187,8 @@ def _flags_holdout(
     position = np.arange(len(series.values)) - np.repeat(series.offsets[:-1], series.lengths)
     last = position >= np.repeat(series.lengths - held, series.lengths)
     holdout, earlier = series.kept(last), series.kept(~last)
-    if isinstance(chosen, Continuing):
-        params = chosen.fit_on(earlier, Former.kept(candidates)).params
+    if isinstance(chosen, CompositeDetector):
+        params = chosen.warm_start(earlier, PreviousModels.keeping_weights(candidates)).params
     else:
         params = chosen.fit(earlier).params
     if chosen.threshold is None:
@@ -196,7 +196,7 @@ def _flags_holdout(
         limits = _limits(chosen, raw[~last], earlier)
         flagged = raw[last] > np.repeat(limits, holdout.lengths)
     else:
-        flagged = anomalous(chosen, params, holdout, np.full(series.n_sensors, chosen.threshold))
+        flagged = chosen.anomalous(params, holdout, np.full(series.n_sensors, chosen.threshold))
     known = _anomalous(holdout)
     share = holdout.count(flagged & ~known) / np.maximum(held, 1)
     found = {

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sensorwatch.config.file import Configuration
-from sensorwatch.detectors.base import Supervised, calibration_of, training_scores
+from sensorwatch.detectors.base import calibration_of, training_scores
 from sensorwatch.detectors.calibration import Calibration
 from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.errors import ConflictError
@@ -190,7 +190,7 @@ def train(
                 digest.update(array.tobytes())
             for unlabelled in chosen.groups(part.sensor_ids, part.series, needed):
                 group = unlabelled
-                if isinstance(group.detector, Supervised):
+                if group.detector.learns_from_labels:
                     known = store.shard_labels(task.shard, start, wanted.end)
                     labels = label_windows(group.sensor_ids, group.series.offsets, group.series.times, known)
                     digest.update(labels.tobytes())

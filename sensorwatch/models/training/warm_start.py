@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors.base import NEW_NORMAL_SECONDS, Continuing, Former
+from sensorwatch.detectors.ensembles.composite import NEW_NORMAL_SECONDS, CompositeDetector, PreviousModels
 from sensorwatch.detectors.ensembles.member_weights import OWN
 from sensorwatch.models.table import params_column
 
@@ -86,14 +86,15 @@ class WarmStart:
         enough
             True where a sensor has enough windows for a model, shape ``(n_sensors,)``, bool.
         """
-        if not isinstance(chosen, Continuing):
+        if not isinstance(chosen, CompositeDetector):
             return chosen.fit(series)
         ids = sensor_ids.tolist()
         params = self._previous_params(chosen.name, ids)
         peer_groups = np.array([self._peer_group.get(sensor_id, -1) for sensor_id in ids], np.int64)
-        weigh = self._due(params, series, enough)
-        self._left -= int(weigh.sum())
-        return chosen.fit_on(series, Former(params, weigh, peer_groups, self._rules.new_normal_seconds))
+        reweigh = self._due(params, series, enough)
+        self._left -= int(reweigh.sum())
+        previous = PreviousModels(params, reweigh, peer_groups, self._rules.new_normal_seconds)
+        return chosen.warm_start(series, previous)
 
     def _previous_params(self, name: str, ids: Sequence[int]) -> pa.StructArray:
         column = params_column(name)

@@ -1,4 +1,4 @@
-"""Several detectors as one: weights, what is usual by now, false alarms."""
+"""Ensembles: weights, adaptation, false alarms."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 
 from sensorwatch.detectors.base import calibration_of
-from sensorwatch.detectors.ensembles.adaptive_tail import NEW_NORMAL_WINDOWS, Adaptation, Usual, adapt
+from sensorwatch.detectors.ensembles.adaptive_tail import NEW_NORMAL_WINDOWS, Adaptation, NormalRarities, adapt
 from sensorwatch.detectors.ensembles.ensemble import Ensemble
 from sensorwatch.detectors.ensembles.recent_tail import HOLD_WINDOWS, RecentTail
-from sensorwatch.detectors.ensembles.synthetic_anomalies import LEAST_WINDOWS, average_precisions, inject
+from sensorwatch.detectors.ensembles.synthetic_anomalies import (
+    LEAST_WINDOWS,
+    add_synthetic_anomalies,
+    average_precisions,
+)
 from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.errors import InvalidInputError
@@ -34,17 +38,17 @@ def auto() -> Ensemble:
     return chosen
 
 
-# ---- what is usual by now --------------------------------------------------------------------------------------------
+# ---- adaptation ------------------------------------------------------------------------------------------------------
 
-USUAL = Usual(np.array([0.4]), np.array([0.16]), np.array([1.2]), np.array([0.4]))
+NORMAL = NormalRarities(np.array([0.4]), np.array([0.16]), np.array([1.2]), np.array([0.4]))
 
 
 def followed(rarity: np.ndarray, patience: float = 1e9) -> np.ndarray:
     """Return the scores of a sensor, or of several, a row each."""
     series = series_of(np.atleast_2d(rarity))
     n = series.n_sensors
-    usual, never = Usual(*(np.repeat(each, n) for each in USUAL)), np.zeros(n, np.int64)
-    scores, _ = adapt(series.values, series, usual, Adaptation.begin(usual, never), never, np.full(n, patience))
+    normal, never = NormalRarities(*(np.repeat(each, n) for each in NORMAL)), np.zeros(n, np.int64)
+    scores, _ = adapt(series.values, series, normal, Adaptation.initial(normal, never), never, np.full(n, patience))
     return scores.reshape(rarity.shape)
 
 
@@ -60,19 +64,19 @@ def test_what_is_as_in_training_is_normal_about_as_often_as_it_says() -> None:
 def test_a_tail_that_is_heavier_than_in_training_is_learnt() -> None:
     heavy = 0.6 * np.abs(np.random.default_rng(3).standard_t(5, (20, 6000)))
     alarms = followed(heavy) > 3
-    by_training = (heavy > USUAL.level + 1.7 * np.log(10) * USUAL.excess).mean()
+    by_training = (heavy > NORMAL.level + 1.7 * np.log(10) * NORMAL.excess).mean()
     assert by_training > 0.005
     assert 0.0005 <= alarms[:, 1000:].mean() <= 0.002
 
 
 def learning_tail() -> tuple[RecentTail, Callable[[float, int], None]]:
     """Return the tail of a sensor, and a way to show it a rarity so many times; usually rarities are near 0.4."""
-    tail = RecentTail.begin(np.array([1.0]), np.array([0.3]))
+    tail = RecentTail.initial(np.array([1.0]), np.array([0.3]))
 
     def learn(rarity: float, times: int) -> None:
         window, beyond = np.array([rarity]), np.array([rarity - 0.4])
         for _ in range(times):
-            tail.learn(window, beyond, tail.read(window, beyond), np.array([True]))
+            tail.update(window, beyond, tail.calibrated(window, beyond), np.array([True]))
 
     return tail, learn
 
@@ -100,8 +104,8 @@ def test_a_strong_window_is_an_alarm_whatever_the_tail_says_and_teaches_it_nothi
         learn(4.5, 1)
         learn(0.3, HOLD_WINDOWS)
     before = [float(each[0]) for each in (tail.level, tail.excess, tail.caution)]
-    assert tail.read(np.array([4.5]), np.array([4.1]))[0] < 3
-    assert tail.read(np.array([4.5]), np.array([6.0]))[0] == 6.0
+    assert tail.calibrated(np.array([4.5]), np.array([4.1]))[0] < 3
+    assert tail.calibrated(np.array([4.5]), np.array([6.0]))[0] == 6.0
     learn(9.0, 5)
     assert [float(each[0]) for each in (tail.level, tail.excess, tail.caution)] == before
 
@@ -176,16 +180,16 @@ def test_a_fault_teaches_little() -> None:
     assert (followed(again)[900:910] > 3).all()
 
 
-# ---- injected faults -------------------------------------------------------------------------------------------------
+# ---- synthetic anomalies ---------------------------------------------------------------------------------------------
 
 
 def test_injected_faults_are_the_same_whatever_else_is_in_the_batch() -> None:
     values = np.random.default_rng(5).normal(size=(3, 400))
-    together, disturbed = inject(series_of(values), 0)
-    alone, own = inject(series_of(values[1:2]), 0)
+    together, disturbed = add_synthetic_anomalies(series_of(values), 0)
+    alone, own = add_synthetic_anomalies(series_of(values[1:2]), 0)
     np.testing.assert_array_equal(together.values[400:800], alone.values)
     np.testing.assert_array_equal(disturbed[400:800], own)
-    other, _ = inject(series_of(values[1:2]), 1)
+    other, _ = add_synthetic_anomalies(series_of(values[1:2]), 1)
     assert not np.array_equal(other.values, alone.values)
     assert 0.05 < own.mean() < 0.8
 
@@ -193,10 +197,10 @@ def test_injected_faults_are_the_same_whatever_else_is_in_the_batch() -> None:
 def test_only_disturbed_windows_differ_and_short_series_stay_as_they_are() -> None:
     values = np.random.default_rng(6).normal(size=(1, 500))
     series = series_of(values)
-    faulty, disturbed = inject(series, 2)
+    faulty, disturbed = add_synthetic_anomalies(series, 2)
     assert not disturbed[faulty.values != series.values].__invert__().any()
     short = series_of(values[:, : LEAST_WINDOWS - 1])
-    untouched, none = inject(short, 2)
+    untouched, none = add_synthetic_anomalies(short, 2)
     np.testing.assert_array_equal(untouched.values, short.values)
     assert not none.any()
     assert np.isnan(average_precisions(none, {"any": short.values}, short)["any"]).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sensorwatch.detectors.calibration import calibrate
-from sensorwatch.detectors.ensembles.robust_calibration import clean_tails
+from sensorwatch.detectors.ensembles.robust_calibration import robust_calibration
 from sensorwatch.detectors.windowing.series import Series
 
 N, NEWEST = 720, 288
@@ -20,7 +20,7 @@ def cleaned(raw: np.ndarray, n: int = N, newest: int = NEWEST) -> np.ndarray:
     sensors = len(raw)
     series = Series(np.arange(sensors + 1) * n, np.tile(np.arange(n), sensors), np.zeros(sensors * n))
     part = np.tile(np.arange(n) >= n - newest, sensors)
-    return clean_tails(raw.ravel(), series, part).threshold
+    return robust_calibration(raw.ravel(), series, part).threshold
 
 
 def plain(raw: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What the windows just before add to a score."""
+"""Smoothing and steps of scores."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensorwatch.detectors.ensembles.recent_tail import HOLD_WINDOWS
-from sensorwatch.detectors.ensembles.score_smoothing import Lately
+from sensorwatch.detectors.ensembles.score_smoothing import ScoreSmoothing
 
 USUAL = np.array([0.4])
 rarities = st.lists(st.floats(0, 10), max_size=60)
 
 
 def stepped(scores: list[float]) -> list[float]:
-    lately = Lately.begin(USUAL)
-    return [float(lately.stepped(np.array([score]), np.array([True]))[0]) for score in scores]
+    smoothing = ScoreSmoothing.initial(USUAL)
+    return [float(smoothing.stepped(np.array([score]), np.array([True]))[0]) for score in scores]
 
 
-def weighed(values: list[float]) -> list[float]:
-    lately = Lately.begin(USUAL)
-    return [float(lately.weigh(np.array([value]), np.array([True]))[0]) for value in values]
+def smoothed(values: list[float]) -> list[float]:
+    smoothing = ScoreSmoothing.initial(USUAL)
+    return [float(smoothing.smoothed(np.array([value]), np.array([True]))[0]) for value in values]
 
 
 @given(rarities)
@@ -53,13 +53,13 @@ def test_a_step_is_forgotten_when_nothing_has_reached_it_for_so_long() -> None:
 
 @given(rarities)
 def test_what_windows_count_for_lies_between_the_lowest_and_the_highest_so_far(values: list[float]) -> None:
-    for i, found in enumerate(weighed(values)):
+    for i, found in enumerate(smoothed(values)):
         known = [*values[: i + 1], float(USUAL[0])]
         assert 0.5 * values[i] <= found <= max(known) + 1e-12
 
 
 def test_an_oddity_that_lasts_counts_for_more_than_one_of_a_single_window_and_leaves_slowly() -> None:
-    single, lasting = weighed([0.4] * 20 + [4.0] + [0.4] * 40), weighed([0.4] * 20 + [4.0] * 20 + [0.4] * 40)
+    single, lasting = smoothed([0.4] * 20 + [4.0] + [0.4] * 40), smoothed([0.4] * 20 + [4.0] * 20 + [0.4] * 40)
     assert max(lasting) > 1.5 * max(single)
     after = lasting[40:]
     assert after == sorted(after, reverse=True)
@@ -67,11 +67,11 @@ def test_an_oddity_that_lasts_counts_for_more_than_one_of_a_single_window_and_le
 
 
 def test_windows_that_do_not_learn_count_for_themselves_and_change_nothing() -> None:
-    lately = Lately.begin(USUAL)
-    known = [each.copy() for each in lately]
+    smoothing = ScoreSmoothing.initial(USUAL)
+    known = [each.copy() for each in smoothing]
     no = np.array([False])
-    assert lately.weigh(np.array([5.0]), no) == pytest.approx(5.0)
-    assert np.isnan(lately.weigh(np.array([np.nan]), no)).all()
-    assert lately.stepped(np.array([5.0]), no) == pytest.approx(5.0)
-    for before, after in zip(known, lately, strict=True):
+    assert smoothing.smoothed(np.array([5.0]), no) == pytest.approx(5.0)
+    assert np.isnan(smoothing.smoothed(np.array([np.nan]), no)).all()
+    assert smoothing.stepped(np.array([5.0]), no) == pytest.approx(5.0)
+    for before, after in zip(known, smoothing, strict=True):
         np.testing.assert_array_equal(before, after)

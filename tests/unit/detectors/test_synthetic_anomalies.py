@@ -1,11 +1,11 @@
-"""Faults that are put into series, of values of any size."""
+"""Synthetic anomalies in series with values of any size."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from sensorwatch.detectors.ensembles.synthetic_anomalies import LEAST_WINDOWS, inject
+from sensorwatch.detectors.ensembles.synthetic_anomalies import LEAST_WINDOWS, add_synthetic_anomalies
 from sensorwatch.detectors.windowing.series import Series
 
 LARGEST = float(np.finfo(np.float64).max)
@@ -18,7 +18,7 @@ def series_of(*sensors: np.ndarray) -> Series:
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("copy", range(5))
+@pytest.mark.parametrize("draw", range(5))
 @pytest.mark.parametrize(
     "values",
     [
@@ -30,25 +30,25 @@ def series_of(*sensors: np.ndarray) -> Series:
         np.where(np.arange(300) == 100, LARGEST, 1e-310 * np.arange(300)),
     ],
 )
-def test_faults_of_huge_values_are_finite(values: np.ndarray, copy: int) -> None:
-    faulty, disturbed = inject(series_of(values), copy)
-    assert np.isfinite(faulty.values).all()
-    assert 0 < disturbed.sum() < len(values)
-    np.testing.assert_array_equal(faulty.values[~disturbed], values[~disturbed])
-    assert (faulty.values[disturbed] != values[disturbed]).any()
+def test_anomalies_of_huge_values_are_finite(values: np.ndarray, draw: int) -> None:
+    changed, labels = add_synthetic_anomalies(series_of(values), draw)
+    assert np.isfinite(changed.values).all()
+    assert 0 < labels.sum() < len(values)
+    np.testing.assert_array_equal(changed.values[~labels], values[~labels])
+    assert (changed.values[labels] != values[labels]).any()
 
 
 @pytest.mark.parametrize("exponent", [-300, -1, 100, 600, 1000])
-def test_faults_grow_with_the_values(exponent: int) -> None:
+def test_anomalies_grow_with_the_values(exponent: int) -> None:
     values = 20.0 + 3.0 * np.random.default_rng(3).standard_normal(500)
-    faulty, disturbed = inject(series_of(values), 0)
-    larger, disturbed_too = inject(series_of(np.ldexp(values, exponent)), 0)
-    np.testing.assert_array_equal(disturbed_too, disturbed)
-    np.testing.assert_array_equal(larger.values, np.ldexp(faulty.values, exponent))
+    changed, labels = add_synthetic_anomalies(series_of(values), 0)
+    larger, same_labels = add_synthetic_anomalies(series_of(np.ldexp(values, exponent)), 0)
+    np.testing.assert_array_equal(same_labels, labels)
+    np.testing.assert_array_equal(larger.values, np.ldexp(changed.values, exponent))
 
 
 def test_a_sensor_of_huge_values_leaves_its_neighbours_alone() -> None:
     values = 20.0 + 3.0 * np.random.default_rng(4).standard_normal(400)
-    alone, _ = inject(series_of(values), 1)
-    beside, _ = inject(series_of(np.full(200, LARGEST), values), 1)
+    alone, _ = add_synthetic_anomalies(series_of(values), 1)
+    beside, _ = add_synthetic_anomalies(series_of(np.full(200, LARGEST), values), 1)
     np.testing.assert_array_equal(beside.values[200:], alone.values)

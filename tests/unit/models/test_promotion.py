@@ -13,7 +13,7 @@ from fakes.models import NOON, FakeRegistry, FakeStore, task
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensorwatch.detectors.base import Fitted
+from sensorwatch.detectors.base import Detector, Fitted
 from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.models.table import has_model
@@ -97,7 +97,7 @@ def test_a_model_that_flags_most_of_what_it_was_trained_on_is_refused() -> None:
     assert "of the windows that it was trained on, more than the 1 % of" in found[0]
 
 
-class Odd:
+class Odd(Detector):
     """A detector whose models give every value the same raw score."""
 
     name = "odd"
@@ -111,9 +111,6 @@ class Odd:
 
     def score(self, params: pa.StructArray, series: Series) -> Floats:
         return np.full(len(series.values), self._raw)
-
-    def expected_range(self, params: pa.StructArray) -> tuple[Floats, Floats]:
-        return np.full(len(params), np.nan), np.full(len(params), np.nan)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from fakes.models import NOON, FakeRegistry, FakeStore, task
 
 from sensorwatch.config.file import parse_configuration
-from sensorwatch.detectors.base import Former
+from sensorwatch.detectors.ensembles.composite import PreviousModels
 from sensorwatch.detectors.ensembles.ensemble import Ensemble
 from sensorwatch.detectors.ensembles.member_weights import Weights
 from sensorwatch.detectors.factory import detector
@@ -112,7 +112,7 @@ def test_training_twice_gives_the_same_models(store: FakeStore, registry: FakeRe
     assert trained(store, registry, NOON, rules) == trained(store, again, NOON, rules)
 
 
-def test_without_weighing_all_members_count_alike(store: FakeStore, registry: FakeRegistry) -> None:
+def test_without_measured_weights_all_members_count_the_same(store: FakeStore, registry: FakeRegistry) -> None:
     store.add(1, noise(1))
     (params,) = trained(store, registry, NOON, EnsembleRules(weights_sensors=0)).values()
     assert (params["weighed_by"], params["weighed_at"]) == ("equal", None)
@@ -154,5 +154,5 @@ def test_weights_of_other_members_count_for_nothing() -> None:
     auto = detector("auto")
     assert isinstance(auto, Ensemble)
     own = auto.fit(series).params
-    kept = auto.fit_on(series, Former.kept(own)).params
+    kept = auto.warm_start(series, PreviousModels.keeping_weights(own)).params
     assert kept.equals(own)
