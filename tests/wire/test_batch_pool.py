@@ -1,4 +1,4 @@
-"""The pool adapter against the local Batch service and Azurite."""
+"""Pools: the double in memory, and the adapter against the local Batch service and Azurite."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ import pytest
 from azure.batch import BatchClient, models
 from azure.core.credentials import AzureNamedKeyCredential
 from batch_process import KEY, BatchProcess, pick_port
+from fakes.scheduling import FakePool
 from local_stack import wait_until
 
 from sensorwatch.azure.blobs import blob_service
+from sensorwatch.clock import utc_now
 from sensorwatch.errors import NotFoundError, SettingsError, TransientError
 from sensorwatch.scheduling.batch_client import batch_client, ensure_pool
 from sensorwatch.scheduling.pool import BatchPool
-from sensorwatch.tasks.records import Run, TaskSpec
+from sensorwatch.tasks.records import Run, TaskResult, TaskSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,6 +103,98 @@ def _ended(pool: BatchPool, run: Run) -> JobStatus:
     return pool.status(run.run_id)
 
 
+# ---- pools of every kind ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["fake", "batch"])
+def any_pool(request: pytest.FixtureRequest) -> BatchPool | FakePool:
+    return FakePool(utc_now) if request.param == "fake" else request.getfixturevalue("pool")
+
+
+def _end(pool: BatchPool | FakePool, run: Run) -> JobStatus:
+    """Let the tasks end; that of shard 1 fails, that of shard 2 runs on."""
+    if isinstance(pool, FakePool):
+        results = [
+            TaskResult(task.task_id, task.shard != 1, int(task.shard == 1), int(task.shard == 1), 1.5, "")
+            for task in run.tasks
+            if task.shard != 2
+        ]
+        pool.finish(run.run_id, *results)
+    ended = {task.task_id for task in run.tasks if task.shard != 2}
+    wait_until(lambda: {each.task_id for each in pool.status(run.run_id).results} == ended, "the tasks have ended")
+    if len(ended) == len(run.tasks):
+        wait_until(lambda: pool.status(run.run_id).completed, f"job {run.run_id} is completed")
+    return pool.status(run.run_id)
+
+
+def test_results_of_a_run_are_counted(any_pool: BatchPool | FakePool) -> None:
+    run = _run(1, 10, 11)
+    any_pool.submit(run)
+    status = _end(any_pool, run)
+    assert (status.run_id, status.active, status.running, status.succeeded, status.failed) == (run.run_id, 0, 0, 2, 1)
+    assert status.completed
+    results = {result.task_id: (result.succeeded, result.exit_code, result.retries) for result in status.results}
+    assert results == {
+        "score-000001": (False, 1, 1),
+        "score-000010": (True, 0, 0),
+        "score-000011": (True, 0, 0),
+    }
+
+
+def test_a_job_with_a_task_that_runs_is_not_completed(any_pool: BatchPool | FakePool) -> None:
+    run = _run(2, 10)
+    any_pool.submit(run)
+    status = _end(any_pool, run)
+    assert (status.running, status.succeeded, status.completed) == (1, 1, False)
+    assert run.run_id not in any_pool.ended_jobs(utc_now() + timedelta(minutes=1))
+    any_pool.delete(run.run_id)
+
+
+def test_submitting_twice_changes_nothing(any_pool: BatchPool | FakePool) -> None:
+    run = _run(10, 11)
+    any_pool.submit(run)
+    any_pool.submit(run)
+    _end(any_pool, run)
+    any_pool.submit(run)
+    status = any_pool.status(run.run_id)
+    assert (status.succeeded, len(status.results), status.completed) == (2, 2, True)
+
+
+def test_an_unknown_job_is_not_found(any_pool: BatchPool | FakePool) -> None:
+    with pytest.raises(NotFoundError):
+        any_pool.status("score-unknown")
+
+
+def test_a_deleted_job_is_gone_and_deleting_it_again_is_no_error(any_pool: BatchPool | FakePool) -> None:
+    run = _run(2)
+    any_pool.submit(run)
+    wait_until(lambda: any_pool.status(run.run_id).running == 1, "the task runs")
+    any_pool.delete(run.run_id)
+    wait_until(lambda: _is_gone(any_pool, run.run_id), "the job is gone")
+    any_pool.delete(run.run_id)
+
+
+def _is_gone(pool: BatchPool | FakePool, run_id: str) -> bool:
+    try:
+        pool.status(run_id)
+    except NotFoundError:
+        return True
+    return False
+
+
+def test_jobs_that_ended_before_a_time_are_listed(any_pool: BatchPool | FakePool) -> None:
+    run = _run(10)
+    any_pool.submit(run)
+    _end(any_pool, run)
+    later = utc_now() + timedelta(minutes=1)
+    assert run.run_id in any_pool.ended_jobs(later)
+    assert run.run_id not in any_pool.ended_jobs(later - timedelta(hours=1))
+    assert any_pool.problems() == []
+
+
+# ---- Azure Batch -----------------------------------------------------------------------------------------------------
+
+
 def test_a_run_is_submitted_run_and_reported(pool: BatchPool, task_logs: ContainerClient) -> None:
     run = _run(10, 11, kind="train")
     pool.submit(run)
@@ -149,16 +243,6 @@ def test_a_failure_is_told_even_when_its_log_is_nowhere(
     assert "stderr" not in failed.detail
 
 
-def test_submitting_twice_changes_nothing(pool: BatchPool, client: BatchClient) -> None:
-    run = _run(10, 11)
-    pool.submit(run)
-    pool.submit(run)
-    _ended(pool, run)
-    pool.submit(run)
-    assert pool.status(run.run_id).succeeded == 2
-    assert len(list(client.list_tasks(run.run_id))) == 2
-
-
 def test_a_submission_that_broke_off_is_completed(pool: BatchPool) -> None:
     run = _run(10, 11, 12)
     half = replace(run, tasks=run.tasks[:1])
@@ -192,36 +276,6 @@ def test_tasks_that_an_ended_job_never_started_count_as_failed(
     status = _ended(pool, run)
     assert (status.active, status.failed, len(status.results)) == (0, 2, 2)
     assert all("MaxWallClockTimeExpiry" in result.detail for result in status.results)
-
-
-def test_a_deleted_job_is_gone_and_deleting_it_again_is_no_error(pool: BatchPool) -> None:
-    run = _run(2)
-    pool.submit(run)
-    wait_until(lambda: pool.status(run.run_id).running == 1, "the task runs")
-    pool.delete(run.run_id)
-    wait_until(lambda: _is_gone(pool, run.run_id), "the job is gone")
-    pool.delete(run.run_id)
-
-
-def _is_gone(pool: BatchPool, run_id: str) -> bool:
-    try:
-        pool.status(run_id)
-    except NotFoundError:
-        return True
-    return False
-
-
-def test_jobs_that_ended_before_a_time_are_listed(pool: BatchPool) -> None:
-    done, open_run = _run(10), _run(2)
-    pool.submit(done)
-    pool.submit(open_run)
-    _ended(pool, done)
-    later = datetime.now(UTC) + timedelta(minutes=1)
-    listed = pool.ended_jobs(later)
-    assert done.run_id in listed
-    assert open_run.run_id not in listed
-    assert done.run_id not in pool.ended_jobs(later - timedelta(hours=1))
-    pool.delete(open_run.run_id)
 
 
 def test_a_pool_is_created_once_and_then_left_alone(client: BatchClient) -> None:
