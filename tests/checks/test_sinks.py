@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from fakes.alerts import FakeSink
 from local_stack import pick_port, wait_until
 from sink_receivers import EventHubReceiver, MailServer, WebhookServer, captured_log, running_broker
 
@@ -67,11 +68,32 @@ MESSAGES = {
 
 @dataclass(frozen=True)
 class Case:
-    """A sink with its receiver: the settings that switch it on, what arrived, the same sink without a receiver."""
+    """A sink with its receiver: the settings that switch it on, what arrived, the same sink without a receiver.
+
+    The double has no settings; ``doubles`` has it with and without a receiver.
+    """
 
     settings: dict[str, str]
     keys: Callable[[], list[str]]
     unreachable: dict[str, str]
+    doubles: tuple[FakeSink, FakeSink] | None = None
+
+    def sink(self) -> AlertSink:
+        return self.doubles[0] if self.doubles else sink_for(self.settings)
+
+    def sink_without_receiver(self) -> AlertSink:
+        if self.doubles:
+            return self.doubles[1]
+        if not self.unreachable:
+            pytest.skip("nobody is on the other side")
+        return sink_for(self.unreachable)
+
+
+@contextmanager
+def fake_case(_: object) -> Iterator[Case]:
+    sink, away = FakeSink(), FakeSink()
+    away.away = True
+    yield Case({}, lambda: sink.sent, {}, (sink, away))
 
 
 @contextmanager
@@ -117,6 +139,7 @@ def email_case(_: object) -> Iterator[Case]:
 
 
 CASES: dict[str, Callable[[Any], AbstractContextManager[Case]]] = {
+    "fake": fake_case,
     "log": log_case,
     "webhook": webhook_case(""),
     "webhook for Teams": webhook_case("teams+"),
@@ -147,7 +170,7 @@ def sink_for(values: dict[str, str]) -> AlertSink:
 
 @pytest.fixture
 def sink(case: Case) -> Iterator[AlertSink]:
-    made = sink_for(case.settings)
+    made = case.sink()
     yield made
     made.close()
 
@@ -196,9 +219,7 @@ def test_a_sink_that_was_closed_sends_again(case: Case, sink: AlertSink) -> None
 
 
 def test_a_receiver_that_is_away_is_an_error_that_shows_no_secret(case: Case) -> None:
-    if not case.unreachable:
-        pytest.skip("nobody is on the other side")
-    sink = sink_for(case.unreachable)
+    sink = case.sink_without_receiver()
     try:
         with pytest.raises(SensorwatchError) as error:
             sink.send(MESSAGES["opened"])
