@@ -16,7 +16,7 @@ import pyarrow as pa
 from bench.measure import Result, Size, compare, print_line, show
 from sensorwatch.alerts.policy import AlertDefaults, AlertPolicy
 from sensorwatch.alerts.state_machine import AlertRules
-from sensorwatch.backtest.in_memory import MemoryModels
+from sensorwatch.backtest.in_memory import InMemoryModels
 from sensorwatch.config.file import Configuration, parse_configuration
 from sensorwatch.ingestion.decode import TICKS_PER_SECOND, encode, ticks_of
 from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, RawEvent, Reading, Window
@@ -50,7 +50,7 @@ serving:
 """
 
 
-class _Registry(MemoryModels):
+class _Registry(InMemoryModels):
     """Models in memory whose pointer can be moved to another version of the same models."""
 
     def __init__(self) -> None:

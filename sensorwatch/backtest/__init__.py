@@ -1,1 +1,1 @@
-"""Backtests: replays of past runs with other models or rules, without a trace in the product."""
+"""Backtests: training, scoring and alerting on a past range, without storing anything."""

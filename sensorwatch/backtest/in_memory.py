@@ -1,4 +1,4 @@
-"""Where the steps' results go when they must leave no trace: models, predictions and alerts in memory."""
+"""Models, predictions and alerts in memory, for steps whose results are not stored."""
 
 from __future__ import annotations
 
@@ -21,11 +21,17 @@ if TYPE_CHECKING:
     from sensorwatch.sensors.records import ReportingProfile
     from sensorwatch.tasks.records import TaskSpec
 
-__all__ = ["MemoryAlerts", "MemoryModels", "MemoryPredictions"]
+__all__ = ["InMemoryAlerts", "InMemoryModels", "InMemoryPredictions"]
 
 
-class MemoryModels:
-    """The models of shards, one version each."""
+class InMemoryModels:
+    """A model registry with one version for each shard.
+
+    Parameters
+    ----------
+    models
+        Model tables by their versions; None: none.
+    """
 
     def __init__(self, models: Mapping[ModelRef, pa.Table] | None = None) -> None:
         self._models = dict(models or {})
@@ -33,21 +39,37 @@ class MemoryModels:
     def publish(
         self, shard: int, models: pa.Table, manifest: Mapping[str, object], previous: ModelRef | None
     ) -> ModelRef:
-        """Keep the models of a shard in place of those before."""
+        """Replace the models of a shard.
+
+        Parameters
+        ----------
+        shard
+            Number of the shard.
+        models
+            Its new model table.
+        manifest, previous
+            Ignored.
+        """
         ref = ModelRef(shard, "in-memory")
         self._models = {kept: table for kept, table in self._models.items() if kept.shard != shard}
         self._models[ref] = with_version(models, ref.version)
         return ref
 
     def point(self, ref: ModelRef, previous: ModelRef | None) -> None:
-        """Pass over it: of each shard only one version is kept."""
+        """Do nothing: only one version of each shard is kept."""
 
     def current(self, shard: int) -> ModelRef | None:
-        """Return the version that is kept."""
+        """Return the version of a shard; None if there is none."""
         return next((ref for ref in self._models if ref.shard == shard), None)
 
     def load(self, ref: ModelRef) -> pa.Table:
-        """Return the models of a version."""
+        """Return the model table of a version.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such version.
+        """
         try:
             return self._models[ref]
         except KeyError:
@@ -58,24 +80,24 @@ class MemoryModels:
         return {}
 
     def versions(self, shard: int | None = None) -> list[ModelRef]:
-        """Return what is kept."""
+        """Return all versions (of one shard)."""
         return [ref for ref in self._models if shard in (None, ref.shard)]
 
 
-class MemoryPredictions:
-    """The predictions of the last task."""
+class InMemoryPredictions:
+    """The predictions of the last task; ``table`` is None if there are none."""
 
     def __init__(self) -> None:
         self.table: pa.Table | None = None
 
     def write(self, task: TaskSpec, predictions: pa.Table) -> str:
-        """Keep a task's predictions, with plain strings as a file gives them back."""
+        """Keep the predictions of a task, with plain strings as in a table that was read from a file."""
         self.table = predictions.cast(prediction_schema())
         return f"run={task.run_id}/shard={task.shard:06d}"
 
 
-class MemoryAlerts:
-    """The alerts that anomalies give rise to, each as it was left."""
+class InMemoryAlerts:
+    """Alerts in their last state, by id; anomalies are not kept."""
 
     def __init__(self) -> None:
         self.alerts: dict[str, Alert] = {}
@@ -88,7 +110,19 @@ class MemoryAlerts:
         sensor_ids: Collection[int],
         decide: Callable[[Mapping[int, AlertState]], AlertChanges],
     ) -> PublishOutcome:
-        """Take in what a prediction file changes."""
+        """Apply the changes that a prediction file makes to alerts.
+
+        Parameters
+        ----------
+        anomalies
+            Anomalous windows; only their number is used.
+        withdrawn
+            Ignored.
+        sensor_ids
+            Sensors whose alert states ``decide`` needs.
+        decide
+            Returns the changes from the states of ``sensor_ids``.
+        """
         wanted = set(sensor_ids)
         changes = decide({sensor_id: state for sensor_id, state in self._states.items() if sensor_id in wanted})
         self._states |= {state.sensor_id: state for state in changes.states}
@@ -96,20 +130,20 @@ class MemoryAlerts:
         return PublishOutcome(len(anomalies), 0, len(changes.alerts), 0)
 
     def mark_published(self, name: str) -> None:
-        """Pass over the name."""
+        """Do nothing: published files are not recorded."""
 
     def served_anomalies(self, sensor_ids: Collection[int], first_end: int, last_end: int) -> list[Anomaly]:
-        """Return nothing: nothing was scored in real time by models that are tried."""
+        """Return nothing: models of a backtest score nothing in real time."""
         return []
 
     def reporting_profiles(self, sensor_ids: Collection[int]) -> dict[int, ReportingProfile]:
-        """Return nothing: silence and flat lines are judged by the clock, not by models."""
+        """Return nothing: silent sensors and flat lines don't depend on models."""
         return {}
 
     def watch_flat(self, sensor_ids: Collection[int], decide: Callable[[FlatProgress], FlatChanges]) -> tuple[int, int]:
-        """Open and clear no alert of a flat line."""
+        """Open and clear no flat-line alerts."""
         return 0, 0
 
     def tolerances(self, sensor_ids: Collection[int]) -> dict[int, list[Tolerance]]:
-        """Return nothing: models that are tried have had no feedback yet."""
+        """Return nothing: there is no feedback on alerts of a backtest."""
         return {}

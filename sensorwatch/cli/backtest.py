@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from sensorwatch.alerts.publish import PublishingStore
     from sensorwatch.app import Product
-    from sensorwatch.backtest.backtest import LiveComparison, SensorBacktest
-    from sensorwatch.backtest.in_memory import MemoryAlerts, MemoryModels, MemoryPredictions
+    from sensorwatch.backtest.backtest import SensorBacktest
+    from sensorwatch.backtest.in_memory import InMemoryAlerts, InMemoryModels, InMemoryPredictions
+    from sensorwatch.backtest.live_comparison import LiveComparison
     from sensorwatch.models.read_only_store import ReadOnlyStore
     from sensorwatch.tasks.records import TaskSpec
 
@@ -48,7 +49,7 @@ class BoundSteps:
         self._detector = detector
         self._training_seconds = training_seconds
 
-    def train(self, task: TaskSpec, store: ReadOnlyStore, models: MemoryModels) -> object:
+    def train(self, task: TaskSpec, store: ReadOnlyStore, models: InMemoryModels) -> object:
         """Train the models of a shard.
 
         Parameters
@@ -69,7 +70,7 @@ class BoundSteps:
         )
 
     def score(
-        self, task: TaskSpec, store: ReadOnlyStore, models: MemoryModels, predictions: MemoryPredictions
+        self, task: TaskSpec, store: ReadOnlyStore, models: InMemoryModels, predictions: InMemoryPredictions
     ) -> object:
         """Score the windows of a shard.
 
@@ -86,7 +87,7 @@ class BoundSteps:
         """
         return self._product.score(task, store=store, registry=models, predictions=predictions)
 
-    def publish(self, name: str, predictions: pa.Table, alerts: MemoryAlerts) -> object:
+    def publish(self, name: str, predictions: pa.Table, alerts: InMemoryAlerts) -> object:
         """Publish predictions as anomalies and alerts.
 
         Parameters
@@ -138,7 +139,8 @@ def backtest(
     as_json: JsonOption = False,
 ) -> None:
     """Train on the windows before a past time range, score the windows in it, and report. Nothing is stored."""
-    from sensorwatch.backtest import backtest as step
+    from sensorwatch.backtest.backtest import backtest as step
+    from sensorwatch.backtest.live_comparison import compare_with_live
     from sensorwatch.simulation.ground_truth import read_ground_truth
 
     product = context.ensure_object(CommandContext).product
@@ -149,7 +151,7 @@ def backtest(
                 "--against-live uses the models that were used live; remove --train-seconds, --detector and --labels"
             )
         _show_comparison(
-            step.compare_with_live(
+            compare_with_live(
                 begin,
                 until,
                 store=product.store,
@@ -161,7 +163,7 @@ def backtest(
             as_json=as_json,
         )
         return
-    report = step.backtest(
+    report = step(
         begin,
         until,
         store=product.store,

@@ -13,7 +13,8 @@ from fakes.models import FakeMemories, FakeRegistry
 from fakes.tasks import FakePredictionFiles
 
 from sensorwatch.app import Product
-from sensorwatch.backtest.backtest import BacktestReport, LiveComparison, backtest, compare_with_live
+from sensorwatch.backtest.backtest import BacktestReport, backtest
+from sensorwatch.backtest.live_comparison import LiveComparison, compare_with_live
 from sensorwatch.cli.backtest import BoundSteps
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
@@ -118,7 +119,7 @@ def test_detector_and_training_length_may_be_others(product: Product) -> None:
 
 
 def test_a_range_that_is_none_is_refused(product: Product) -> None:
-    with pytest.raises(InvalidInputError, match="begins before it ends"):
+    with pytest.raises(InvalidInputError, match="whose start is before its end"):
         backtest(NOON, NOON, store=product.store, steps=BoundSteps(product), window_seconds=5)
 
 
