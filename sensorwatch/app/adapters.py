@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sensorwatch.config.file import Configuration
     from sensorwatch.ingestion.dead_letters import BlobDeadLetters
     from sensorwatch.ingestion.sender import EventHubSender
-    from sensorwatch.models.checkpoint_files import BlobMemories
+    from sensorwatch.models.checkpoint_files import BlobCheckpoints
     from sensorwatch.models.registry import BlobModelRegistry
     from sensorwatch.scheduling.pool import BatchPool
     from sensorwatch.sensors.downtime import DowntimePlan
@@ -110,11 +110,11 @@ class Adapters:
         return BlobModelRegistry(self.blobs.get_container_client(self.settings.models_container), f"serving={name}/")
 
     @cached_property
-    def memories(self) -> BlobMemories:
-        """What models remember between scorings, beside the models."""
-        from sensorwatch.models.checkpoint_files import BlobMemories
+    def checkpoints(self) -> BlobCheckpoints:
+        """Detector checkpoints, in the container of the models."""
+        from sensorwatch.models.checkpoint_files import BlobCheckpoints
 
-        return BlobMemories(self.blobs.get_container_client(self.settings.models_container))
+        return BlobCheckpoints(self.blobs.get_container_client(self.settings.models_container))
 
     @cached_property
     def configuration(self) -> Configuration:

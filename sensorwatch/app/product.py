@@ -328,7 +328,7 @@ class Product(Adapters):
                 registry=registry or self.models,
                 predictions=predictions or self.prediction_files,
                 # A trial leaves no trace.
-                memories=self.memories if (store, registry, predictions) == (None, None, None) else None,
+                checkpoints=self.checkpoints if (store, registry, predictions) == (None, None, None) else None,
                 policy=self.configuration.estimators,
             )
             # Models of a backtest are in memory: they have no age.

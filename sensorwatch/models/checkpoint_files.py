@@ -1,11 +1,12 @@
-"""What models remember between scorings, in a blob container: one file per shard and time.
+"""Detector checkpoints in a blob container: one file per shard and time.
 
 ::
 
     shard=000012/memory-20261120T101500Z.arrow
 
-A file is named by the end of the windows that it goes up to (UTC). Those older than what a task began with are deleted
-when it leaves its own. A file that is damaged counts for nothing: scoring makes up for it.
+A file is named by the time of its checkpoints: the end of the last window that they include (UTC). When a task saves
+its file, it deletes files that are older than the one it started from. A damaged file is ignored: scoring reads windows
+again instead.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from sensorwatch.errors import NotFoundError
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
-__all__ = ["BlobMemories"]
+__all__ = ["BlobCheckpoints"]
 
 _FORMAT = "%Y%m%dT%H%M%SZ"
 _NAME = re.compile(r"shard=\d+/memory-(\d{8}T\d{6}Z)\.arrow")
@@ -31,20 +32,20 @@ _NAME = re.compile(r"shard=\d+/memory-(\d{8}T\d{6}Z)\.arrow")
 _log = logging.getLogger(__name__)
 
 
-class BlobMemories:
-    """The memories in one blob container (:class:`~sensorwatch.models.ports.Memories`).
+class BlobCheckpoints:
+    """Checkpoint files in one blob container (:class:`~sensorwatch.models.ports.CheckpointFiles`).
 
     Parameters
     ----------
     container
-        A client of the container, which exists.
+        Client of the container, which exists.
     """
 
     def __init__(self, container: ContainerClient) -> None:
         self._container = container
 
     def load(self, shard: int, until: datetime) -> tuple[datetime, pa.Table] | None:
-        """Return the newest memories that go no further than ``until`` (inclusive), with how far they go."""
+        """Return the newest checkpoints up to ``until`` (UTC, inclusive) that can be read, with their time."""
         for time in reversed(self._times(shard)):
             if time <= until:
                 name = _name(shard, time)
@@ -52,22 +53,26 @@ class BlobMemories:
                     with translate_blob_errors():
                         content = self._container.download_blob(name).readall()
                     with pa.ipc.open_file(pa.BufferReader(content)) as reader:
-                        memories = reader.read_all()
-                    memories.validate(full=True)
+                        checkpoints = reader.read_all()
+                    checkpoints.validate(full=True)
                 except NotFoundError:
                     continue
                 except pa.ArrowException as exc:
-                    _log.warning("%s: expected an Arrow IPC file, got: %s; scoring makes up for it", name, exc)
+                    _log.warning(
+                        "%s: expected an Arrow IPC file, got: %s; the file is ignored, and scoring reads windows again",
+                        name,
+                        exc,
+                    )
                     continue
-                return time, memories
+                return time, checkpoints
         return None
 
-    def save(self, shard: int, since: datetime, until: datetime, memories: pa.Table) -> None:
-        """Keep memories that go up to ``until``; drop those that are older than what goes up to ``since``."""
+    def save(self, shard: int, since: datetime, until: datetime, checkpoints: pa.Table) -> None:
+        """Store checkpoints, and delete older ones; see :meth:`~sensorwatch.models.ports.CheckpointFiles.save`."""
         sink = pa.BufferOutputStream()
         options = pa.ipc.IpcWriteOptions(compression="zstd")
-        with pa.ipc.new_file(sink, memories.schema, options=options) as writer:
-            writer.write_table(memories)
+        with pa.ipc.new_file(sink, checkpoints.schema, options=options) as writer:
+            writer.write_table(checkpoints)
         with translate_blob_errors():
             self._container.upload_blob(_name(shard, until), bytes(sink.getvalue()), overwrite=True)
         needed = max((time for time in self._times(shard) if time <= since), default=since)

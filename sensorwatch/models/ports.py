@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sensorwatch.models.records import ModelRef
     from sensorwatch.sensors.labels import ShardLabels
 
-__all__ = ["Memories", "ModelRegistry", "Pointer", "WatchedRegistry", "WindowSource"]
+__all__ = ["CheckpointFiles", "ModelRegistry", "Pointer", "WatchedRegistry", "WindowSource"]
 
 
 class WindowSource(WindowStore, SensorStore, Protocol):
@@ -119,23 +119,38 @@ class WatchedRegistry(ModelRegistry, Protocol):
         ...
 
 
-class Memories(Protocol):
-    """What models remember of the windows scored so far, apart from the models.
+class CheckpointFiles(Protocol):
+    """Storage of detector checkpoints between scoring tasks, apart from the models.
 
-    The tables have a column ``sensor_id``, ascending, and one for each detector that remembers.
+    A table of checkpoints has a column ``sensor_id``, ascending, and one for each detector with state.
     """
 
     def load(self, shard: int, until: datetime) -> tuple[datetime, pa.Table] | None:
-        """Return the newest memories that go no further than ``until`` (inclusive, UTC), with how far they go.
+        """Return the newest checkpoints of a shard that can be read, with their time; None if there are none.
 
-        None where there are none that can be read.
+        Parameters
+        ----------
+        shard
+            The shard.
+        until
+            Latest time of the checkpoints (UTC), inclusive.
         """
         ...
 
-    def save(self, shard: int, since: datetime, until: datetime, memories: pa.Table) -> None:
-        """Keep memories that go up to ``until``, in place of others that do.
+    def save(self, shard: int, since: datetime, until: datetime, checkpoints: pa.Table) -> None:
+        """Store checkpoints, replacing those of the same time; older ones may be deleted.
 
-        Older ones may go, but for the newest that go no further than ``since``: a task that began there may be done
-        again.
+        The newest checkpoints that are not later than ``since`` are kept: a task that started there may be repeated.
+
+        Parameters
+        ----------
+        shard
+            The shard.
+        since
+            Start of the windows that the task scored (UTC).
+        until
+            Time of the checkpoints: the end of those windows (UTC).
+        checkpoints
+            Table of checkpoints.
         """
         ...

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
-from fakes.models import FakeMemories, FakeRegistry
+from fakes.models import FakeCheckpoints, FakeRegistry
 
 from sensorwatch.errors import ConflictError, InvalidInputError, NotFoundError
-from sensorwatch.models.checkpoint_files import BlobMemories
+from sensorwatch.models.checkpoint_files import BlobCheckpoints
 from sensorwatch.models.records import ModelRef
 from sensorwatch.models.registry import BlobModelRegistry
 from sensorwatch.models.table import MODEL_SCHEMA, merge
 
 if TYPE_CHECKING:
-    from sensorwatch.models.ports import Memories, WatchedRegistry
+    from sensorwatch.models.ports import CheckpointFiles, WatchedRegistry
 
 ADAPTERS = ["fake", pytest.param("blob", marks=pytest.mark.wire)]
 MANIFEST = {"window_end": "2026-11-20T11:00:00+01:00", "rows": 1}
@@ -31,8 +31,8 @@ def registry(request: pytest.FixtureRequest) -> WatchedRegistry:
 
 
 @pytest.fixture(params=ADAPTERS)
-def kept(request: pytest.FixtureRequest) -> Memories:
-    return FakeMemories() if request.param == "fake" else BlobMemories(request.getfixturevalue("container"))
+def kept(request: pytest.FixtureRequest) -> CheckpointFiles:
+    return FakeCheckpoints() if request.param == "fake" else BlobCheckpoints(request.getfixturevalue("container"))
 
 
 # ---- models ----------------------------------------------------------------------------------------------------------
@@ -142,29 +142,29 @@ def test_a_manifest_without_its_time_is_refused(registry: WatchedRegistry, manif
 # ---- checkpoints -----------------------------------------------------------------------------------------------------
 
 
-def memories(level: float) -> pa.Table:
+def checkpoints(level: float) -> pa.Table:
     return pa.table({"sensor_id": [1, 2], "memory_ewma": [{"as_of": 5, "level": level, "variance": 1.0}, None]})
 
 
-def test_the_newest_that_go_far_enough_back_are_found(kept: Memories) -> None:
+def test_the_newest_that_go_far_enough_back_are_found(kept: CheckpointFiles) -> None:
     assert kept.load(3, NOON) is None
-    kept.save(3, NOON - MINUTE, NOON, memories(1.0))
-    kept.save(3, NOON, NOON + MINUTE, memories(2.0))
+    kept.save(3, NOON - MINUTE, NOON, checkpoints(1.0))
+    kept.save(3, NOON, NOON + MINUTE, checkpoints(2.0))
     assert kept.load(3, NOON - MINUTE) is None
     for until, expected in ((NOON, 1.0), (NOON + MINUTE / 2, 1.0), (NOON + MINUTE, 2.0)):
         found = kept.load(3, until)
         assert found is not None
-        assert found[1].equals(memories(expected))
+        assert found[1].equals(checkpoints(expected))
     assert kept.load(4, NOON) is None
 
 
-def test_a_task_that_is_done_again_finds_what_its_first_try_found(kept: Memories) -> None:
+def test_a_task_that_is_done_again_finds_what_its_first_try_found(kept: CheckpointFiles) -> None:
     for minute in range(5):
         for _ in range(2):
             found = kept.load(0, NOON + minute * MINUTE)
             assert (found is None) == (minute == 0)
             assert found is None or found[0] == NOON + minute * MINUTE
-            kept.save(0, NOON + minute * MINUTE, NOON + (minute + 1) * MINUTE, memories(minute))
+            kept.save(0, NOON + minute * MINUTE, NOON + (minute + 1) * MINUTE, checkpoints(minute))
 
 
 def test_a_pointer_moves_to_a_former_version_and_back(registry: WatchedRegistry) -> None:

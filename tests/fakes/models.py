@@ -206,8 +206,8 @@ def _time_of(manifest: Mapping[str, object]) -> datetime:
     return time.astimezone(UTC)
 
 
-class FakeMemories:
-    """Memories by shard and time."""
+class FakeCheckpoints:
+    """Detector checkpoints by shard and time."""
 
     def __init__(self) -> None:
         self.shards: dict[int, dict[datetime, pa.Table]] = {}
@@ -217,8 +217,8 @@ class FakeMemories:
         time = max((time for time in tables if time <= until), default=None)
         return (time, tables[time]) if time else None
 
-    def save(self, shard: int, since: datetime, until: datetime, memories: pa.Table) -> None:
+    def save(self, shard: int, since: datetime, until: datetime, checkpoints: pa.Table) -> None:
         tables = self.shards.setdefault(shard, {})
-        tables[until] = memories
+        tables[until] = checkpoints
         needed = max((time for time in tables if time <= since), default=since)
         self.shards[shard] = {time: table for time, table in tables.items() if time >= needed}

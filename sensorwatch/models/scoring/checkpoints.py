@@ -1,8 +1,9 @@
-"""What the models of a shard remember from one scoring to the next.
+"""Detector checkpoints of a shard from one scoring task to the next.
 
-A model's own memory ends with its training. Scoring keeps what the models remember behind the windows it has scored,
-apart from them, and goes on from there: a file is named by how far it goes, so a task that is done again finds what its
-first try found. Memories that are lost are made up for from the windows of the last two hours.
+The checkpoint in a model is that of the end of its training. Scoring stores the checkpoints after the windows that it
+has scored apart from the models, and the next task continues from them. They are stored by their time, so a task that
+is repeated continues from the same checkpoints. If checkpoints are lost, the windows of the last two hours are read to
+replace them.
 """
 
 from __future__ import annotations
@@ -21,61 +22,70 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from sensorwatch.models.scoring.raw_scores import MovedMemories
+    from sensorwatch.models.scoring.raw_scores import AdvancedCheckpoints
 
     Integers = npt.NDArray[np.int64]
 
-__all__ = ["CATCH_UP_SECONDS", "memories_after", "reading_start", "recalled", "remembered_until"]
+__all__ = ["CATCH_UP_SECONDS", "checkpoint_table", "checkpointed_until", "reading_start", "restored"]
 
 CATCH_UP_SECONDS = 7200
-"""How far back windows are read to make up for memories that end before the windows to score."""
+"""How far back windows are read to advance checkpoints to the start of the windows to score."""
 
 _PREFIX = "memory_"
 _NEVER = int(np.iinfo(np.int64).min)
 
 
-def memories_after(models: pa.Table, moved: Mapping[str, MovedMemories]) -> pa.Table | None:
-    """Return what the models remember after windows; None where none remembers anything.
+def checkpoint_table(models: pa.Table, advanced: Mapping[str, AdvancedCheckpoints]) -> pa.Table | None:
+    """Return the checkpoints of models as a table to store; None if no detector has state.
 
-    Columns are ``sensor_id`` and ``memory_`` with the name of each detector that remembers.
+    The columns are ``sensor_id`` and, for each detector with state, ``memory_`` and its name.
 
     Parameters
     ----------
     models
-        The models.
-    moved
-        What scoring the windows has moved, by detector.
+        Model table of the shard.
+    advanced
+        Checkpoints after the windows that were scored, by detector.
     """
     columns = {
         _PREFIX + name: _replaced(models[params_column(name)].combine_chunks().field(CHECKPOINT), *each)
-        for name, each in moved.items()
+        for name, each in advanced.items()
     }
     return pa.table({"sensor_id": models["sensor_id"].combine_chunks(), **columns}) if columns else None
 
 
-def recalled(models: pa.Table, memories: pa.Table | None, start: datetime) -> pa.Table:
-    """Return the models with what they remembered when scoring ended at ``start`` (UTC).
+def restored(models: pa.Table, checkpoints: pa.Table | None, start: datetime) -> pa.Table:
+    """Return the models with their checkpoints at ``start``.
 
-    Of a model's own memory and the one that is kept the later one counts that does not go beyond ``start``.
+    A model gets the later of its own checkpoint and the stored one; a checkpoint after ``start`` is not used.
+
+    Parameters
+    ----------
+    models
+        Model table of the shard.
+    checkpoints
+        Stored checkpoints; None if there are none.
+    start
+        Start of the windows to score (UTC).
     """
-    if memories is None:
+    if checkpoints is None:
         return models
-    kept_ids, ids = memories["sensor_id"].to_numpy(), models["sensor_id"].to_numpy()
-    if not len(kept_ids):
+    stored_ids, ids = checkpoints["sensor_id"].to_numpy(), models["sensor_id"].to_numpy()
+    if not len(stored_ids):
         return models
-    place = np.minimum(np.searchsorted(kept_ids, ids), len(kept_ids) - 1)
+    place = np.minimum(np.searchsorted(stored_ids, ids), len(stored_ids) - 1)
     until = int(start.timestamp())
     for name in detectors_in(models):
         params = models[params_column(name)].combine_chunks()
-        if _PREFIX + name not in memories.column_names or params.type.get_field_index(CHECKPOINT) < 0:
+        if _PREFIX + name not in checkpoints.column_names or params.type.get_field_index(CHECKPOINT) < 0:
             continue
-        kept = memories[_PREFIX + name].combine_chunks()
-        if kept.type != params.field(CHECKPOINT).type:
+        stored = checkpoints[_PREFIX + name].combine_chunks()
+        if stored.type != params.field(CHECKPOINT).type:
             continue
-        others = with_checkpoint(params, kept.take(pa.array(place)))
-        own_times, kept_times = checkpoint_times(params), checkpoint_times(others)
-        better = (kept_ids[place] == ids) & others.field(CHECKPOINT).is_valid().to_numpy(zero_copy_only=False)
-        better &= (kept_times <= until) & ((own_times > until) | (kept_times > own_times))
+        others = with_checkpoint(params, stored.take(pa.array(place)))
+        own_times, stored_times = checkpoint_times(params), checkpoint_times(others)
+        better = (stored_ids[place] == ids) & others.field(CHECKPOINT).is_valid().to_numpy(zero_copy_only=False)
+        better &= (stored_times <= until) & ((own_times > until) | (stored_times > own_times))
         rows = np.flatnonzero(better)
         column = models.schema.get_field_index(params_column(name))
         merged = _replaced(params, rows, others.take(pa.array(rows)))
@@ -83,32 +93,35 @@ def recalled(models: pa.Table, memories: pa.Table | None, start: datetime) -> pa
     return models
 
 
-def remembered_until(models: pa.Table) -> Integers:
-    """Return how far each model's memory goes, shape ``(n_models,)``; the lowest integer where it has none."""
+def checkpointed_until(models: pa.Table) -> Integers:
+    """Return the time of each model's checkpoint, shape ``(n_models,)``, int64, in seconds since 1970-01-01T00:00:00Z.
+
+    It is the lowest int64 for a model without a checkpoint.
+    """
     times = np.full(models.num_rows, _NEVER)
     for name in detectors_in(models):
         times = np.maximum(times, checkpoint_times(models[params_column(name)].combine_chunks()))
     return times
 
 
-def reading_start(models: pa.Table, kept_until: datetime | None, start: datetime) -> datetime:
-    """Return from where windows are read, so that memories reach up to ``start`` (UTC).
+def reading_start(models: pa.Table, stored_until: datetime | None, start: datetime) -> datetime:
+    """Return from when on windows are read (UTC, exclusive), so that checkpoints advance to ``start``.
 
     Parameters
     ----------
     models
-        The models.
-    kept_until
-        End of the windows (UTC) that the memories kept from the last scoring go up to; None where there are none.
+        Model table of the shard.
+    stored_until
+        Time of the stored checkpoints (UTC); None if there are none.
     start
-        Where the windows to score begin.
+        Start of the windows to score (UTC).
     """
-    if kept_until is None:
-        times = remembered_until(models)
-        # One that goes beyond the start is of no use there.
+    if stored_until is None:
+        times = checkpointed_until(models)
+        # A checkpoint after the start can't be used.
         times = np.where(times > start.timestamp(), int(start.timestamp()) - CATCH_UP_SECONDS, times)[times > _NEVER]
-        kept_until = datetime.fromtimestamp(int(times.min()), UTC) if len(times) else start
-    return min(start, max(kept_until, start - timedelta(seconds=CATCH_UP_SECONDS)))
+        stored_until = datetime.fromtimestamp(int(times.min()), UTC) if len(times) else start
+    return min(start, max(stored_until, start - timedelta(seconds=CATCH_UP_SECONDS)))
 
 
 def _replaced(rows: pa.Array, at: Integers, others: pa.Array) -> pa.Array:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Flags = npt.NDArray[np.bool_]
     Integers = npt.NDArray[np.int64]
 
-__all__ = ["ModelWindows", "MovedMemories", "RawScores", "raw_scores"]
+__all__ = ["AdvancedCheckpoints", "ModelWindows", "RawScores", "raw_scores"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +55,19 @@ class RawScores:
         self.low[at], self.high[at] = others.low, others.high
 
 
-class MovedMemories(NamedTuple):
-    """What models remember after windows were scored.
+class AdvancedCheckpoints(NamedTuple):
+    """Checkpoints of one detector's models after windows were scored.
 
     Attributes
     ----------
     rows
-        Positions of the models, each once, ascending.
-    memories
-        One for each of them.
+        Positions of the models, each once, ascending, shape ``(n,)``.
+    checkpoints
+        Their checkpoints, shape ``(n,)``.
     """
 
     rows: Integers
-    memories: pa.StructArray
+    checkpoints: pa.StructArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class ModelWindows:
 
 def raw_scores(
     models: pa.Table, model: Integers, windows: WindowColumns, policy: EstimatorPolicy | None
-) -> tuple[RawScores, dict[str, MovedMemories]]:
+) -> tuple[RawScores, dict[str, AdvancedCheckpoints]]:
     """Return the raw scores of windows, and the checkpoints after them of each detector that has checkpoints.
 
     Parameters
@@ -131,7 +131,7 @@ def raw_scores(
     models, model, windows, policy
         As in :meth:`ModelWindows.of`.
     """
-    moved: dict[str, MovedMemories] = {}
+    advanced: dict[str, AdvancedCheckpoints] = {}
     found = RawScores(*np.full((4, len(model)), np.nan))
     limits = np.asarray(models["threshold"].to_numpy(), np.float64)
     for column in ("expected_low", "expected_high"):
@@ -140,9 +140,9 @@ def raw_scores(
     for name in detectors_in(models):
         own = ModelWindows.of(models, name, model, windows, policy)
         params = own.params.take(pa.array(own.rows))
-        found.raw[own.chosen], memory, band = own.detector.advance(params, own.series, limits[own.rows])
-        if memory is not None:
-            moved[name] = MovedMemories(own.rows, memory)
+        found.raw[own.chosen], checkpoints, band = own.detector.advance(params, own.series, limits[own.rows])
+        if checkpoints is not None:
+            advanced[name] = AdvancedCheckpoints(own.rows, checkpoints)
         if band is not None:
             found.value[own.chosen], found.low[own.chosen], found.high[own.chosen] = band.value, band.low, band.high
-    return found, moved
+    return found, advanced

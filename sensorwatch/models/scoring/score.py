@@ -18,10 +18,10 @@ import pyarrow.compute as pc
 from sensorwatch.models.current import load_current
 from sensorwatch.models.scoring.checkpoints import (
     CATCH_UP_SECONDS,
-    memories_after,
+    checkpoint_table,
+    checkpointed_until,
     reading_start,
-    recalled,
-    remembered_until,
+    restored,
 )
 from sensorwatch.models.scoring.explain import explanations
 from sensorwatch.models.scoring.predictions import predictions_of
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from sensorwatch.config.detectors import EstimatorPolicy
-    from sensorwatch.models.ports import Memories, ModelRegistry
+    from sensorwatch.models.ports import CheckpointFiles, ModelRegistry
     from sensorwatch.sensors.records import SensorStatus
     from sensorwatch.tasks.ports import PredictionWriter
     from sensorwatch.tasks.records import TaskSpec
@@ -113,7 +113,7 @@ def score(
     store: ScoringStore,
     registry: ModelRegistry,
     predictions: PredictionWriter,
-    memories: Memories | None = None,
+    checkpoints: CheckpointFiles | None = None,
     policy: EstimatorPolicy | None = None,
     include_trained: bool = False,
 ) -> ScoreSummary:
@@ -133,7 +133,7 @@ def score(
         Source of the models.
     predictions
         Destination of the prediction file.
-    memories
+    checkpoints
         Store of detector checkpoints; None: each model starts from its state at the end of training.
     policy
         Estimators that may be loaded; None: the configuration's defaults.
@@ -167,20 +167,20 @@ def score(
     start = task.start
     if start is None and not include_trained:
         start = datetime.fromtimestamp(pc.min(models["first_training_end"]).as_py(), UTC)
-    kept = memories.load(task.shard, start) if memories and start else None
+    stored = checkpoints.load(task.shard, start) if checkpoints and start else None
     read_from = start
     if start is not None:
-        models = recalled(models, kept[1] if kept else None, start)
-        read_from = reading_start(models, kept[0] if kept else None, start)
+        models = restored(models, stored[1] if stored else None, start)
+        read_from = reading_start(models, stored[0] if stored else None, start)
     windows, rescored = _together(store.read_windows(task.shard, read_from, task.end), marked)
     position = _positions(models, windows)
-    until, began = remembered_until(models), int(start.timestamp()) if start else -np.inf
+    until, began = checkpointed_until(models), int(start.timestamp()) if start else -np.inf
     gone_past = (position >= 0) & (windows.end <= np.minimum(until, began)[position])
-    # What changed behind a memory is scored apart, with the windows that were before it.
+    # A window that changed before the checkpoint is scored separately, together with the windows before it.
     late = rescored & gone_past
     going_on = np.where(late | (gone_past & (until <= began)[position]), -1, position)
     asked_for = rescored | (windows.end > began)
-    raw, moved = raw_scores(models, going_on, windows, policy)
+    raw, advanced = raw_scores(models, going_on, windows, policy)
     explained = explanations(models, going_on, windows, raw, asked_for, policy)
     if late.any():
         earliest = datetime.fromtimestamp(int(windows.end[late].min()) - CATCH_UP_SECONDS, UTC)
@@ -199,10 +199,10 @@ def score(
         store.sensors(task.shard),
     )
     file = predictions.write(task, table) if table.num_rows else None
-    if memories and start is not None:
-        remembered = memories_after(models, moved)
-        if remembered is not None:
-            memories.save(task.shard, start, task.end, remembered)
+    if checkpoints and start is not None:
+        after = checkpoint_table(models, advanced)
+        if after is not None:
+            checkpoints.save(task.shard, start, task.end, after)
     # A sensor's first model may be newer than the loaded models. Its rescore marks are for the next run.
     store.complete_scoring(task, _windows_of(models["sensor_id"].to_numpy(), windows))
     return ScoreSummary(

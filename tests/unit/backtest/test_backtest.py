@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes.models import FakeMemories, FakeRegistry
+from fakes.models import FakeCheckpoints, FakeRegistry
 from fakes.tasks import FakePredictionFiles
 
 from sensorwatch.app import Product
@@ -35,7 +35,9 @@ def product(tmp_path: Path) -> Iterator[Product]:
     settings = {"DATABASE_URL": f"sqlite:///{tmp_path}/store.db", "TRAINING_SECONDS": "3600", "SHARD_SIZE": "2"}
     settings["DETECTOR"] = "ocsvm"
     product = Product(load_settings(settings), lambda: NOON + HOUR + timedelta(minutes=1))
-    product.__dict__.update(models=FakeRegistry(), prediction_files=FakePredictionFiles(), memories=FakeMemories())
+    product.__dict__.update(
+        models=FakeRegistry(), prediction_files=FakePredictionFiles(), checkpoints=FakeCheckpoints()
+    )
     rng = np.random.default_rng(5)
     product.store.sensor_ids(KEYS)
     noon = int(NOON.timestamp())

@@ -1,4 +1,4 @@
-"""Scoring in many runs gives the scores of scoring at once: what models remember goes from run to run."""
+"""Scoring in many runs gives the scores of scoring at once: checkpoints are passed from run to run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from fakes.models import NOON, WINDOW_SECONDS, FakeMemories, FakeRegistry, FakeStore, task
+from fakes.models import NOON, WINDOW_SECONDS, FakeCheckpoints, FakeRegistry, FakeStore, task
 from fakes.tasks import FakePredictionFiles
 
 from sensorwatch.models.scoring.checkpoints import CATCH_UP_SECONDS
@@ -23,7 +23,7 @@ class Scene:
         self.detector = detector
         self.store = FakeStore()
         self.registry = FakeRegistry()
-        self.memories = FakeMemories()
+        self.checkpoints = FakeCheckpoints()
         self.end = NOON + new * WINDOW
         random = np.random.default_rng(5)
         wave = 3 * np.sin(np.arange(trained + new) / 9)
@@ -44,7 +44,7 @@ class Scene:
             now=end,
         )
 
-    def score(self, end: datetime, start: datetime | None, memories: FakeMemories | None) -> Scores:
+    def score(self, end: datetime, start: datetime | None, checkpoints: FakeCheckpoints | None) -> Scores:
         """Return the score of each sensor's window."""
         files = FakePredictionFiles()
         score(
@@ -52,7 +52,7 @@ class Scene:
             store=self.store,
             registry=self.registry,
             predictions=files,
-            memories=memories,
+            checkpoints=checkpoints,
         )
         return {
             (row["sensor_id"], int(row["ts"])): row["score"]
@@ -67,7 +67,7 @@ class Scene:
         scores: Scores = {}
         start = NOON
         while start < self.end:
-            scores |= self.score(start + windows * WINDOW, start, self.memories)
+            scores |= self.score(start + windows * WINDOW, start, self.checkpoints)
             start += windows * WINDOW
         return scores
 
@@ -90,26 +90,26 @@ def test_scoring_in_runs_gives_the_scores_of_scoring_at_once(scene: Scene) -> No
 
 def test_a_run_that_is_done_again_gives_the_same(scene: Scene) -> None:
     for _ in range(2):
-        first = scene.score(NOON + 12 * WINDOW, NOON, scene.memories)
-    second = [scene.score(NOON + 24 * WINDOW, NOON + 12 * WINDOW, scene.memories) for _ in range(3)]
+        first = scene.score(NOON + 12 * WINDOW, NOON, scene.checkpoints)
+    second = [scene.score(NOON + 24 * WINDOW, NOON + 12 * WINDOW, scene.checkpoints) for _ in range(3)]
     expected = scene.at_once()
     assert_same(first | second[2], {key: expected[key] for key in first | second[2]})
     assert second[0] == second[1] == second[2]
 
 
-def test_memories_that_are_lost_are_made_up_for(scene: Scene) -> None:
+def test_lost_checkpoints_are_replaced_by_reading_windows_again(scene: Scene) -> None:
     expected = scene.at_once()
-    scene.score(NOON + 24 * WINDOW, NOON, scene.memories)
-    scene.memories.shards.clear()
-    rest = scene.score(scene.end, NOON + 24 * WINDOW, scene.memories)
+    scene.score(NOON + 24 * WINDOW, NOON, scene.checkpoints)
+    scene.checkpoints.shards.clear()
+    rest = scene.score(scene.end, NOON + 24 * WINDOW, scene.checkpoints)
     assert_same(rest, {key: expected[key] for key in rest})
     assert len(rest) == 3 * 36
 
 
 def test_a_run_behind_a_gap_reads_what_was_missed_but_does_not_predict_it(scene: Scene) -> None:
     expected = scene.at_once()
-    scene.score(NOON + 12 * WINDOW, NOON, scene.memories)
-    rest = scene.score(scene.end, NOON + 36 * WINDOW, scene.memories)
+    scene.score(NOON + 12 * WINDOW, NOON, scene.checkpoints)
+    rest = scene.score(scene.end, NOON + 36 * WINDOW, scene.checkpoints)
     assert_same(rest, {key: expected[key] for key in rest})
     assert min(end for _, end in rest) == int((NOON + 37 * WINDOW).timestamp())
 
@@ -117,49 +117,49 @@ def test_a_run_behind_a_gap_reads_what_was_missed_but_does_not_predict_it(scene:
 def test_only_so_much_is_made_up_for(scene: Scene) -> None:
     late = NOON + timedelta(days=3)
     scene.store.add(1, [10.0] * 12, end=late)
-    scene.score(late, late - 12 * WINDOW, scene.memories)
+    scene.score(late, late - 12 * WINDOW, scene.checkpoints)
     start, _ = scene.store.reads[-1]
     assert start == late - 12 * WINDOW - timedelta(seconds=CATCH_UP_SECONDS)
 
 
-def test_a_new_model_goes_on_with_the_memory_of_the_former(scene: Scene) -> None:
-    scene.score(NOON + 12 * WINDOW, NOON, scene.memories)
+def test_a_new_model_continues_from_the_checkpoint_of_the_previous_model(scene: Scene) -> None:
+    scene.score(NOON + 12 * WINDOW, NOON, scene.checkpoints)
     scene.train(NOON + 24 * WINDOW)
-    scores = scene.score(scene.end, NOON + 12 * WINDOW, scene.memories)
+    scores = scene.score(scene.end, NOON + 12 * WINDOW, scene.checkpoints)
     assert len(scores) == 3 * 48
     assert not np.isnan(list(scores.values())).any()
 
 
 def test_a_changed_window_is_scored_with_those_that_were_before_it(scene: Scene) -> None:
     expected = scene.at_once()
-    scene.score(NOON + 24 * WINDOW, NOON, scene.memories)
+    scene.score(NOON + 24 * WINDOW, NOON, scene.checkpoints)
     changed = NOON + 20 * WINDOW
     value, _ = scene.store.windows[2][int(changed.timestamp())]
     scene.store.change(2, changed, value)
-    scores = scene.score(NOON + 36 * WINDOW, NOON + 24 * WINDOW, scene.memories)
+    scores = scene.score(NOON + 36 * WINDOW, NOON + 24 * WINDOW, scene.checkpoints)
     assert len(scores) == 1 + 3 * 12
     again = scores.pop((2, int(changed.timestamp())))
     assert_same(scores, {key: expected[key] for key in scores})
     # An average has no end to its past: it is made up for from two hours.
     assert again == pytest.approx(expected[2, int(changed.timestamp())], abs=5 if scene.detector == "ewma" else 1e-9)
     scene.store.change(2, changed, value + 500)
-    assert scene.score(scene.end, NOON + 36 * WINDOW, scene.memories)[2, int(changed.timestamp())] > 50
+    assert scene.score(scene.end, NOON + 36 * WINDOW, scene.checkpoints)[2, int(changed.timestamp())] > 50
 
 
-def test_memories_of_another_detector_are_left_alone(scene: Scene) -> None:
-    scene.score(NOON + 12 * WINDOW, NOON, scene.memories)
+def test_checkpoints_of_another_detector_are_ignored(scene: Scene) -> None:
+    scene.score(NOON + 12 * WINDOW, NOON, scene.checkpoints)
     expected = scene.at_once()
-    other = FakeMemories()
-    table = scene.memories.shards[0][NOON + 12 * WINDOW]
+    other = FakeCheckpoints()
+    table = scene.checkpoints.shards[0][NOON + 12 * WINDOW]
     other.save(0, NOON, NOON, table.rename_columns(["sensor_id", "memory_shift"]))
     scores = scene.score(scene.end, NOON, other)
     assert_same(scores, expected)
 
 
-def test_a_detector_without_memory_leaves_none() -> None:
+def test_a_detector_without_state_stores_no_checkpoints() -> None:
     scene = Scene("range")
     assert_same(scene.in_runs(), scene.at_once())
-    assert scene.memories.shards == {}
+    assert scene.checkpoints.shards == {}
 
 
 def test_what_was_expected_differs_from_window_to_window() -> None:

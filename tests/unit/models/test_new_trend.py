@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
-from fakes.models import NOON, FakeMemories, FakeRegistry, FakeStore, task
+from fakes.models import NOON, FakeCheckpoints, FakeRegistry, FakeStore, task
 from fakes.tasks import FakePredictionFiles
 
 from sensorwatch.models.scoring.score import score
@@ -48,7 +48,7 @@ def test_windows_before_the_trend_are_not_trained_on(windows_since: int, state: 
 @pytest.mark.parametrize("told", [True, False])
 def test_a_new_level_is_normal_to_auto_at_once_when_somebody_says_so(told: bool) -> None:
     store, registry = FakeStore(), FakeRegistry()
-    files, memories = FakePredictionFiles(), FakeMemories()
+    files, checkpoints = FakePredictionFiles(), FakeCheckpoints()
 
     def trained(end: datetime) -> None:
         train(
@@ -63,7 +63,7 @@ def test_a_new_level_is_normal_to_auto_at_once_when_somebody_says_so(told: bool)
 
     def anomalous(start: datetime, end: datetime) -> float:
         given = task("score", end, start)
-        done = score(given, store=store, registry=registry, predictions=files, memories=memories)
+        done = score(given, store=store, registry=registry, predictions=files, checkpoints=checkpoints)
         assert done.file is not None
         return float(np.mean(np.array(files.read(done.file)["prediction"]) == ANOMALOUS))
 

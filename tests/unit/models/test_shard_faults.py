@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes.models import FakeMemories, FakeRegistry
+from fakes.models import FakeCheckpoints, FakeRegistry
 from fakes.tasks import FakePredictionFiles
 
 from sensorwatch.alerts.publish import publish
@@ -33,7 +33,7 @@ class Plant:
         settings = {"DATABASE_URL": f"sqlite:///{folder}/store.db", "TRAINING_SECONDS": "3600"}
         self.product = Product(load_settings(settings), lambda: NOON)
         self.models, self.files = FakeRegistry(), FakePredictionFiles()
-        self.product.__dict__.update(models=self.models, prediction_files=self.files, memories=FakeMemories())
+        self.product.__dict__.update(models=self.models, prediction_files=self.files, checkpoints=FakeCheckpoints())
         self.store = self.product.store
         self._batches = 0
 

@@ -131,7 +131,7 @@ def test_the_future_never_changes_a_past_score(detector: Detector) -> None:
     np.testing.assert_allclose(changed[~last], raw[~last], rtol=1e-9, atol=1e-9)
 
 
-def test_a_memory_goes_as_far_as_the_last_window(detector: Detector) -> None:
+def test_a_checkpoint_is_that_of_the_last_window(detector: Detector) -> None:
     params = detector.fit(between(0, SPLIT)).params
     if not isinstance(detector, StatefulDetector):
         assert (checkpoint_times(params) < 0).all()
