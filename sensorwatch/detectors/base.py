@@ -28,6 +28,7 @@ import pyarrow.compute as pc
 from sensorwatch.config.detectors import NO_PARAMETERS
 from sensorwatch.detectors.calibration import Calibration, calibrate
 from sensorwatch.errors import InvalidInputError
+from sensorwatch.sensors.windows import BEFORE_ALL_WINDOWS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -57,8 +58,6 @@ __all__ = [
 
 CHECKPOINT = "memory"
 """Name of the parameters' field with the checkpoint, as stored in model files."""
-
-_NEVER = int(np.iinfo(np.int64).min)
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,13 +319,13 @@ def with_checkpoint(params: pa.StructArray, checkpoint: pa.StructArray) -> pa.St
 def checkpoint_times(params: pa.StructArray) -> Integers:
     """Return the time of each sensor's checkpoint, shape ``(n_sensors,)``, in seconds since 1970-01-01T00:00:00Z.
 
-    The time is the end of the last window that the checkpoint includes. It is the lowest int64 for a sensor without a
-    checkpoint or without a model.
+    The time is the end of the last window that the checkpoint includes. It is ``BEFORE_ALL_WINDOWS``, the lowest int64,
+    for a sensor without a checkpoint or without a model.
     """
     if params.type.get_field_index(CHECKPOINT) < 0:
-        return np.full(len(params), _NEVER)
-    times = pc.fill_null(params.field(CHECKPOINT).field("as_of"), _NEVER).to_numpy(zero_copy_only=False)
-    return np.where(params.is_valid().to_numpy(zero_copy_only=False), times, _NEVER)
+        return np.full(len(params), BEFORE_ALL_WINDOWS)
+    times = pc.fill_null(params.field(CHECKPOINT).field("as_of"), BEFORE_ALL_WINDOWS).to_numpy(zero_copy_only=False)
+    return np.where(params.is_valid().to_numpy(zero_copy_only=False), times, BEFORE_ALL_WINDOWS)
 
 
 def continues(params: pa.StructArray, series: Series) -> Flags:

@@ -29,6 +29,7 @@ from sensorwatch.detectors.base import (
 )
 from sensorwatch.detectors.svm.kernel_decision import CONSTANT
 from sensorwatch.detectors.windowing.summary import Summary
+from sensorwatch.sensors.windows import BEFORE_ALL_WINDOWS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -83,7 +84,7 @@ class Ewma(StatefulDetector):
         center, scale = np.where(sound, summary.mean, 0.0), np.where(sound, scale, 1.0)
         with np.errstate(all="ignore"):
             run = _run(_Start(center, scale * scale, scale), finite)
-        as_of = finite.newest(np.full(finite.n_sensors, np.iinfo(np.int64).min))
+        as_of = finite.newest(np.full(finite.n_sensors, BEFORE_ALL_WINDOWS))
         checkpoint = _packed_checkpoint(as_of, run.last_level, run.last_variance, sound)
         columns = [pa.array(np.where(sound, column, 0.0)) for column in (center, scale)]
         params = pa.StructArray.from_arrays([*columns, checkpoint], fields=list(_PARAMS), mask=pa.array(~sound))

@@ -10,7 +10,7 @@ import pyarrow as pa
 from sensorwatch.detectors.windowing.lagged_values import lagged, positions
 from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.sensors.labelling import label_windows
-from sensorwatch.sensors.labels import UNKNOWN, ShardLabels
+from sensorwatch.sensors.labels import UNLABELLED, ShardLabels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,7 +78,7 @@ def _table(
 ) -> pa.Table:
     keys = {sensor.sensor_id: sensor.key for sensor in sensors}
     labels = label_windows(ids, series.offsets, series.times, known)
-    keep = (labels != UNKNOWN) & (positions(series) >= width - 1)
+    keep = (labels != UNLABELLED) & (positions(series) >= width - 1)
     keep &= np.repeat(np.isin(ids, list(keys)), series.lengths)
     values = lagged(series, width)[keep]
     names = [keys[sensor_id] for sensor_id in np.repeat(ids, series.lengths)[keep].tolist()]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensorwatch.sensors.labels import ANOMALOUS, NORMAL, UNKNOWN, LabelSpan
+from sensorwatch.sensors.labels import LABELLED_ANOMALOUS, LABELLED_NORMAL, UNLABELLED, LabelSpan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -84,7 +84,7 @@ def label_windows(
     known
         What is known; other sensors' labels are passed over.
     """
-    labels = np.full(len(ends), UNKNOWN, np.int8)
+    labels = np.full(len(ends), UNLABELLED, np.int8)
     place = {sensor_id: slice(*offsets[i : i + 2]) for i, sensor_id in enumerate(sensor_ids.tolist())}
     spans: dict[int, list[LabelSpan]] = {}
     for span in known.spans:
@@ -99,10 +99,10 @@ def label_windows(
 
 
 def _of_sensor(ends: npt.NDArray[np.int64], spans: Sequence[LabelSpan], found: Sequence[int]) -> npt.NDArray[np.int8]:
-    labels = np.full(len(ends), UNKNOWN, np.int8)
+    labels = np.full(len(ends), UNLABELLED, np.int8)
     watched = (ends >= min(span.first_end for span in spans)) & (ends <= max(span.last_end for span in spans))
-    labels[watched & ~np.isin(ends, found)] = NORMAL
+    labels[watched & ~np.isin(ends, found)] = LABELLED_NORMAL
     for span in sorted(spans, key=lambda span: span.anomalous):
         first, last = np.searchsorted(ends, span.first_end), np.searchsorted(ends, span.last_end, side="right")
-        labels[first:last] = ANOMALOUS if span.anomalous else NORMAL
+        labels[first:last] = LABELLED_ANOMALOUS if span.anomalous else LABELLED_NORMAL
     return labels

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-__all__ = ["ANOMALOUS", "NORMAL", "UNKNOWN", "KnownAnomaly", "LabelSpan", "ShardLabels"]
+__all__ = ["LABELLED_ANOMALOUS", "LABELLED_NORMAL", "UNLABELLED", "KnownAnomaly", "LabelSpan", "ShardLabels"]
 
-UNKNOWN, NORMAL, ANOMALOUS = -1, 0, 1
-"""What the label of a window may be; most windows have none."""
+UNLABELLED, LABELLED_NORMAL, LABELLED_ANOMALOUS = -1, 0, 1
+"""Values of the label of a window, int8; most windows have no label."""
 
 
 class KnownAnomaly(NamedTuple):

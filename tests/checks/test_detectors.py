@@ -10,7 +10,7 @@ from sensorwatch.detectors.base import Detector, StatefulDetector
 from sensorwatch.detectors.calibration import calibrate
 from sensorwatch.detectors.factory import detectors
 from sensorwatch.detectors.windowing.series import Series
-from sensorwatch.sensors.labels import ANOMALOUS, NORMAL
+from sensorwatch.sensors.labels import LABELLED_ANOMALOUS, LABELLED_NORMAL
 
 WINDOW_SECONDS = 5
 LATER = 304 * WINDOW_SECONDS
@@ -37,10 +37,10 @@ def limits(detector: Detector, params: pa.StructArray, training: Series) -> np.n
 def labels_of(sensor: np.ndarray) -> np.ndarray:
     """Return labels for the detectors that learn from them: the farthest tenth of the values is anomalous."""
     finite = np.where(np.isnan(sensor), np.nanmedian(sensor) if np.isfinite(sensor).any() else 0.0, sensor)
-    labels = np.full(len(sensor), NORMAL, np.int8)
+    labels = np.full(len(sensor), LABELLED_NORMAL, np.int8)
     with np.errstate(over="ignore"):
         farthest = np.argsort(np.abs(finite / 2 - np.median(finite) / 2 if len(finite) else finite), kind="stable")
-    labels[farthest[len(sensor) - (len(sensor) + 9) // 10 :]] = ANOMALOUS
+    labels[farthest[len(sensor) - (len(sensor) + 9) // 10 :]] = LABELLED_ANOMALOUS
     return labels
 
 

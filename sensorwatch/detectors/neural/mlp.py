@@ -33,7 +33,7 @@ from sensorwatch.detectors.base import CHECKPOINT, Detector, Fitted
 from sensorwatch.detectors.neural.network import Network, log_odds, n_weights, onnx_problem, stacked, train_network
 from sensorwatch.detectors.windowing.lagged_values import Split, lagged, positions, split
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.sensors.labels import ANOMALOUS, NORMAL, UNKNOWN
+from sensorwatch.sensors.labels import LABELLED_ANOMALOUS, LABELLED_NORMAL, UNLABELLED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -173,11 +173,11 @@ class Mlp(Detector):
         return constant, constant.copy()
 
     def _fit_one(self, series: Series) -> dict[str, object]:
-        labels = np.full(len(series.values), UNKNOWN, np.int8) if series.labels is None else series.labels
-        labelled, anomalous = np.flatnonzero(labels != UNKNOWN), labels == ANOMALOUS
+        labels = np.full(len(series.values), UNLABELLED, np.int8) if series.labels is None else series.labels
+        labelled, anomalous = np.flatnonzero(labels != UNLABELLED), labels == LABELLED_ANOMALOUS
         if len(series.values) < 2:
             raise InvalidInputError(f"a model needs at least 2 finite values, got {len(series.values)}")
-        if not anomalous.any() or not (labels == NORMAL).any():
+        if not anomalous.any() or not (labels == LABELLED_NORMAL).any():
             raise InvalidInputError(_unlabelled(len(series.values), len(labelled), int(anomalous.sum())))
         windows = lagged(series, self._width)
         row: dict[str, object] = {

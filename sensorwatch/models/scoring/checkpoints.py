@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from sensorwatch.detectors.base import CHECKPOINT, checkpoint_times, with_checkpoint
 from sensorwatch.models.table import detectors_in, params_column
+from sensorwatch.sensors.windows import BEFORE_ALL_WINDOWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,6 @@ CATCH_UP_SECONDS = 7200
 """How far back windows are read to advance checkpoints to the start of the windows to score."""
 
 _PREFIX = "memory_"
-_NEVER = int(np.iinfo(np.int64).min)
 
 
 def checkpoint_table(models: pa.Table, advanced: Mapping[str, AdvancedCheckpoints]) -> pa.Table | None:
@@ -96,9 +96,9 @@ def restored(models: pa.Table, checkpoints: pa.Table | None, start: datetime) ->
 def checkpointed_until(models: pa.Table) -> Integers:
     """Return the time of each model's checkpoint, shape ``(n_models,)``, int64, in seconds since 1970-01-01T00:00:00Z.
 
-    It is the lowest int64 for a model without a checkpoint.
+    It is :data:`~sensorwatch.sensors.windows.BEFORE_ALL_WINDOWS` for a model without a checkpoint.
     """
-    times = np.full(models.num_rows, _NEVER)
+    times = np.full(models.num_rows, BEFORE_ALL_WINDOWS)
     for name in detectors_in(models):
         times = np.maximum(times, checkpoint_times(models[params_column(name)].combine_chunks()))
     return times
@@ -119,7 +119,9 @@ def reading_start(models: pa.Table, stored_until: datetime | None, start: dateti
     if stored_until is None:
         times = checkpointed_until(models)
         # A checkpoint after the start can't be used.
-        times = np.where(times > start.timestamp(), int(start.timestamp()) - CATCH_UP_SECONDS, times)[times > _NEVER]
+        times = np.where(times > start.timestamp(), int(start.timestamp()) - CATCH_UP_SECONDS, times)[
+            times > BEFORE_ALL_WINDOWS
+        ]
         stored_until = datetime.fromtimestamp(int(times.min()), UTC) if len(times) else start
     return min(start, max(stored_until, start - timedelta(seconds=CATCH_UP_SECONDS)))
 

@@ -34,7 +34,7 @@ import pyarrow as pa
 from sensorwatch.detectors.calibration import calibrate
 from sensorwatch.detectors.ensembles.composite import CompositeDetector, PreviousModels
 from sensorwatch.detectors.windowing.series import Series
-from sensorwatch.sensors.labels import ANOMALOUS
+from sensorwatch.sensors.labels import LABELLED_ANOMALOUS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -220,7 +220,7 @@ def _anomalous(series: Series) -> Flags:
     """Return True for each window that is labelled as anomalous, shape ``(n_values,)``."""
     if series.labels is None:
         return np.zeros(len(series.values), np.bool_)
-    return np.asarray(series.labels == ANOMALOUS)
+    return np.asarray(series.labels == LABELLED_ANOMALOUS)
 
 
 def _percent(share: float) -> str:

@@ -22,7 +22,7 @@ from sensorwatch.detectors.windowing.lagged_values import lagged, split
 from sensorwatch.detectors.windowing.series import Series
 from sensorwatch.errors import InvalidInputError, SettingsError
 from sensorwatch.models.training.promotion import PromotionRules, refusals
-from sensorwatch.sensors.labels import ANOMALOUS, NORMAL, UNKNOWN
+from sensorwatch.sensors.labels import LABELLED_ANOMALOUS, LABELLED_NORMAL, UNLABELLED
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.simulation.markov import MarkovSignal
 
@@ -34,7 +34,9 @@ def processor(first: int = 0, count: int = 1000, seed: int = 1) -> Series:
     """Return the labelled load of one processor."""
     values, anomalous = SIGNAL.emit(first, count, seed=seed, device="cpu-1", tag="load")
     times = 5 * np.arange(first + 1, first + count + 1)
-    return Series(np.array([0, count]), times, values, np.where(anomalous, ANOMALOUS, NORMAL).astype(np.int8))
+    return Series(
+        np.array([0, count]), times, values, np.where(anomalous, LABELLED_ANOMALOUS, LABELLED_NORMAL).astype(np.int8)
+    )
 
 
 def together(*series: Series) -> Series:
@@ -68,9 +70,9 @@ def test_it_says_that_it_learns_from_labels() -> None:
 @pytest.mark.parametrize(
     ("label", "reason"),
     [
-        (UNKNOWN, "none of its 1000 windows has a label; mlp learns from both kinds"),
-        (NORMAL, "of its 1000 windows 0 are labelled anomalous and 1000 normal"),
-        (ANOMALOUS, "of its 1000 windows 1000 are labelled anomalous and 0 normal"),
+        (UNLABELLED, "none of its 1000 windows has a label; mlp learns from both kinds"),
+        (LABELLED_NORMAL, "of its 1000 windows 0 are labelled anomalous and 1000 normal"),
+        (LABELLED_ANOMALOUS, "of its 1000 windows 1000 are labelled anomalous and 0 normal"),
     ],
 )
 def test_without_labels_of_both_kinds_it_is_not_trained(label: int, reason: str) -> None:
@@ -89,7 +91,7 @@ def test_windows_without_a_label_teach_nothing() -> None:
     series = processor()
     assert series.labels is not None
     hidden = series.labels.copy()
-    hidden[600:] = UNKNOWN
+    hidden[600:] = UNLABELLED
     other = series.values.copy()
     other[600:] = 55.0
     one = MLP.fit(replace(series, labels=hidden)).params.to_pylist()[0]
@@ -112,7 +114,7 @@ def test_the_hold_out_figures_are_those_of_a_model_that_has_not_seen_it(trained:
     first = series.kept(np.arange(1000) < 800)
     alone = MLP.fit(first).params
     assert series.labels is not None
-    expected = series.labels[802:] == ANOMALOUS
+    expected = series.labels[802:] == LABELLED_ANOMALOUS
     found = MLP.score(alone, series.kept(np.arange(1000) >= 800))[2:] > 0
     assert (stored["holdout_windows"], stored["holdout_anomalies"]) == (198, int(expected.sum()))
     assert stored["holdout_precision"] == pytest.approx(precision_score(expected, found))
@@ -125,7 +127,7 @@ def test_the_hold_out_figures_are_those_of_a_model_that_has_not_seen_it(trained:
 def test_the_hold_out_has_no_part_in_what_judges_it(shift: float, factor: float) -> None:
     series = processor(count=200)
     assert series.labels is not None
-    anomalous, places = series.labels == ANOMALOUS, split(np.arange(200), 3, 0.2)
+    anomalous, places = series.labels == LABELLED_ANOMALOUS, split(np.arange(200), 3, 0.2)
     changed = series.values.copy()
     changed[160:] = shift + factor * changed[160:]
     known, disturbed = (
@@ -225,7 +227,7 @@ def test_labelled_anomalies_do_not_count_as_flagged() -> None:
     values = np.where(busy, 0.9, 0.3) + np.random.default_rng(0).normal(0, 0.02, 1000)
     busy[300:400] = True
     values[300:400] = 0.9
-    labels = np.where(busy, ANOMALOUS, NORMAL).astype(np.int8)
+    labels = np.where(busy, LABELLED_ANOMALOUS, LABELLED_NORMAL).astype(np.int8)
     assert refused(replace(series, values=values, labels=labels)) == {}
     unlabelled = replace(series, values=values, labels=None)
     params = MLP.fit(replace(unlabelled, labels=labels)).params
@@ -236,7 +238,7 @@ def test_labelled_anomalies_do_not_count_as_flagged() -> None:
 def test_a_model_that_finds_none_of_the_labelled_anomalies_is_refused() -> None:
     series = processor()
     noise = np.random.default_rng(3)
-    labels = np.where(noise.random(1000) < 0.05, ANOMALOUS, NORMAL).astype(np.int8)
+    labels = np.where(noise.random(1000) < 0.05, LABELLED_ANOMALOUS, LABELLED_NORMAL).astype(np.int8)
     found = refused(replace(series, values=noise.normal(0.3, 0.1, 1000), labels=labels))
     assert "fitted without its last 200 windows, it flags none of the" in found[0]
 
