@@ -11,7 +11,7 @@ from rich.table import Table
 
 from sensorwatch.detectors.factory import detectors
 from sensorwatch.evaluation.comparison import DetectorFigures, compare
-from sensorwatch.evaluation.scoring import score_series
+from sensorwatch.evaluation.scored_series import score_series
 from sensorwatch.evaluation.synthetic import SEED, TRAINING_SHARE, synthetic_benchmark
 from sensorwatch.simulation.behaviours import BEHAVIOURS
 from sensorwatch.simulation.faults import FAULTS

@@ -52,10 +52,10 @@ def evaluate(
     """Train detectors on the first part of labelled series, score the rest window by window, and compare them."""
     from sensorwatch.detectors.factory import detectors
     from sensorwatch.evaluation.comparison import compare
-    from sensorwatch.evaluation.files import read_labelled
+    from sensorwatch.evaluation.labelled_files import read_labelled
     from sensorwatch.evaluation.nab_results import nab_name, write_nab_results
     from sensorwatch.evaluation.report import html_report
-    from sensorwatch.evaluation.scoring import score_series
+    from sensorwatch.evaluation.scored_series import score_series
 
     known = detectors()
     names = list(dict.fromkeys(detector or [name for name in known if name != _TAKES_PARAMETERS]))

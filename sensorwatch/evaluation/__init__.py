@@ -1,1 +1,1 @@
-"""How good detectors are: labelled series, metrics, and the comparison of detectors on them."""
+"""Evaluation of detectors on labelled series: files, metrics, comparisons and reports."""

@@ -1,4 +1,4 @@
-"""What people who get the alarms notice: how many are false, what is missed, and how late they come."""
+"""Alarm figures: false alarms, detected anomalies and detection delays."""
 
 from __future__ import annotations
 
@@ -19,18 +19,23 @@ _DAY_SECONDS = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class AlarmFigures:
-    """Alarms against labels, of one series or of several together.
+    """Comparison of alarms with labels, for one series or for several together.
 
     Attributes
     ----------
-    anomalies, detected
-        Labelled spans, and those of them with an alarm.
-    alarms, false_alarms
-        Alarms, and those that meet no labelled span.
+    anomalies
+        Number of labelled spans.
+    detected
+        Number of labelled spans that overlap an alarm.
+    alarms
+        Number of alarms.
+    false_alarms
+        Number of alarms that overlap no labelled span.
     days
-        What was scored, from the first window to the last, labelled spans included.
+        Length of the scored range in days, from the first window to the last, including labelled spans.
     delays_seconds
-        For each detected span, from its first window to the first of an alarm in it; 0 for an alarm that was on before.
+        For each detected span, the time from its first window to the first window of an alarm in it, in seconds; 0 for
+        an alarm that began before the span.
     """
 
     anomalies: int
@@ -42,12 +47,12 @@ class AlarmFigures:
 
     @property
     def false_alarms_per_day(self) -> float:
-        """False alarms a day; NaN where no time was scored."""
+        """False alarms per day; NaN if nothing was scored."""
         return self.false_alarms / self.days if self.days else float("nan")
 
     @property
     def delay_seconds(self) -> float:
-        """Median detection delay; NaN where nothing was detected."""
+        """Median detection delay in seconds; NaN if nothing was detected."""
         return float(np.median(self.delays_seconds)) if self.delays_seconds else float("nan")
 
     def __add__(self, other: AlarmFigures) -> AlarmFigures:
@@ -68,9 +73,12 @@ def alarm_figures(times: npt.NDArray[np.int64], anomalies: Spans, alarms: Spans)
     Parameters
     ----------
     times
-        Ends of the scored windows in seconds since 1970-01-01T00:00:00Z, shape ``(n_windows,)``.
-    anomalies, alarms
-        First and last positions of the labelled and the detected spans, both inclusive, in order and apart.
+        Ends of the scored windows in seconds since 1970-01-01T00:00:00Z, shape ``(n_windows,)``, int64.
+    anomalies
+        First and last positions of the labelled spans, both inclusive; two int64 arrays of shape ``(n_anomalies,)``.
+        Spans are ascending and don't overlap.
+    alarms
+        The same of the alarms, shape ``(n_alarms,)``.
 
     Examples
     --------

@@ -1,6 +1,7 @@
 """Charts of scored series as SVG: values with their band, labels, scores and alarms.
 
-A long series is drawn by the lowest and the highest value of each of about 1,000 columns, so that no spike is lost.
+Of a long series, only the lowest and the highest value of each of about 1,000 columns are drawn, so that no spike is
+lost.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from sensorwatch.evaluation.svg import Scale, drawing, element, path_data
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from sensorwatch.evaluation.labelled import LabelledSeries
-    from sensorwatch.evaluation.scoring import ScoredSeries
+    from sensorwatch.evaluation.labelled_series import LabelledSeries
+    from sensorwatch.evaluation.scored_series import ScoredSeries
 
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]
@@ -38,7 +39,7 @@ _THRESHOLD = 50.0
 
 
 class Band(NamedTuple):
-    """Lowest and highest value that a detector expects, float64 of shape ``(n_scored_windows,)``; NaN for none."""
+    """Lowest and highest values that a detector expects, shape ``(n_scored_windows,)``, float64; NaN for no band."""
 
     detector: str
     low: Floats
@@ -53,9 +54,9 @@ def values_chart(series: LabelledSeries, first: int, band: Band | None) -> str:
     series
         The series.
     first
-        Position of its first scored window; the windows before it are shaded as training data.
+        Position of its first scored window. The windows before it are shaded as training data.
     band
-        Expected range from ``first`` on; None if no detector expects one.
+        Expected range from ``first`` on; None if no detector has a band.
     """
     known = series.values[np.isfinite(series.values)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
@@ -78,7 +79,7 @@ def score_chart(series: LabelledSeries, scored: ScoredSeries, hold: int) -> str:
     series
         The series.
     scored
-        Its scores, 0 to 100, and decisions.
+        Its scores (0-100) and decisions.
     hold
         Number of normal windows after which an alarm ends.
     """
@@ -108,7 +109,7 @@ def _value_scale(low: float, high: float, height: float) -> Scale:
 
 
 def _shades(x: Scale, series: LabelledSeries, first: int, height: float) -> list[str]:
-    """Return the shaded stretches: training data before the window ``first``, and labels."""
+    """Return the shaded spans: training data before the window ``first``, and labels."""
     times = series.times
     parts = [_span(x, times[0], times[first - 1], height, "training", "training data")] if first else []
     parts += [
@@ -132,7 +133,7 @@ def _span(x: Scale, start: np.int64, end: np.int64, height: float, kind: str, ti
 
 
 def _line(x_scale: Scale, y_scale: Scale, times: Integers, values: Floats) -> str:
-    """Return the path through the values, interrupted where many are missing."""
+    """Return the path through the values, interrupted at gaps of more than ten usual intervals."""
     known = np.isfinite(values)
     times, values = times[known], values[known]
     if not len(times):
@@ -142,7 +143,7 @@ def _line(x_scale: Scale, y_scale: Scale, times: Integers, values: Floats) -> st
     x, y = x_scale(times), y_scale(values)
     if len(x) > 2 * _COLUMNS:
         keep = _extremes(x.astype(np.int64), y)
-        # A gap between two kept points remains one, whichever points around it are kept.
+        # A gap stays a gap if the points next to it are dropped.
         stretch = np.cumsum(gap)[keep]
         x, y, gap = x[keep], y[keep], np.concatenate(([True], np.diff(stretch) > 0))
     return path_data(x, y, gap)
@@ -156,7 +157,7 @@ def _extremes(columns: Integers, y: Floats) -> Integers:
 
 
 def _outline(x: Floats, y: Scale, band: Band) -> str:
-    """Return the path around the band, one closed stretch for each run of windows that have one, by columns."""
+    """Return the outline of the band by columns, one closed path for each run of windows with a band."""
     paths = []
     for first, last in zip(*spans(np.isfinite(band.low) & np.isfinite(band.high)), strict=True):
         stretch = x[first : last + 1]

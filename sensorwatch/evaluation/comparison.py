@@ -1,4 +1,4 @@
-"""The figures of detectors on labelled series, for each series and over all of them."""
+"""Metrics of detectors on labelled series, for each series and over all series."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from sensorwatch.evaluation.spans import spans
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sensorwatch.evaluation.labelled import LabelledSeries
-    from sensorwatch.evaluation.scoring import ScoredSeries, Scoring
+    from sensorwatch.evaluation.labelled_series import LabelledSeries
+    from sensorwatch.evaluation.scored_series import ScoredSeries, Scoring
 
 __all__ = ["DetectorFigures", "SeriesFigures", "compare"]
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesFigures:
-    """What a detector came to on one series, behind its training part.
+    """Metrics of a detector on the windows of one series after the training part.
 
     Attributes
     ----------
     vus_pr, auc_pr
-        By the detector's own scores; NaN where nothing is labelled.
+        Ranking metrics (:mod:`sensorwatch.evaluation.ranking`) of the raw scores, 0-1; NaN without labels.
     range_precision, range_recall
-        Of the alarms; NaN where there is none, or nothing is labelled.
+        Range-based metrics (:mod:`sensorwatch.evaluation.range_based`) of the alarms, 0-1; the precision is NaN without
+        alarms, the recall without labels.
     alarms
-        Counted.
+        Alarm figures.
     """
 
     vus_pr: float
@@ -46,25 +47,25 @@ class SeriesFigures:
 
 @dataclass(frozen=True, slots=True)
 class DetectorFigures:
-    """What a detector came to.
+    """Metrics of a detector over several series.
 
     Attributes
     ----------
     detector
-        Its name.
+        Name of the detector.
     series
-        The figures of each series.
+        Metrics of each series.
     vus_pr, auc_pr, range_precision, range_recall
-        Means over the series that have the figure.
+        Means over the series whose metric is not NaN.
     alarms
-        Of all series together.
+        Alarm figures of all series together.
     nab_score
-        NAB's, standard profile, over all series, with the scores of 0-100.
+        NAB score (standard profile) of all series, from the scores of 0-100 (:mod:`sensorwatch.evaluation.nab`).
     nab_alarm_score
-        The same with the scores at which alarms begin or get worse
+        NAB score from the scores at which alarms begin or get worse
         (:func:`sensorwatch.evaluation.episodes.onset_scores`).
     cpu_seconds
-        What training and scoring took.
+        CPU time of training and scoring, in seconds.
     """
 
     detector: str
@@ -82,18 +83,18 @@ class DetectorFigures:
 def compare(
     series: Sequence[LabelledSeries], scoring: Scoring, *, hold: int, largest_buffer: int = LARGEST_BUFFER
 ) -> DetectorFigures:
-    """Return a detector's figures.
+    """Return the metrics of a detector.
 
     Parameters
     ----------
     series
-        At least one.
+        Labelled series, at least one.
     scoring
-        What the detector says of them.
+        The detector's scores of these series.
     hold
-        Normal windows that an alarm outlasts.
+        Largest number of normal windows between two anomalous windows of one alarm.
     largest_buffer
-        Of VUS-PR, in windows.
+        Largest buffer of VUS-PR, in windows.
     """
     figures = tuple(
         _figures(each, scored, hold, largest_buffer) for each, scored in zip(series, scoring.series, strict=True)

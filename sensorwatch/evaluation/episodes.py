@@ -1,12 +1,12 @@
-"""The alarm channel: what anomalous windows come to for a person, apart from the score of each window.
+"""Alarms: episodes of anomalous windows.
 
-A window's score says how rare the window is. An alarm says that something is going on: it begins with an anomalous
-window, is as severe as the highest score since then, and stays for as long as anomalous windows follow each other with
-no more than a hold of normal ones between them. So one episode is one alarm, however its scores go up and down.
+A score says how rare one window is. An alarm is an episode: it begins with an anomalous window and lasts as long as at
+most ``hold`` normal windows lie between two anomalous ones. Its severity is the highest score since its beginning. So
+one episode is one alarm, even if its scores rise and fall.
 
-Charts and rankings take the scores, whoever counts or is told takes alarms. Live, alarms are alerts
-(:mod:`sensorwatch.alerts.state_machine`): with one anomalous window needed and a quiet period of one step more than the
-hold, both are the same, window for window.
+Charts and rankings use scores; alarm counts use alarms. In operation, alerts correspond to alarms
+(:mod:`sensorwatch.alerts.state_machine`): if one anomalous window opens an alert, and the quiet period is one window
+longer than the hold, alerts and alarms begin and end with the same windows.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def alarm_spans(anomalous: Flags, hold: int) -> tuple[Integers, Integers]:
     Parameters
     ----------
     anomalous
-        Whether each window of a sensor is, shape ``(n_windows,)``.
+        True for each anomalous window of a sensor, shape ``(n_windows,)``, bool.
     hold
-        Normal windows that an alarm outlasts: an anomalous one that follows sooner belongs to it.
+        Largest number of normal windows between two anomalous windows of one alarm.
 
     Examples
     --------
@@ -48,17 +48,17 @@ def alarm_spans(anomalous: Flags, hold: int) -> tuple[Integers, Integers]:
 
 
 def alarm_scores(scores: Floats, anomalous: Flags, hold: int) -> Floats:
-    """Return the alarm at each window: the highest score of the alarm that is on so far, 0 where none is.
+    """Return the alarm score of each window: the highest score since the alarm began, 0 without an alarm.
 
-    An alarm is on from its first anomalous window to the end of the hold behind its last. A value depends on the
-    windows up to its own only.
+    An alarm lasts from its first anomalous window to the end of the hold after its last one. The alarm score of a
+    window does not depend on later windows.
 
     Parameters
     ----------
     scores
-        0-100, shape ``(n_windows,)``; those of normal windows do not count.
+        Scores (0-100), shape ``(n_windows,)``, float64. Scores of normal windows are ignored.
     anomalous, hold
-        As :func:`alarm_spans` has them.
+        As in :func:`alarm_spans`.
 
     Examples
     --------
@@ -75,17 +75,17 @@ def alarm_scores(scores: Floats, anomalous: Flags, hold: int) -> Floats:
 
 
 def onset_scores(scores: Floats, hold: int) -> Floats:
-    """Return the scores that are higher than any of the ``hold`` windows before them, 0 elsewhere.
+    """Return each score that is higher than those of the ``hold`` windows before it, and 0 for other windows.
 
-    These are alarms for whatever threshold: the first window beyond it is kept, and so is one at which the alarm gets
-    worse, but not all the others that an alarm consists of. A value depends on the windows up to its own only.
+    For every threshold, this keeps the first window of an alarm and the windows at which the alarm gets worse, and
+    drops its other windows. The value of a window does not depend on later windows.
 
     Parameters
     ----------
     scores
-        0-100, shape ``(n_windows,)``; NaN is no score.
+        Scores (0-100), shape ``(n_windows,)``, float64; NaN counts as 0.
     hold
-        Windows for which what was told need not be told again.
+        Number of previous windows to compare with.
 
     Examples
     --------

@@ -1,14 +1,13 @@
-"""The score of the Numenta Anomaly Benchmark, standard profile.
+"""Score of the Numenta Anomaly Benchmark (NAB), standard profile.
 
-An anomaly window is worth up to 1, by how early the first detection in it comes, and -1 if there is none; a detection
-outside of all windows costs up to 0.11, less if it follows a window closely. One threshold for all series is chosen so
-that the sum is highest. 100 is every window met at its very beginning without a false detection, 0 is no detection at
-all; many false ones give less than 0. The first 15 % of a series, at most 750 windows, are probation and count for
-nothing.
+An anomaly window adds up to 1, more for an earlier first detection in it, or -1 if there is no detection in it. A
+detection outside all anomaly windows subtracts up to 0.11, less if it closely follows one. One threshold for all series
+is chosen so that the sum is largest. The score is 100 if every anomaly window is detected at its first window without a
+false detection, 0 if nothing is detected, and negative if there are many false detections. The first 15 % of a series,
+at most 750 windows, are probation, and don't count.
 
-Source: Lavin, Ahmad: Evaluating Real-time Anomaly Detection Algorithms - the Numenta Anomaly Benchmark, ICMLA 2015,
-with the position in the window, the normalisation of a hit and the probation as NAB's runner has them since its
-version 1.1.
+Source: Lavin, Ahmad: Evaluating Real-time Anomaly Detection Algorithms - the Numenta Anomaly Benchmark, ICMLA 2015.
+The position in the window, the normalisation of a hit and the probation are those of NAB's runner since version 1.1.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["NAB_HOLD", "NabScore", "nab_score", "probation"]
 
 NAB_HOLD = 100
-"""Windows for which a detection of an alarm stands: NAB charges each one outside of an anomaly window anew."""
+"""Windows after a detection in which an alarm is not counted again, because NAB counts each false detection."""
 
 _HIT = 1.0
 _MISS = 1.0
@@ -40,21 +39,21 @@ _FALSE = 0.11
 _PROBATION = 0.15
 _LONGEST_COUNTED = 5000
 _AT_ONCE = math.tanh(2.5)
-"""The sigmoid at the first window of an anomaly."""
+"""Value of the sigmoid at the first window of an anomaly."""
 
 _FARTHEST = 3.0
-"""Widths of a window behind it from which on a false detection costs all."""
+"""Distance behind an anomaly window, in widths of it, from which a false detection has its full cost."""
 
 
 class NabScore(NamedTuple):
-    """The score of a detector on some series.
+    """NAB score of a detector.
 
     Attributes
     ----------
     score
-        100 is perfect, 0 what no detection at all gets; NaN where nothing is labelled after probation.
+        100 is perfect, 0 is the score without any detection; NaN if nothing is labelled after probation.
     threshold
-        The lowest score that counts as a detection; infinite where no detection at all is best.
+        Lowest score that counts as a detection; infinite if no detection at all gives the best score.
     """
 
     score: float
@@ -62,7 +61,7 @@ class NabScore(NamedTuple):
 
 
 def probation(n_windows: int) -> int:
-    """Return how many windows at the beginning of a series count for nothing.
+    """Return the number of windows at the beginning of a series that don't count.
 
     Examples
     --------
@@ -73,13 +72,13 @@ def probation(n_windows: int) -> int:
 
 
 def nab_score(series: Iterable[tuple[Booleans, Floats]]) -> NabScore:
-    """Return the score of a detector over several series.
+    """Return the NAB score of a detector over several series.
 
     Parameters
     ----------
     series
-        Labels and scores of each whole series, both of shape ``(n_windows,)``: the scores on one scale for all series,
-        the higher the more anomalous; a NaN is no detection.
+        Labels (bool) and scores (float64) of each whole series, both of shape ``(n_windows,)``. A higher score is more
+        anomalous, on one scale for all series; NaN is never a detection.
     """
     parts = [_changes(labels, scores) for labels, scores in series]
     n_anomalies = sum(n for _, _, n in parts)
@@ -90,7 +89,7 @@ def nab_score(series: Iterable[tuple[Booleans, Floats]]) -> NabScore:
     order = np.argsort(-scores, kind="stable")
     scores = scores[order]
     totals = -_MISS * n_anomalies + np.cumsum(changes[order])
-    # Equal scores are detections together or not at all.
+    # Windows with equal scores can only be detections together.
     whole = np.flatnonzero(np.diff(scores, append=-np.inf) != 0)
     best, threshold = -_MISS * n_anomalies, float("inf")
     if len(whole) and totals[whole].max() > best:
@@ -100,7 +99,7 @@ def nab_score(series: Iterable[tuple[Booleans, Floats]]) -> NabScore:
 
 
 def _changes(labels: Booleans, scores: Floats) -> tuple[Floats, Floats, int]:
-    """Return the scores of windows, what the total changes by once each is a detection, and the number of anomalies."""
+    """Return the scores, the change of the total as each window becomes a detection, and the number of anomalies."""
     start = probation(len(labels))
     firsts, lasts = spans(labels)
     changes = _false_detections(labels, firsts, lasts)
@@ -109,7 +108,7 @@ def _changes(labels: Booleans, scores: Floats) -> tuple[Floats, Floats, int]:
         place = np.arange(max(first, start), last + 1)
         worth = _HIT * _sigmoid(-(last - place + 1) / (last - first + 1)) / _AT_ONCE
         order = place[np.argsort(-np.nan_to_num(scores[place], nan=-np.inf), kind="stable")]
-        # The earliest detection counts, so a lower threshold can only raise a window's worth.
+        # The earliest detection counts, so a lower threshold never lowers the worth of an anomaly window.
         reached = np.maximum.accumulate(worth[order - place[0]])
         changes[order] = np.diff(reached, prepend=-_MISS)
     counted = np.arange(len(labels)) >= start
@@ -118,7 +117,7 @@ def _changes(labels: Booleans, scores: Floats) -> tuple[Floats, Floats, int]:
 
 
 def _false_detections(labels: Booleans, firsts: Integers, lasts: Integers) -> Floats:
-    """Return what a detection at each window costs, were it outside of all anomaly windows."""
+    """Return the cost of a detection at each window, as if it were outside all anomaly windows."""
     place = np.arange(len(labels))
     behind = np.searchsorted(lasts, place) - 1
     widths = np.maximum(lasts - firsts, 1).astype(np.float64)
@@ -129,5 +128,5 @@ def _false_detections(labels: Booleans, firsts: Integers, lasts: Integers) -> Fl
 
 
 def _sigmoid(position: Floats) -> Floats:
-    """Return NAB's scaled sigmoid: near 1 a width before, 0 at the end of the window, near -1 a width behind."""
+    """Return NAB's scaled sigmoid: near 1 a width before the end of the window, 0 at its end, near -1 a width after."""
     return np.asarray(-np.tanh(2.5 * position))

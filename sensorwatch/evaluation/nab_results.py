@@ -1,8 +1,8 @@
-"""Result files for the runner of the Numenta Anomaly Benchmark, so that it scores what is scored here.
+"""Result files for the runner of the Numenta Anomaly Benchmark (NAB), to compute NAB's own score.
 
-A detector's folder has a folder for each of NAB's categories, and in it a file for each series, with the columns
+A detector's folder has a folder for each of NAB's categories with a file for each series. Its columns are
 ``timestamp``, ``value``, ``anomaly_score`` (0-1) and ``label``. The scores are those at which alarms begin or get worse
-(:func:`sensorwatch.evaluation.episodes.onset_scores`), divided by 100; windows that were trained on have 0.
+(:func:`sensorwatch.evaluation.episodes.onset_scores`), divided by 100; training windows have 0.
 
 Source: the wiki of the project numenta/NAB, NAB Entry Points, option 2.
 """
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from sensorwatch.evaluation.labelled import LabelledSeries
-    from sensorwatch.evaluation.scoring import Scoring
+    from sensorwatch.evaluation.labelled_series import LabelledSeries
+    from sensorwatch.evaluation.scored_series import Scoring
 
 __all__ = ["nab_name", "write_nab_results"]
 
@@ -31,7 +31,7 @@ _DECIMALS = 8
 
 
 def nab_name(detector: str) -> str:
-    """Return what NAB calls a detector.
+    """Return the name of a detector in NAB's results.
 
     Examples
     --------
@@ -42,16 +42,18 @@ def nab_name(detector: str) -> str:
 
 
 def write_nab_results(folder: Path, place: Path, series: Sequence[LabelledSeries], scoring: Scoring) -> None:
-    """Write a detector's result files; those that are there already are replaced.
+    """Write the result files of a detector, replacing existing ones.
 
     Parameters
     ----------
     folder
-        NAB's folder ``results``, or any other.
+        NAB's folder ``results``, or any other folder.
     place
-        The file or folder that the series were read from: the last folder of a file's path is its category.
-    series, scoring
-        The series, and what a detector says of them.
+        The file or folder that the series were read from. The last folder in the path of a file is its category.
+    series
+        The labelled series.
+    scoring
+        The detector's scores of these series.
     """
     name, root = nab_name(scoring.detector), place.resolve() if place.is_dir() else place.resolve().parent
     for each, scored in zip(series, scoring.series, strict=True):

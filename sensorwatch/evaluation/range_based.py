@@ -1,8 +1,10 @@
-"""Precision and recall of spans instead of windows: a long anomaly counts no more than a short one.
+"""Range-based precision and recall: they compare spans instead of windows, so long anomalies count like short ones.
+
+A fifth of the recall of an anomaly is for overlapping an alarm at all, as in TSB-AD; the rest is the covered share
+divided by the number of alarms that cover it. The precision of an alarm has the second part only.
 
 Source: Tatbul, Lee, Zdonik, Alam, Gottschlich: Precision and Recall for Time Series, NeurIPS 2018, with a flat
-positional bias and the overlap cardinality factor 1/x. Recall rewards meeting an anomaly at all with a fifth, as TSB-AD
-does; the rest is how much of it is covered, divided by the number of pieces. Precision has the second part only.
+positional bias and the overlap cardinality factor 1/x.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ EXISTENCE_WEIGHT = 0.2
 
 
 class RangeBased(NamedTuple):
-    """Range-based precision and recall, 0-1; NaN where there is no alarm, or no anomaly."""
+    """Range-based precision and recall, 0-1; the precision is NaN without alarms, the recall without anomalies."""
 
     precision: float
     recall: float
@@ -33,14 +35,17 @@ def range_based(anomalies: Spans, alarms: Spans, *, existence_weight: float = EX
 
     Parameters
     ----------
-    anomalies, alarms
-        First and last positions of the labelled and the detected spans, both inclusive, in order and apart.
+    anomalies
+        First and last positions of the labelled spans, both inclusive; two int64 arrays of shape ``(n_anomalies,)``.
+        Spans are ascending and don't overlap.
+    alarms
+        The same of the alarms, shape ``(n_alarms,)``.
     existence_weight
-        The paper's alpha: what of recall is given for meeting an anomaly at all, 0-1.
+        Share of recall (0-1) for overlapping an anomaly at all: alpha in the paper.
 
     Examples
     --------
-    Half of an anomaly found, in one piece, and no alarm beside it:
+    One alarm that covers half of an anomaly, and no other alarm:
 
     >>> one = (np.array([10]), np.array([19]))
     >>> precision, recall = range_based(one, (np.array([15]), np.array([19])))
@@ -54,18 +59,18 @@ def range_based(anomalies: Spans, alarms: Spans, *, existence_weight: float = EX
 
 
 def _mean_reward(of: Spans, by: Spans, *, existence_weight: float) -> float:
-    """Return the mean over the spans ``of`` of how well the spans ``by`` meet them."""
+    """Return the mean reward of the spans ``of`` for their overlap with the spans ``by``."""
     firsts, lasts = of
     if not len(firsts):
         return float("nan")
-    # Spans of either kind are in order and apart, so those that meet a span follow each other.
+    # Spans of one kind are ascending and don't overlap, so those that overlap one span are consecutive.
     begin = np.searchsorted(by[1], firsts, side="left")
     end = np.searchsorted(by[0], lasts, side="right")
     pieces = end - begin
     covered_before = np.concatenate(([0], np.cumsum(by[1] - by[0] + 1)))
     covered = covered_before[end] - covered_before[begin]
     met = pieces > 0
-    # The first and the last piece may stick out.
+    # The first and the last of them may extend beyond the span.
     covered[met] -= np.maximum(firsts[met] - by[0][begin[met]], 0)
     covered[met] -= np.maximum(by[1][end[met] - 1] - lasts[met], 0)
     overlap = covered / (lasts - firsts + 1) / np.maximum(pieces, 1)

@@ -1,7 +1,8 @@
-"""How well scores rank labelled windows before the others, whatever the threshold.
+"""Ranking metrics, which need no threshold: they measure how well scores rank labelled windows before the others.
 
-AUC-PR looks at each window alone. VUS-PR, the volume under the surface of precision and recall, forgives labels that
-lie a little beside the anomaly: windows near a label count in part, and the result is the mean over how near is near.
+AUC-PR compares window by window. VUS-PR, the volume under the surface of precision and recall, tolerates labels that
+are slightly off: windows near a labelled span count partly, and the result is the mean over several sizes of that
+buffer.
 
 Source of VUS-PR: Paparrizos, Boniol, Palpanas, Tsay, Elmore, Franklin: Volume Under the Surface, PVLDB 15(11), 2022,
 with the refinements of their package ``vus`` (version "opt") that the benchmark TSB-AD (NeurIPS 2024) uses too.
@@ -25,25 +26,25 @@ if TYPE_CHECKING:
 __all__ = ["LARGEST_BUFFER", "auc_pr", "vus_pr"]
 
 LARGEST_BUFFER = 100
-"""Windows; what TSB-AD takes where a series has no period."""
+"""Windows; the value that TSB-AD uses for series without a period."""
 
 _THRESHOLDS = 250
 
 
 def auc_pr(labels: Booleans, scores: Floats) -> float:
-    """Return the area under the curve of precision and recall, as average precision.
+    """Return the area under the curve of precision and recall, computed as average precision.
 
     Parameters
     ----------
     labels
-        Whether each window is anomalous, shape ``(n_windows,)``.
+        True for each anomalous window, shape ``(n_windows,)``, bool.
     scores
-        The higher, the more anomalous, shape ``(n_windows,)``; a NaN ranks behind all others.
+        Scores, shape ``(n_windows,)``, float64; higher is more anomalous, NaN ranks last.
 
     Returns
     -------
     float
-        0-1; the share of labelled windows for random scores, NaN without a label.
+        0-1; random scores give the share of labelled windows; NaN without a label.
     """
     if not labels.any():
         return float("nan")
@@ -56,23 +57,23 @@ def vus_pr(labels: Booleans, scores: Floats, *, largest_buffer: int = LARGEST_BU
     """Return the volume under the surface of precision and recall.
 
     For each buffer ``b`` from 0 to ``largest_buffer``, the ``b // 2`` windows on either side of a labelled span count
-    by ``sqrt(1 - distance / b)`` as anomalous. Recall is multiplied by the share of spans, each with its buffers, that
-    have a window above the threshold; buffers that touch make one span of two. The thresholds are 250 of the scores,
-    evenly by rank.
+    as anomalous with the weight ``sqrt(1 - distance / b)``. Recall is multiplied by the share of spans, including their
+    buffers, that have a window above the threshold; spans whose buffers touch are merged. The thresholds are 250 of the
+    scores, evenly spaced by rank.
 
     Parameters
     ----------
     labels
-        Whether each window is anomalous, shape ``(n_windows,)``.
+        True for each anomalous window, shape ``(n_windows,)``, bool.
     scores
-        The higher, the more anomalous, shape ``(n_windows,)``; a NaN ranks behind all others.
+        Scores, shape ``(n_windows,)``, float64; higher is more anomalous, NaN ranks last.
     largest_buffer
-        In windows.
+        Largest buffer, in windows.
 
     Returns
     -------
     float
-        0-1, NaN without a label.
+        0-1; NaN without a label.
     """
     n_labelled = int(np.count_nonzero(labels))
     if not n_labelled:
@@ -91,7 +92,7 @@ def vus_pr(labels: Booleans, scores: Floats, *, largest_buffer: int = LARGEST_BU
     for buffer in range(largest_buffer + 1):
         reach = buffer // 2
         if reach:
-            # Where two spans are as near as this, their weights add up to more than one and are cut there.
+            # Between two spans that are this close, the sum of their weights exceeds one and is limited to one.
             weights = np.where(second <= reach, 1.0, np.sqrt(np.maximum(1.0 - nearest / buffer, 0.0)))
             beside = _up_to(reached_near, np.where(nearest <= reach, weights, 0.0))
         else:
@@ -103,12 +104,12 @@ def vus_pr(labels: Booleans, scores: Floats, *, largest_buffer: int = LARGEST_BU
 
 
 def _ranked(scores: Floats) -> Floats:
-    """Return numbers in the order of the scores; NaN becomes the lowest."""
+    """Return the ranks of the scores, ascending; NaN has the lowest rank."""
     return np.unique(np.where(np.isnan(scores), -np.inf, scores), return_inverse=True)[1].astype(np.float64)
 
 
 def _up_to(reached: Integers, weights: Floats | None = None) -> Floats:
-    """Return, for each threshold, the sum over the windows that reach it."""
+    """Return the total weight of the windows that reach each threshold, shape ``(250,)``."""
     return np.cumsum(np.bincount(reached, weights, minlength=_THRESHOLDS)).astype(np.float64)
 
 
@@ -131,11 +132,11 @@ def _distances(labels: Booleans, firsts: Integers, lasts: Integers) -> tuple[Flo
 
 
 def _share_met(reached: Integers, firsts: Integers, lasts: Integers, reach: int) -> Floats:
-    """Return, for each threshold, the share of spans that have a window above it."""
+    """Return the share of spans, including buffers, with a window above each threshold, shape ``(250,)``."""
     apart = lasts[:-1] + reach < firsts[1:] - reach
     begin = np.maximum(firsts[np.concatenate(([True], apart))] - reach, 0)
     end = np.minimum(lasts[np.concatenate((apart, [True]))] + reach + 1, len(reached))
-    # One more value, so that the last span may end with the series.
+    # One more value, because the last span may end with the series.
     padded = np.append(reached, _THRESHOLDS)
     first_met = np.minimum.reduceat(padded, np.column_stack((begin, end)).ravel())[::2]
     return _up_to(first_met) / len(begin)

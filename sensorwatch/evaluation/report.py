@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sensorwatch.evaluation.comparison import DetectorFigures, SeriesFigures
-    from sensorwatch.evaluation.labelled import LabelledSeries
-    from sensorwatch.evaluation.scoring import Scoring
+    from sensorwatch.evaluation.labelled_series import LabelledSeries
+    from sensorwatch.evaluation.scored_series import Scoring
 
 __all__ = ["html_report"]
 
@@ -53,9 +53,9 @@ _KEY = (
 )
 
 _EXPLANATION = (
-    "For each series: its values, with the expected range (of the first detector that has one); then the scores of "
-    "each detector, 0 to 100, with the threshold of 50 as a dashed line, the alarm score (the highest since the alarm "
-    "began) as a broad line, and the alarms as bars at the top. Point at a shape to see its times."
+    "For each series: its values with the expected range (of the first detector that has one), then the scores of each "
+    "detector (0 to 100) with the threshold of 50 as a dashed line, the alarm score (the highest score since the alarm "
+    "began) as a thick line, and the alarms as bars at the top. Point at a shape to see its times."
 )
 
 _COLUMNS = (
@@ -86,8 +86,10 @@ def html_report(
         Heading of the report.
     series
         Labelled series, in the order in which they are shown.
-    scorings, figures
-        One for each detector, in the order in which they are shown.
+    scorings
+        Scores of the series, one item for each detector, in the order in which they are shown.
+    figures
+        Metrics of the detectors, in the same order.
     hold
         Number of normal windows after which an alarm ends.
     """

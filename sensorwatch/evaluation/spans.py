@@ -1,4 +1,4 @@
-"""Runs of flagged windows: labelled anomalies."""
+"""Spans: runs of flagged windows, such as labelled anomalies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["spans"]
 
 
 def spans(flags: Booleans) -> tuple[Integers, Integers]:
-    """Return the first and the last position of every run of True; both belong to it.
+    """Return the first and the last position, both inclusive, of every run of True.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Elements of SVG charts: scales, paths and text, without a script and without a plotting library."""
+"""Elements of SVG charts: scales, paths and text, without scripts and without a plotting library."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _OVERSHOOT = 0.05
 
 
 class Scale(NamedTuple):
-    """Linear scale from the values ``low`` to ``high`` onto the coordinates ``start`` to ``end``.
+    """Linear scale that maps the values ``low`` to ``high`` onto the coordinates ``start`` to ``end``.
 
-    Values outside are drawn at most 5 % of the length beyond an end.
+    Values outside are mapped at most 5 % of the length beyond an end.
 
     Examples
     --------
@@ -54,8 +54,8 @@ def element(name: str, title: str | None = None, *content: str, **attributes: st
     *content
         Text inside the element.
     **attributes
-        Attributes. Numbers get one decimal place; an underscore in a name stands for a hyphen, and one at its end is
-        left out.
+        Attributes. Numbers are written with one decimal place. An underscore in a name becomes a hyphen, a trailing
+        one is removed.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def path_data(x: Floats, y: Floats, starts: Sequence[bool] | npt.NDArray[np.bool
     x, y
         Coordinates, shape ``(n_points,)``, float64.
     starts
-        Shape ``(n_points,)``: true where a new stretch starts, so that no line leads there; None for one line.
+        True where a new line starts, shape ``(n_points,)``; None: one line through all points.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def drawing(parts: Iterable[str], width: float, height: float, label: str) -> st
     parts
         Its elements, in the order in which they are drawn.
     width, height
-        Size of the coordinate system; the page decides how large the image is shown.
+        Size of the coordinate system. The page determines the displayed size.
     label
         Description for screen readers.
     """

@@ -1,10 +1,11 @@
-"""The project's own benchmark: ten kinds of faults in six kinds of normal behaviour, from a seed.
+"""Synthetic benchmark: ten kinds of faults in six kinds of normal behaviour, reproducible from a seed.
 
-Windows are of five minutes, over five to seventeen days. A series has one to four faults of one kind behind the
-training part; one in six has another within it, which training is not told of, and one in five has gaps.
+Windows have five minutes, and a series has five to seventeen days. It has one to four faults of one kind after the
+training part. One series in six has another fault in the training part, which training does not know of; one in five
+has gaps.
 
-How strong the faults are was set once: so that the original system's one-class SVM and random
-scores get about the mean VUS-PR that they get on public series of recorded data (0.26 and 0.14).
+The strength of the faults is fixed so that the one-class SVM of the original system and random scores get about the
+same mean VUS-PR as on public series of recorded data (0.26 and 0.14).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensorwatch.evaluation.labelled import LabelledSeries
+from sensorwatch.evaluation.labelled_series import LabelledSeries
 from sensorwatch.simulation.behaviours import BEHAVIOURS, course
 from sensorwatch.simulation.faults import FAULTS, fault_windows, faulty
 from sensorwatch.simulation.signals import generator
@@ -33,12 +34,12 @@ _WINDOW_SECONDS = 300
 _FIRST_DAY = 1_767_225_600
 """2026-01-01T00:00:00Z."""
 _REST = 100
-"""Windows between two faults, and around the training part's end."""
+"""Windows between two faults, and between a fault and the end of the training part."""
 _PLACING_TRIES = 100
 
 
 def synthetic_benchmark(seed: int = SEED, repeats: int = 1) -> list[LabelledSeries]:
-    """Return ``60 * repeats`` series: every fault in every behaviour."""
+    """Return ``60 * repeats`` series: every kind of fault in every kind of behaviour."""
     return [
         synthetic_series(fault, behaviour, repeat, seed)
         for repeat in range(repeats)
@@ -48,7 +49,18 @@ def synthetic_benchmark(seed: int = SEED, repeats: int = 1) -> list[LabelledSeri
 
 
 def synthetic_series(fault: Fault, behaviour: Behaviour, repeat: int = 0, seed: int = SEED) -> LabelledSeries:
-    """Return a series; another ``repeat`` gives another of the same kinds.
+    """Return one series of the benchmark.
+
+    Parameters
+    ----------
+    fault
+        Kind of its faults.
+    behaviour
+        Its normal behaviour.
+    repeat
+        Number of the series among those with the same fault and behaviour.
+    seed
+        Seed of all random numbers.
 
     Examples
     --------
@@ -82,7 +94,7 @@ def synthetic_series(fault: Fault, behaviour: Behaviour, repeat: int = 0, seed: 
 
 
 def _place(labels: npt.NDArray[np.bool_], begin: int, end: int, size: int, rng: np.random.Generator) -> int | None:
-    """Return a beginning in ``[begin, end)`` that keeps away from other faults; None where none is found."""
+    """Return a random start in ``[begin, end)`` at some distance from other faults; None if none is found."""
     for _ in range(_PLACING_TRIES):
         first = int(rng.integers(begin, end))
         if not labels[max(first - _REST, 0) : first + size + _REST].any():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sensorwatch.simulation.anomalies import LabelKind
-    from sensorwatch.simulation.labelled import LabelledValues, ReadingSpan
+    from sensorwatch.simulation.labelled_values import LabelledValues, ReadingSpan
     from sensorwatch.simulation.shapes import Shape
 
 __all__ = ["ComposedFleet"]

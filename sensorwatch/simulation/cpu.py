@@ -12,7 +12,7 @@ from sensorwatch.simulation.self_labelled import SelfLabelledFleet
 
 if TYPE_CHECKING:
     from sensorwatch.simulation.anomalies import LabelKind
-    from sensorwatch.simulation.labelled import LabelledValues, ReadingSpan
+    from sensorwatch.simulation.labelled_values import LabelledValues, ReadingSpan
 
 __all__ = ["CpuFleet"]
 

@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.simulation.labelled import LabelledValues
+from sensorwatch.simulation.labelled_values import LabelledValues
 from sensorwatch.simulation.signals import drawn
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     from pydantic import ConfigDict
 
-    from sensorwatch.simulation.labelled import ReadingSpan
+    from sensorwatch.simulation.labelled_values import ReadingSpan
 
     Floats = npt.NDArray[np.float64]
     Names = tuple[int, *tuple[str | int, ...]]

@@ -16,7 +16,7 @@ from sensorwatch.errors import InvalidInputError
 from sensorwatch.ingestion.decode import TICKS_PER_SECOND, ticks_of
 from sensorwatch.ingestion.records import Reading
 from sensorwatch.simulation.anomalies import InjectedAnomaly
-from sensorwatch.simulation.labelled import ReadingSpan
+from sensorwatch.simulation.labelled_values import ReadingSpan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sensorwatch.sensors.records import SensorKey
     from sensorwatch.simulation.anomalies import LabelKind
-    from sensorwatch.simulation.labelled import LabelledValues
+    from sensorwatch.simulation.labelled_values import LabelledValues
 
 __all__ = ["SelfLabelledFleet"]
 

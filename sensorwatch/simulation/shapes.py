@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from sensorwatch.simulation.labelled import LabelledValues, ReadingSpan
+from sensorwatch.simulation.labelled_values import LabelledValues, ReadingSpan
 from sensorwatch.simulation.moments import moment
 from sensorwatch.simulation.signals import drawn, generator
 

@@ -8,7 +8,7 @@ import pytest
 from bench import quality
 from sensorwatch.detectors.factory import detectors
 from sensorwatch.evaluation.ranking import vus_pr
-from sensorwatch.evaluation.scoring import score_series
+from sensorwatch.evaluation.scored_series import score_series
 from sensorwatch.evaluation.synthetic import TRAINING_SHARE, synthetic_benchmark
 
 

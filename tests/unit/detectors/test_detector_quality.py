@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from sensorwatch.detectors.factory import detectors
-from sensorwatch.evaluation.labelled import LabelledSeries
+from sensorwatch.evaluation.labelled_series import LabelledSeries
 from sensorwatch.evaluation.ranking import vus_pr
-from sensorwatch.evaluation.scoring import score_series, training_windows
+from sensorwatch.evaluation.scored_series import score_series, training_windows
 from sensorwatch.evaluation.synthetic import TRAINING_SHARE, synthetic_benchmark
 
 ORIGINAL = "ocsvm"

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from sensorwatch.cli.app import app
 from sensorwatch.errors import InvalidInputError, NotFoundError
 from sensorwatch.evaluation.charts import Band, score_chart, values_chart
-from sensorwatch.evaluation.files import read_labelled
-from sensorwatch.evaluation.labelled import LabelledSeries
-from sensorwatch.evaluation.scoring import ScoredSeries
+from sensorwatch.evaluation.labelled_files import read_labelled
+from sensorwatch.evaluation.labelled_series import LabelledSeries
+from sensorwatch.evaluation.scored_series import ScoredSeries
 from sensorwatch.evaluation.spans import spans
 
 WINDOW_SECONDS = 300
@@ -73,7 +73,7 @@ def test_a_file_of_nab_finds_its_labels_above_it_or_by_name(nab: Path, tmp_path:
     moved = tmp_path / "windows.json"
     (nab.parent / "labels/combined_windows.json").rename(moved)
     assert read_labelled(file, moved)[0].labels.sum() == 20
-    with pytest.raises(NotFoundError, match=r"name it with --labels"):
+    with pytest.raises(NotFoundError, match="path with --labels"):
         read_labelled(file)
 
 
@@ -116,7 +116,7 @@ def test_what_is_not_there_is_said(tmp_path: Path, nab: Path) -> None:
     with pytest.raises(NotFoundError, match="expected CSV files"):
         read_labelled(empty)
     (nab / "machines/other.csv").write_text((nab / "machines/oven.csv").read_text(encoding="utf-8"), encoding="utf-8")
-    with pytest.raises(InvalidInputError, match=r"no windows of it; expected its name with its folder"):
+    with pytest.raises(InvalidInputError, match=r"no entry for it; expected its path"):
         read_labelled(nab)
 
 

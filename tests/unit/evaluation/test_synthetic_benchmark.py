@@ -6,8 +6,8 @@ import pytest
 from sensorwatch.detectors.factory import detector
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.evaluation.comparison import compare
-from sensorwatch.evaluation.labelled import LabelledSeries
-from sensorwatch.evaluation.scoring import score_series
+from sensorwatch.evaluation.labelled_series import LabelledSeries
+from sensorwatch.evaluation.scored_series import score_series
 from sensorwatch.evaluation.synthetic import TRAINING_SHARE, synthetic_benchmark, synthetic_series
 from sensorwatch.simulation.behaviours import BEHAVIOURS, course
 from sensorwatch.simulation.faults import FAULTS, fault_windows, faulty

@@ -13,7 +13,7 @@ from sensorwatch.ingestion.decode import ticks_of
 from sensorwatch.ingestion.windows import window_end
 from sensorwatch.simulation.cpu import CpuFleet
 from sensorwatch.simulation.ground_truth import read_ground_truth, write_ground_truth
-from sensorwatch.simulation.labelled import LabelledValues
+from sensorwatch.simulation.labelled_values import LabelledValues
 from sensorwatch.simulation.markov import Emission, MarkovSignal
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.ingestion.decode import TICKS_PER_SECOND, ticks_of
 from sensorwatch.simulation.composed import ComposedFleet
-from sensorwatch.simulation.labelled import ReadingSpan
+from sensorwatch.simulation.labelled_values import ReadingSpan
 from sensorwatch.simulation.markov import MarkovSignal
 from sensorwatch.simulation.shapes import (
     Constant,

@@ -1,14 +1,16 @@
-"""Labelled series from CSV files, of the Numenta Anomaly Benchmark's format and of a plain one.
+"""Labelled series from CSV files, in a plain format or in that of the Numenta Anomaly Benchmark (NAB).
 
-Plain::
+The plain format::
 
     TS,Value,Label
     2026-11-20T10:00:05Z,84.92,0
 
-NAB's has the columns ``timestamp`` and ``value``, and the labels stand in a JSON file beside the data folder, by the
-file's path, as windows whose ends both belong to the anomaly: ``{"folder/file.csv": [["2026-11-20 10:00:05", …], …]}``.
+A file of NAB has the columns ``timestamp`` and ``value``. Its labels are in a separate JSON file, by the path of the
+CSV file, as windows whose start and end are both inclusive::
 
-Times are ISO 8601, in UTC unless they say otherwise. An empty value is a missing one.
+    {"folder/file.csv": [["2026-11-20 10:00:05", "2026-11-20 10:05:00"], …]}
+
+Times are ISO 8601, in UTC unless they have an offset. An empty value is a missing value.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sensorwatch.errors import InvalidInputError, NotFoundError
-from sensorwatch.evaluation.labelled import LabelledSeries
+from sensorwatch.evaluation.labelled_series import LabelledSeries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,27 +43,27 @@ Windows = list[tuple[int, int]]
 
 
 def read_labelled(place: Path, labels: Path | None = None) -> list[LabelledSeries]:
-    """Return the series in a file, or in all CSV files under a folder, by name.
+    """Return the series in a file, or in all CSV files under a folder, ordered by name.
 
     Parameters
     ----------
     place
         The file or the folder.
     labels
-        NAB's label file; None: ``labels/combined_windows.json`` or ``combined_windows.json`` in the folder of the data
-        or in one above it.
+        Label file of NAB; None: ``labels/combined_windows.json`` or ``combined_windows.json`` in the folder of the data
+        or in one of its parents.
 
     Raises
     ------
     NotFoundError
         There is no such file, or no CSV file in the folder.
     InvalidInputError
-        A file is of neither format, or a cell can't be read; says which.
+        A file has neither format, or a cell can't be read; the message names it.
     """
     if place.is_dir():
         files = sorted(place.rglob("*.csv"))
         if not files:
-            raise NotFoundError(f"{place}: expected CSV files in the folder, there is none")
+            raise NotFoundError(f"{place}: expected CSV files in the folder, found none")
     elif place.is_file():
         files = [place]
     else:
@@ -93,7 +95,7 @@ def _frame(file: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(file, dtype=str, keep_default_na=False, index_col=False)
     except (ValueError, OSError) as exc:
-        # pandas derives the errors of its reader from ValueError.
+        # The reader of pandas raises subclasses of ValueError.
         raise InvalidInputError(f"{file}: expected a CSV file: {exc}") from exc
 
 
@@ -134,8 +136,8 @@ def _find_labels(root: Path) -> Path:
             if (folder / name).is_file():
                 return folder / name
     raise NotFoundError(
-        f"{root}: the data are in NAB's format, whose labels stand in {_NAB_LABELS[0]}; there is none in this folder "
-        "or above it: name it with --labels"
+        f"{root}: the data have NAB's format, expected its label file {_NAB_LABELS[0]} in this folder or one of its "
+        "parents, found none; give its path with --labels"
     )
 
 
@@ -165,8 +167,8 @@ def _windows_of(file: Path, windows: Mapping[str, Windows]) -> Windows:
     matching = [name for name in windows if parts[-len(Path(name).parts) :] == Path(name).parts]
     if not matching:
         raise InvalidInputError(
-            f"{file}: the label file has no windows of it; expected its name with its folder, as in "
-            f"`{next(iter(windows), 'folder/file.csv')}`; a series without anomalies has an empty list"
+            f"{file}: the label file has no entry for it; expected its path, like "
+            f"`{next(iter(windows), 'folder/file.csv')}`; a series without anomalies needs an empty list"
         )
     return windows[max(matching, key=len)]
 

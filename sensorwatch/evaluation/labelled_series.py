@@ -1,4 +1,4 @@
-"""A series whose anomalies are known."""
+"""Series with known anomalies."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ __all__ = ["LabelledSeries"]
 
 @dataclass(frozen=True, slots=True)
 class LabelledSeries:
-    """Windows of one sensor, and which of them are anomalous.
+    """Windows of one sensor with labels.
 
     Attributes
     ----------
     name
-        What reports call it.
+        Name of the series in reports.
     times
-        Ends of the windows in seconds since 1970-01-01T00:00:00Z, never falling, shape ``(n_windows,)``.
+        Ends of the windows in seconds since 1970-01-01T00:00:00Z, ascending, shape ``(n_windows,)``, int64. Two windows
+        may have the same end.
     values
-        Shape ``(n_windows,)``; NaN where there is no value.
+        Values of the windows, shape ``(n_windows,)``, float64; NaN for a missing value.
     labels
-        Shape ``(n_windows,)``.
+        True for each anomalous window, shape ``(n_windows,)``, bool.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Detectors on labelled series: trained on the first part of each, applied to the rest as time goes by."""
+"""Scoring of labelled series: a detector is trained on the first part of each series and scores the rest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from sensorwatch.detectors.base import Detector, Fitted
-    from sensorwatch.evaluation.labelled import LabelledSeries
+    from sensorwatch.evaluation.labelled_series import LabelledSeries
 
     Floats = npt.NDArray[np.float64]
 
@@ -30,25 +30,25 @@ __all__ = ["ScoredSeries", "Scoring", "score_series", "training_windows"]
 
 @dataclass(frozen=True, slots=True)
 class ScoredSeries:
-    """What a detector says of the windows of a series behind its training part.
+    """Scores of the windows of a series after the training part.
 
     Attributes
     ----------
     first
-        Position of the first scored window; all before it were trained on.
+        Position of the first scored window. The windows before it were trained on.
     raw
-        The detector's own scores of the scored windows, NaN where there is none, shape ``(n_windows - first,)``.
+        Raw scores, shape ``(n_windows - first,)``, float64; NaN for a window without a score.
     scores
-        The same as 0-100.
+        Scores of 0-100, same shape and dtype.
     anomalous
-        The decisions, same shape.
+        Decisions, same shape, bool.
     low, high
-        The lowest and the highest value that the detector expects, same shape; NaN where it has no such thing.
+        Lowest and highest expected values, same shape, float64; NaN if the detector has no band.
     reason
-        Why there is no model; None where there is one.
+        Reason why there is no model; None if there is one.
     why
-        Why windows are anomalous, in words, by their positions among the scored ones: of the first one of each
-        stretch, where explanations were asked for.
+        Explanations by position among the scored windows, for the first window of each run of anomalous windows. Empty
+        if explanations were not requested.
     """
 
     first: int
@@ -63,16 +63,16 @@ class ScoredSeries:
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """What a detector says of several series.
+    """Scores of several series by one detector.
 
     Attributes
     ----------
     detector
-        Its name.
+        Name of the detector.
     series
-        In the order of the series.
+        Scores of each series, in the order of the series.
     cpu_seconds
-        What training, scoring and calibration took in all.
+        CPU time of training, scoring and calibration, in seconds.
     """
 
     detector: str
@@ -81,7 +81,16 @@ class Scoring:
 
 
 def training_windows(n_windows: int, share: float, most: int | None = None) -> int:
-    """Return how many windows of a series are trained on.
+    """Return the number of training windows of a series.
+
+    Parameters
+    ----------
+    n_windows
+        Number of windows of the series.
+    share
+        Share of the series to train on.
+    most
+        Largest number of training windows; None: no limit.
 
     Examples
     --------
@@ -100,27 +109,27 @@ def score_series(
     most: int | None = None,
     explained: bool = False,
 ) -> Scoring:
-    """Train and apply a detector.
+    """Train a detector on the first part of each series and score the rest.
 
-    A score depends on the training part and on the windows up to its own, never on later ones.
+    The score of a window depends on the training part and on the windows up to its own, never on later windows.
 
     Parameters
     ----------
     detector
-        Which one.
+        The detector.
     series
-        One model is trained for each; labels are not looked at.
+        Series to train one model each on. Their labels are not used.
     training_share
-        What part of each series, from its beginning, is trained on: above 0, below 1.
+        Share of each series, from its beginning, to train on: above 0 and below 1.
     most
-        Windows of each series that are trained on at most; None: whatever the share comes to.
+        Largest number of training windows of a series; None: no limit.
     explained
-        Whether to say why windows are anomalous; it does not count in the time.
+        True to explain anomalous windows. ``cpu_seconds`` does not include the time for it.
 
     Raises
     ------
     InvalidInputError
-        The share leaves nothing to train on, or nothing to score.
+        The share is out of range.
     """
     if not 0 < training_share < 1:
         raise InvalidInputError(
@@ -168,7 +177,7 @@ def _why(
     anomalous: npt.NDArray[np.bool_],
     expected: Expected,
 ) -> dict[int, str]:
-    """Return why the first window of each anomalous stretch is anomalous, by its position."""
+    """Return the explanation of the first window of each run of anomalous windows, by its position."""
     before = np.concatenate(([False], anomalous[:-1]))
     before[scored.offsets[:-1][scored.lengths > 0]] = False
     windows = np.flatnonzero(anomalous & ~before)
