@@ -18,17 +18,21 @@ if TYPE_CHECKING:
 __all__ = ["NoDataOutcome", "SensorActivity", "no_data_alerts", "no_data_changes", "watch_no_data"]
 
 _SEVERITY = "high"
+_GAPS = 2
+"""A sensor is not without data within this many of its longest usual gaps."""
+
 _SCORE = 87.5
 """Middle of the severity's range of scores."""
 
 
 class SensorActivity(NamedTuple):
-    """A sensor, the end of its newest window, and its usual interval in seconds."""
+    """A sensor, the end of its newest window, its usual interval and its longest usual gap, both in seconds."""
 
     sensor_id: int
     key: SensorKey
     last_window: int
     interval_seconds: int
+    gap_seconds: int = 0
 
 
 def no_data_alerts(sensors: Iterable[SensorActivity], policy: AlertPolicy, now: int) -> list[Alert]:
@@ -53,9 +57,8 @@ def no_data_alerts(sensors: Iterable[SensorActivity], policy: AlertPolicy, now: 
         if limits is None or now - sensor.last_window > policy.defaults.retired_seconds:
             continue
         since = policy.downtime.last_end(sensor.key, sensor.last_window, now) or sensor.last_window
-        due = max(since, sensor.last_window) + int(
-            max(limits.floor_seconds, limits.intervals * sensor.interval_seconds)
-        )
+        usual = max(limits.intervals * sensor.interval_seconds, _GAPS * sensor.gap_seconds)
+        due = max(since, sensor.last_window) + int(max(limits.floor_seconds, usual))
         if due < now and not policy.suppressed_now(sensor.key, now):
             found.append(_alert(sensor, due))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 
 from sensorwatch.alerts.state_machine import AlertRules
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from sensorwatch.alerts.records import Anomaly
     from sensorwatch.sensors.downtime import Downtime
-    from sensorwatch.sensors.records import SensorKey
+    from sensorwatch.sensors.records import ReportingProfile, SensorKey
 
 __all__ = ["NO_RULE", "AlertDefaults", "AlertPolicy", "NoDataLimits"]
 
@@ -36,6 +37,8 @@ class AlertDefaults:
     ----------
     rules
         k, n and the quiet period.
+    quiet_intervals
+        An alert does not clear before so many of the sensor's usual intervals.
     no_data_intervals
         A sensor is silent when nothing came for so many of its usual intervals.
     no_data_floor_seconds
@@ -49,6 +52,7 @@ class AlertDefaults:
     """
 
     rules: AlertRules
+    quiet_intervals: float = 5.0
     no_data_intervals: float = 10.0
     no_data_floor_seconds: int = 300
     retired_seconds: int = 7 * 86_400
@@ -114,10 +118,19 @@ class AlertPolicy:
         position = self.rule_position(key)
         return _DEFAULT_RULE if position is None else self.section.rules[position]
 
-    def rules(self, key: SensorKey) -> AlertRules:
+    def rules(self, key: SensorKey, profile: ReportingProfile | None = None) -> AlertRules:
         """Return a sensor's k, n and quiet period.
 
-        Where a rule names one of k and n only, the other gives way: n is at least k.
+        The quiet period lasts at least ``quiet_intervals`` usual intervals, unless a rule sets it. Earlier windows
+        count over any usual gap, whatever a rule says: k anomalous windows of a slow sensor always open an alert. If a
+        rule sets only one of k and n, the other is adjusted: n is at least k.
+
+        Parameters
+        ----------
+        key
+            The sensor.
+        profile
+            Its reporting profile; None: not known, so that settings and rules alone decide.
         """
         rule, default = self.rule(key), self.defaults.rules
         many = rule.recent_windows
@@ -126,8 +139,10 @@ class AlertPolicy:
             few = default.anomalous_windows if many is None else min(default.anomalous_windows, many)
         if many is None:
             many = max(default.recent_windows, few)
-        quiet = default.quiet_seconds if rule.quiet_seconds is None else rule.quiet_seconds
-        return AlertRules(few, many, quiet)
+        usual = 0 if profile is None else ceil(self.defaults.quiet_intervals * profile.interval_seconds)
+        quiet = max(default.quiet_seconds, usual) if rule.quiet_seconds is None else rule.quiet_seconds
+        memory = 0 if profile is None else max(usual, profile.usual_gap_seconds)
+        return AlertRules(few, many, quiet, memory)
 
     def no_data_limits(self, key: SensorKey) -> NoDataLimits | None:
         """Return when a sensor is silent, None for one that is not watched for it."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sensorwatch.alerts.policy import AlertPolicy
     from sensorwatch.alerts.records import Anomaly
     from sensorwatch.alerts.state_machine import AlertRules
-    from sensorwatch.sensors.records import SensorKey
+    from sensorwatch.sensors.records import ReportingProfile, SensorKey
 
 __all__ = ["PreviewStore", "SensorPreview", "preview", "preview_rules"]
 
@@ -43,7 +43,7 @@ class SensorPreview(NamedTuple):
 def preview(
     anomalies: Sequence[Anomaly],
     keys: Mapping[int, SensorKey],
-    intervals: Mapping[int, int],
+    profiles: Mapping[int, ReportingProfile],
     in_force: AlertPolicy,
     proposed: AlertPolicy,
 ) -> list[SensorPreview]:
@@ -58,8 +58,8 @@ def preview(
         Ordered by sensor and end.
     keys
         Names of their sensors, by id.
-    intervals
-        Usual intervals in seconds; a sensor without one is taken to report every window.
+    profiles
+        Reporting profiles; a sensor without one is assumed to report every window.
     in_force, proposed
         What alerts now, and what would.
     """
@@ -70,7 +70,8 @@ def preview(
         of_sensor = list(group)
         chosen = slice(position, position + len(of_sensor))
         position += len(of_sensor)
-        key, interval = keys[sensor_id], intervals.get(sensor_id, in_force.defaults.window_seconds)
+        key, profile = keys[sensor_id], profiles.get(sensor_id)
+        interval = in_force.defaults.window_seconds if profile is None else profile.interval_seconds
         rows.append(
             SensorPreview(
                 rule=proposed.rule_name(key),
@@ -79,8 +80,8 @@ def preview(
                 anomalies=len(of_sensor),
                 suppressed=sum(map(bool, now[chosen])),
                 would_be_suppressed=sum(map(bool, then[chosen])),
-                alerts=_alerts(sensor_id, of_sensor, now[chosen], in_force.rules(key), interval),
-                would_be_alerts=_alerts(sensor_id, of_sensor, then[chosen], proposed.rules(key), interval),
+                alerts=_alerts(sensor_id, of_sensor, now[chosen], in_force.rules(key, profile), interval),
+                would_be_alerts=_alerts(sensor_id, of_sensor, then[chosen], proposed.rules(key, profile), interval),
             )
         )
     return rows
@@ -126,5 +127,4 @@ def preview_rules(
     anomalies = store.anomalies_between(start, end)
     ids = {anomaly.sensor_id for anomaly in anomalies}
     keys = {sensor_id: status.key for sensor_id, status in store.sensors_by_id(ids).items()}
-    intervals = {sensor_id: profile.interval_seconds for sensor_id, profile in store.reporting_profiles(ids).items()}
-    return preview(anomalies, keys, intervals, in_force, proposed)
+    return preview(anomalies, keys, store.reporting_profiles(ids), in_force, proposed)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sensorwatch.alerts.policy import AlertPolicy
     from sensorwatch.alerts.records import AlertState, PublishOutcome
     from sensorwatch.alerts.state_machine import AlertRules
+    from sensorwatch.sensors.records import ReportingProfile
 
 __all__ = ["PublishingStore", "advance_by_policy", "publish"]
 
@@ -78,12 +79,14 @@ def publish(
         (anomaly.sensor_id, anomaly.end): explanation_text(anomaly) for anomaly in anomalies if not anomaly.suppressed
     }
     alarming_sensors = {sensor_id for sensor_id, _ in alarming}
+    sensor_ids = pc.unique(predictions["sensor_id"]).to_pylist()
+    profiles = store.reporting_profiles(sensor_ids)
 
     def decide(states: Mapping[int, AlertState]) -> AlertChanges:
         windows, keys = _windows_of(predictions, alarming_sensors | states.keys(), alarming)
-        return advance_by_policy(states, windows, keys, policy)
+        return advance_by_policy(states, windows, keys, policy, profiles)
 
-    outcome = store.publish(anomalies, withdrawn, pc.unique(predictions["sensor_id"]).to_pylist(), decide)
+    outcome = store.publish(anomalies, withdrawn, sensor_ids, decide)
     own = predictions.filter(pc.invert(warming))
     opened, cleared = watch_flatlines(own, store=store, policy=policy)
     store.mark_published(name)
@@ -155,11 +158,26 @@ def advance_by_policy(
     windows: Mapping[int, list[ScoredWindow]],
     keys: Mapping[int, SensorKey],
     policy: AlertPolicy,
+    profiles: Mapping[int, ReportingProfile],
 ) -> AlertChanges:
-    """Return what changes when each sensor's windows are taken in by its own k, n and quiet period."""
+    """Return the changes that each sensor's windows make under its own k, n and quiet period.
+
+    Parameters
+    ----------
+    states
+        Alert states of the sensors that have one, by sensor id.
+    windows
+        Windows of each sensor, ascending in time.
+    keys
+        Names of the sensors.
+    policy
+        Rules by sensor.
+    profiles
+        Reporting profiles of the sensors that have one.
+    """
     groups: dict[AlertRules, dict[int, list[ScoredWindow]]] = {}
     for sensor_id, of_sensor in windows.items():
-        groups.setdefault(policy.rules(keys[sensor_id]), {})[sensor_id] = of_sensor
+        groups.setdefault(policy.rules(keys[sensor_id], profiles.get(sensor_id)), {})[sensor_id] = of_sensor
     parts = [advance(states, group, rules) for rules, group in groups.items()]
     return AlertChanges(
         states=[state for part in parts for state in part.states],

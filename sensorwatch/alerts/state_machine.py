@@ -27,13 +27,15 @@ class AlertRules:
     anomalous_windows, recent_windows
         ``k`` and ``n``: that many anomalous windows among so many successive ones open an alert.
     quiet_seconds
-        An alert clears at the first window that ends at least this long after its last anomalous one. A gap longer
-        than this between two windows also makes the earlier ones count no more.
+        An alert clears at the first normal window that ends at least this long after its last anomalous one.
+    memory_seconds
+        Longest gap between two windows over which the earlier ones still count, if longer than ``quiet_seconds``.
     """
 
     anomalous_windows: int
     recent_windows: int
     quiet_seconds: int
+    memory_seconds: int = 0
 
 
 class ScoredWindow(NamedTuple):
@@ -98,7 +100,8 @@ def _step(state: AlertState, window: ScoredWindow, rules: AlertRules) -> AlertSt
     alert = state.alert
     if alert is not None and window.end - alert.last_anomaly_end >= rules.quiet_seconds and not window.anomalous:
         return AlertState(state.sensor_id, window.end, (), replace(alert, cleared_end=window.end))
-    remembered = () if window.end - state.last_end > rules.quiet_seconds else state.recent_scores
+    memory_seconds = max(rules.quiet_seconds, rules.memory_seconds)
+    remembered = () if window.end - state.last_end > memory_seconds else state.recent_scores
     score = window.score if window.anomalous else None
     recent = (*remembered, score)[-rules.recent_windows :]
     if window.anomalous:

@@ -251,6 +251,7 @@ class Adapters:
         settings = self.settings
         defaults = AlertDefaults(
             rules=self.alert_rules,
+            quiet_intervals=settings.alert_quiet_intervals,
             no_data_intervals=settings.no_data_intervals,
             no_data_floor_seconds=settings.no_data_floor_seconds,
             retired_seconds=settings.retired_seconds,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sensorwatch.alerts.records import AlertChanges, AlertState, Anomaly, PublishOutcome
     from sensorwatch.ingestion.records import Partition
     from sensorwatch.realtime.records import ModelUse, RefusedVersion, ServedWindow, ServingCounts, ServingStatus
+    from sensorwatch.sensors.records import ReportingProfile
 
 __all__ = ["ServingStore"]
 
@@ -35,6 +36,10 @@ class ServingStore(Protocol):
         windows
             What models said; kept by (sensor_id, end, readings).
         """
+        ...
+
+    def reporting_profiles(self, sensor_ids: Collection[int]) -> dict[int, ReportingProfile]:
+        """As :meth:`sensorwatch.alerts.ports.WatchStore.reporting_profiles`."""
         ...
 
     def served_anomalies(self, sensor_ids: Collection[int], first_end: int, last_end: int) -> list[Anomaly]:

@@ -253,10 +253,11 @@ class Serve:
     def _publish(self, findings: Findings, key: Callable[[int], SensorKey]) -> dict[int, bool]:
         """Store what follows from a batch; return which sensors' alert states are to be watched from now on."""
         states: list[AlertState] = []
+        profiles = self._store.reporting_profiles(findings.closed.keys())
 
         def decide(known: Mapping[int, AlertState]) -> AlertChanges:
             keys = {sensor_id: key(sensor_id) for sensor_id in findings.closed}
-            changes = advance_by_policy(known, findings.closed, keys, self._policy)
+            changes = advance_by_policy(known, findings.closed, keys, self._policy, profiles)
             states[:] = changes.states
             return changes
 

@@ -54,12 +54,19 @@ class SensorStatus:
 
 
 class ReportingProfile(NamedTuple):
-    """How a sensor's windows usually come, as its training windows had it.
+    """Usual spacing of a sensor's windows, learned from its training windows.
 
-    ``interval_seconds`` is the median time from one to the next. ``flat_seconds`` is how long they stayed equal at
-    most, None for a sensor that never varied.
+    ``interval_seconds`` is the median time from one window to the next, ``gap_seconds`` the longest usual one: the
+    99.5th percentile (None: learned by a version that did not know it). ``flat_seconds`` is the longest time for which
+    windows stayed equal, None for a sensor that never varied.
     """
 
     sensor_id: int
     interval_seconds: int
     flat_seconds: int | None
+    gap_seconds: int | None = None
+
+    @property
+    def usual_gap_seconds(self) -> int:
+        """The longest usual gap; the interval where it is not known."""
+        return self.interval_seconds if self.gap_seconds is None else max(self.interval_seconds, self.gap_seconds)

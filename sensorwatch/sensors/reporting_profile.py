@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["reporting_profiles"]
 
+_USUAL_SHARE = 0.995
+"""Share of the gaps between windows that are usual: a single outage in the training range is not."""
+
 
 def reporting_profiles(
     sensor_ids: npt.NDArray[np.int64],
@@ -38,8 +41,8 @@ def reporting_profiles(
     >>> values = np.array([1.0, 2.0, 2.0, 3.0, 4.0, 4.0, 4.0])
     >>> for profile in reporting_profiles(np.array([7, 9]), np.array([0, 4, 7]), ends, values):
     ...     print(profile)
-    ReportingProfile(sensor_id=7, interval_seconds=5, flat_seconds=5)
-    ReportingProfile(sensor_id=9, interval_seconds=8, flat_seconds=None)
+    ReportingProfile(sensor_id=7, interval_seconds=5, flat_seconds=5, gap_seconds=10)
+    ReportingProfile(sensor_id=9, interval_seconds=8, flat_seconds=None, gap_seconds=10)
     """
     found = []
     steps = np.diff(times)
@@ -48,6 +51,7 @@ def reporting_profiles(
         if last - first < 2:
             continue
         interval = float(np.median(steps[first : last - 1]))
+        gap = int(np.quantile(steps[first : last - 1], _USUAL_SHARE, method="higher"))
         own = values[first:last]
         changes = np.flatnonzero(own[1:] != own[:-1]) + 1
         flat = None
@@ -55,5 +59,5 @@ def reporting_profiles(
             begins = times[first + np.concatenate(([0], changes))]
             ends = times[first + np.concatenate((changes - 1, [last - first - 1]))]
             flat = int((ends - begins).max())
-        found.append(ReportingProfile(sensor_id, max(1, int(np.ceil(interval))), flat))
+        found.append(ReportingProfile(sensor_id, max(1, int(np.ceil(interval))), flat, gap))
     return found

@@ -22,7 +22,10 @@ class AlertSettings(SettingsGroup):
         5, ge=1, le=1000, description="Recent windows among which anomalous ones are counted (n)."
     )
     alert_quiet_seconds: int = Field(
-        300, ge=0, description="Time without an anomalous window after which an alert clears, in seconds."
+        300, ge=0, description="Shortest time without an anomalous window after which an alert clears, in seconds."
+    )
+    alert_quiet_intervals: float = Field(
+        5.0, ge=0, description="Number of its usual intervals that a sensor is quiet at least before its alert clears."
     )
     incident_sensors: int = Field(
         3,

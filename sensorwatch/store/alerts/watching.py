@@ -36,6 +36,7 @@ class WatchPart(AlertPart):
                 "SensorId": profile.sensor_id,
                 "IntervalSeconds": profile.interval_seconds,
                 "FlatSeconds": profile.flat_seconds,
+                "GapSeconds": profile.gap_seconds,
             }
             for profile in profiles
         ]
@@ -102,7 +103,12 @@ class WatchPart(AlertPart):
     def _watched(self) -> sa.Select[Any]:
         sensor, profile = sensors.c, reporting_profiles.c
         return sa.select(
-            sensor.SensorId, sensor.Device, sensor.Tag, sensor.LastWindow, profile.IntervalSeconds
+            sensor.SensorId,
+            sensor.Device,
+            sensor.Tag,
+            sensor.LastWindow,
+            profile.IntervalSeconds,
+            sa.func.coalesce(profile.GapSeconds, profile.IntervalSeconds).label("Gap"),
         ).join_from(sensors, reporting_profiles, profile.SensorId == sensor.SensorId)
 
     def settle_alerts(
@@ -167,4 +173,4 @@ class WatchPart(AlertPart):
 
 
 def _activity(row: sa.Row[Any]) -> SensorActivity:
-    return SensorActivity(row.SensorId, SensorKey(row.Device, row.Tag), row.LastWindow, row.IntervalSeconds)
+    return SensorActivity(row.SensorId, SensorKey(row.Device, row.Tag), row.LastWindow, row.IntervalSeconds, row.Gap)

@@ -64,5 +64,5 @@ __all__ = [
     "tolerances",
 ]
 
-REVISION = "0011"
+REVISION = "0012"
 """The migration that these tables belong to."""

@@ -69,4 +69,5 @@ reporting_profiles = sa.Table(
     sa.Column("SensorId", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("IntervalSeconds", sa.Integer, nullable=False),
     sa.Column("FlatSeconds", sa.Integer),
+    sa.Column("GapSeconds", sa.Integer),
 )

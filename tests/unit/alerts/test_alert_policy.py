@@ -14,7 +14,7 @@ from sensorwatch.alerts.records import Anomaly
 from sensorwatch.alerts.state_machine import AlertRules
 from sensorwatch.config.file import embed_calendars, parse_configuration
 from sensorwatch.errors import SettingsError
-from sensorwatch.sensors.records import SensorKey
+from sensorwatch.sensors.records import ReportingProfile, SensorKey
 
 DEFAULTS = AlertDefaults(AlertRules(3, 5, 300))
 PRESS = SensorKey("press-1", "vibration")
@@ -100,6 +100,16 @@ def test_counts_come_from_the_rule_and_else_from_the_settings() -> None:
     assert ruled("recent_windows: 2").rules(PRESS) == AlertRules(2, 2, 300)
     assert ruled("anomalous_windows: 1, recent_windows: 1, quiet_seconds: 0").rules(PRESS) == AlertRules(1, 1, 0)
     assert ruled("anomalous_windows: 7").rules(PUMP) == DEFAULTS.rules
+
+
+def test_counts_follow_the_usual_interval_and_gap_of_a_sensor() -> None:
+    hourly = ReportingProfile(0, 3600, None, 7200)
+    assert policy("").rules(PRESS, hourly) == AlertRules(3, 5, 5 * 3600, 5 * 3600)
+    on_change = ReportingProfile(0, 60, None, 40_000)
+    assert policy("").rules(PRESS, on_change) == AlertRules(3, 5, 300, 40_000)
+    # A rule decides when an alert clears; it can't make a slow sensor forget its windows.
+    assert ruled("quiet_seconds: 600").rules(PRESS, hourly) == AlertRules(3, 5, 600, 5 * 3600)
+    assert policy("").rules(PRESS, ReportingProfile(0, 5, None)) == AlertRules(3, 5, 300, 25)
 
 
 def test_missing_data_and_flatlines_are_watched_as_the_rule_says() -> None:

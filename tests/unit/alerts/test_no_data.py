@@ -40,6 +40,12 @@ def test_a_sensor_is_without_data_after_so_many_intervals_and_the_floor() -> Non
     assert [alert.opened_end for alert in overdue(301, interval=30)] == [T0 + 300]
 
 
+def test_a_sensor_that_reports_on_change_may_pause_for_twice_its_longest_usual_gap() -> None:
+    on_change = SensorActivity(7, KEY, T0, 5, 1500)
+    assert no_data_alerts([on_change], policy(), T0 + 3000) == []
+    assert [alert.opened_end for alert in no_data_alerts([on_change], policy(), T0 + 3001)] == [T0 + 3000]
+
+
 def test_a_sensor_without_data_for_very_long_is_retired() -> None:
     assert len(overdue(RETIRED)) == 1
     assert overdue(RETIRED + 1) == []

@@ -387,7 +387,7 @@ def test_training_notes_how_a_sensor_usually_reports(store: FakeStore, registry:
     store.add(3, [4.0] * 300)
     run(store, registry)
     assert store.reporting_profiles == {
-        1: ReportingProfile(1, 5, 0),
-        2: ReportingProfile(2, 5, 5 * 299),
-        3: ReportingProfile(3, 5, None),
+        1: ReportingProfile(1, 5, 0, 5),
+        2: ReportingProfile(2, 5, 5 * 299, 5),
+        3: ReportingProfile(3, 5, None, 5),
     }
