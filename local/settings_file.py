@@ -55,7 +55,7 @@ def write_settings_file(
     http_port
         Port of the Functions host; None: the template's.
     """
-    content = json.loads(template.read_text(encoding="utf-8"))
+    content = json.loads(template.read_text(encoding="utf-8-sig"))
     content["Values"]["BATCH_ACCOUNT_KEY"] = base64.b64encode(secrets.token_bytes(_BATCH_KEY_BYTES)).decode()
     content["Values"].update(values or {})
     if http_port is not None:
@@ -79,7 +79,7 @@ def read_local_settings(path: Path) -> LocalSettings:
         The file is missing or invalid, or names a service on another machine.
     """
     values = read_settings_file(path)
-    host = json.loads(path.read_text(encoding="utf-8")).get("Host", {})
+    host = json.loads(path.read_text(encoding="utf-8-sig")).get("Host", {})
     return LocalSettings(
         values=values,
         blob_port=_blob_port(values),

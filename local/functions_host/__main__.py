@@ -100,7 +100,7 @@ def _load_settings(path: Path) -> int:
     """Set the file's ``Values`` in the environment, where existing variables win, and return the port of its host."""
     for key, value in read_settings_file(path).items():
         os.environ.setdefault(key, value)
-    port = json.loads(path.read_text(encoding="utf-8")).get("Host", {}).get("LocalHttpPort", _DEFAULT_PORT)
+    port = json.loads(path.read_text(encoding="utf-8-sig")).get("Host", {}).get("LocalHttpPort", _DEFAULT_PORT)
     if not isinstance(port, int) or not 0 < port < 65536:
         raise HostError(f"{path}: Host.LocalHttpPort: expected a port number, got `{port}`")
     return port

@@ -59,7 +59,7 @@ def read_host_json(path: Path) -> HostJson:
         The file is missing or not JSON, or has an invalid value.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise HostError(f"{path}: no such file; set --app to the folder of host.json") from None
     except ValueError as exc:

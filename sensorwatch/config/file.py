@@ -60,6 +60,7 @@ from sensorwatch.config.serving import ServingSection
 from sensorwatch.errors import SettingsError
 from sensorwatch.sensors.downtime import Downtime
 from sensorwatch.sensors.patterns import Section
+from sensorwatch.text_files import decode_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -219,10 +220,11 @@ def parse_document(content: str | bytes, place: str) -> Any:
         The text is not UTF-8, not YAML, or has a key twice.
     """
     try:
-        text = content.decode("utf-8") if isinstance(content, bytes) else content
+        text = decode_text(content) if isinstance(content, bytes) else content
+    except ValueError as exc:
+        raise SettingsError(f"{place}: {exc}") from None
+    try:
         return yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  a safe loader that also refuses double keys
-    except UnicodeDecodeError as exc:
-        raise SettingsError(f"{place}: expected text in UTF-8, got: {exc}; save the file as UTF-8") from None
     except (yaml.YAMLError, RecursionError, ValueError) as exc:
         raise SettingsError(f"{place}: expected YAML, got: {' '.join(str(exc).split())}") from None
 

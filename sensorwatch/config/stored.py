@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sensorwatch.azure.blobs import translate_blob_errors
 from sensorwatch.config.file import STORED_PREFIX, configuration_name, embed_calendars
 from sensorwatch.errors import ConflictError, NotFoundError, SettingsError
+from sensorwatch.text_files import decode_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,11 +60,13 @@ def read_configuration(place: str, container: Callable[[], ContainerClient], *, 
 def _read_calendar(place: str, name: str) -> str:
     file = Path(place).parent / name
     try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
+        return decode_text(file.read_bytes())
+    except OSError as exc:
         raise SettingsError(
             f"{place}: maintenance: expected the calendar `{name}` as a file in the same folder, got: {exc}"
         ) from exc
+    except ValueError as exc:
+        raise SettingsError(f"{place}: maintenance: the calendar `{name}`: {exc}") from None
 
 
 def store_configuration(container: ContainerClient, content: bytes) -> str:

@@ -15,6 +15,7 @@ Times are ISO 8601, in UTC unless they have an offset. An empty value is a missi
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ import numpy as np
 
 from sensorwatch.errors import InvalidInputError, NotFoundError
 from sensorwatch.evaluation.labelled_series import LabelledSeries
+from sensorwatch.text_files import decode_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +95,8 @@ def _frame(file: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        return pd.read_csv(file, dtype=str, keep_default_na=False, index_col=False)
+        text = io.StringIO(decode_text(file.read_bytes()))
+        return pd.read_csv(text, dtype=str, keep_default_na=False, index_col=False)
     except (ValueError, OSError) as exc:
         # The reader of pandas raises subclasses of ValueError.
         raise InvalidInputError(f"{file}: expected a CSV file: {exc}") from exc
@@ -143,7 +146,7 @@ def _find_labels(root: Path) -> Path:
 
 def _read_windows(file: Path) -> Mapping[str, Windows]:
     try:
-        content: Any = json.loads(file.read_text(encoding="utf-8"))
+        content: Any = json.loads(decode_text(file.read_bytes()))
         return {
             str(name): [(_seconds(start), _seconds(end)) for start, end in windows] for name, windows in content.items()
         }

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from sensorwatch.errors import SettingsError
+from sensorwatch.sensors.calendar_zones import with_known_zones
 
 if TYPE_CHECKING:
     from datetime import date
@@ -32,7 +33,7 @@ def calendar_events(text: str, start: int, end: int, zone: tzinfo) -> list[Calen
     Parameters
     ----------
     text
-        An iCalendar text. Cancelled events do not count.
+        An iCalendar text, with or without a byte order mark. Cancelled events do not count.
     start, end
         Seconds since 1970-01-01T00:00:00Z.
     zone
@@ -41,7 +42,7 @@ def calendar_events(text: str, start: int, end: int, zone: tzinfo) -> list[Calen
     Raises
     ------
     SettingsError
-        It is no iCalendar text, or a rule in it can't be followed.
+        It is not an iCalendar text, a rule in it is invalid, or a time zone in it is unknown.
 
     Examples
     --------
@@ -69,7 +70,7 @@ def _events_of_days(text: str, first: int, last: int, zone: tzinfo) -> tuple[Cal
 
     from_day, to_day = (datetime.fromtimestamp(day * _DAY_SECONDS, UTC) for day in (first, last))
     try:
-        calendar = icalendar.Calendar.from_ical(text)
+        calendar = icalendar.Calendar.from_ical(with_known_zones(text.removeprefix("\ufeff")))
         found = recurring_ical_events.of(calendar).between(from_day - _MARGIN, to_day + _MARGIN)
         events = [
             CalendarEvent(_seconds(event.start, zone), _seconds(event.end, zone), str(event.get("SUMMARY", "")).strip())
@@ -77,7 +78,7 @@ def _events_of_days(text: str, first: int, last: int, zone: tzinfo) -> tuple[Cal
             if str(event.get("STATUS", "")).upper() != "CANCELLED"
         ]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as exc:
-        raise SettingsError(f"expected an iCalendar text (BEGIN:VCALENDAR …), got: {exc}; export it anew") from exc
+        raise SettingsError(f"expected an iCalendar text (BEGIN:VCALENDAR …), got: {exc}; export it again") from exc
     return tuple(sorted(event for event in events if event.start < event.end))
 
 

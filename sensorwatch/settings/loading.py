@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from sensorwatch.errors import SettingsError
 from sensorwatch.settings.connections import DATABASE_PREFIX_SQLITE
 from sensorwatch.settings.model import Settings
+from sensorwatch.text_files import decode_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +76,7 @@ def read_settings_file(path: Path) -> dict[str, str]:
         The file is missing, or its content does not have this form.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))["Values"]
+        values = json.loads(decode_text(path.read_bytes()))["Values"]
     except FileNotFoundError:
         raise SettingsError(
             f"{path}: no such file; `make setup` creates it from local.settings.json.template"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.simulation.anomalies import LABEL_KINDS, InjectedAnomaly
+from sensorwatch.text_files import decode_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,8 +49,8 @@ def read_ground_truth(path: Path) -> list[InjectedAnomaly]:
         The file is missing, or a line is no label.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as exc:
+        lines = decode_text(path.read_bytes()).splitlines()
+    except (OSError, ValueError) as exc:
         raise InvalidInputError(f"{path}: can't be read as a ground-truth file: {exc}") from exc
     return [_label(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
 

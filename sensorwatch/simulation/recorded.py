@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.ingestion.decode import ReadingRules, decode, ticks_of, time_of
 from sensorwatch.ingestion.records import Reading, Rejected
+from sensorwatch.text_files import decode_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,20 +80,19 @@ def read_recording(path: Path) -> Recording:
     readings: list[Reading] = []
     skipped: list[BadRow] = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file)
-            columns = _columns(path, next(rows, []))
-            for row in rows:
-                if row:
-                    element = _reading(row, columns)
-                    if isinstance(element, Reading):
-                        readings.append(element)
-                    else:
-                        skipped.append(BadRow(rows.line_num, element.reason, element.detail))
+        rows = csv.reader(io.StringIO(decode_text(path.read_bytes()), newline=""))
+        columns = _columns(path, next(rows, []))
+        for row in rows:
+            if row:
+                element = _reading(row, columns)
+                if isinstance(element, Reading):
+                    readings.append(element)
+                else:
+                    skipped.append(BadRow(rows.line_num, element.reason, element.detail))
     except OSError as exc:
         raise InvalidInputError(f"{path}: can't be read: {exc.strerror}; expected a CSV file") from exc
-    except (UnicodeDecodeError, csv.Error) as exc:
-        raise InvalidInputError(f"{path}: expected CSV in UTF-8, got: {exc}") from exc
+    except (ValueError, csv.Error) as exc:
+        raise InvalidInputError(f"{path}: expected CSV, got: {exc}") from exc
     if not readings:
         first = f"; the first, in line {skipped[0].line}: {skipped[0].detail}" if skipped else ""
         raise InvalidInputError(f"{path}: no usable row, {len(skipped)} bad ones{first}")

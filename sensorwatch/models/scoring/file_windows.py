@@ -16,6 +16,7 @@ from sensorwatch.azure.blobs import translate_blob_errors
 from sensorwatch.errors import InvalidInputError, NotFoundError
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.sensors.windows import WindowColumns
+from sensorwatch.text_files import decode_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -196,7 +197,9 @@ def _frame(name: str, content: bytes) -> pd.DataFrame:
         raise InvalidInputError(f"{name}: expected data with a name that ends in .csv or .parquet")
     try:
         if suffix == ".csv":
-            frame = pd.read_csv(io.BytesIO(content), dtype={"Device": str, "Tag": str}, keep_default_na=False)
+            frame = pd.read_csv(
+                io.StringIO(decode_text(content)), dtype={"Device": str, "Tag": str}, keep_default_na=False
+            )
         else:
             frame = pd.read_parquet(io.BytesIO(content))
     except (ValueError, OSError) as exc:

@@ -76,7 +76,7 @@ def test_a_recording_can_be_moved_to_end_at_a_time(csv_file: Path) -> None:
         (b"TS,Device,Value\n", "column Tag missing; .*got `TS,Device,Value`"),
         (b"TS,Device,Tag,Value\n", "no usable row, 0 bad ones"),
         (b"TS,Device,Tag,Value\nx,1,1,1\n", "no usable row, 1 bad ones; the first, in line 2: TS: expected a time"),
-        (b"\xff\xfeT\x00S\x00", "expected CSV in UTF-8"),
+        (b"\xff\xfeT\x00S\x00", "expected text in UTF-8, got UTF-16"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_why(csv_file: Path, content: bytes, message: str) -> None:
