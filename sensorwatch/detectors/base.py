@@ -31,6 +31,8 @@ from sensorwatch.errors import InvalidInputError
 from sensorwatch.sensors.windows import BEFORE_ALL_WINDOWS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     import numpy.typing as npt
 
     from sensorwatch.config.detectors import EstimatorPolicy
@@ -52,6 +54,7 @@ __all__ = [
     "calibration_of",
     "checkpoint_times",
     "continues",
+    "fit_each",
     "training_scores",
     "with_checkpoint",
 ]
@@ -276,6 +279,36 @@ class StatefulDetector(Detector):
     @abstractmethod
     def advance(self, params: pa.StructArray, series: Series, threshold: Floats | None = None) -> Advanced:
         """Return scores, checkpoints and, if asked for, expected values; see :meth:`Detector.advance`."""
+
+
+def fit_each(
+    series: Series,
+    fit_one: Callable[[Series], Mapping[str, object]],
+    kind: pa.DataType,
+    reasons: Sequence[str | None] | None = None,
+) -> Fitted:
+    """Fit the sensors one after the other.
+
+    Parameters
+    ----------
+    series
+        Training windows.
+    fit_one
+        Returns the parameters of one sensor, or raises InvalidInputError with the reason why it can't.
+    kind
+        Type of the parameters.
+    reasons
+        Why some sensors can't be fitted, None for the others; they are not passed to ``fit_one``.
+    """
+    rows: list[Mapping[str, object] | None] = [None] * series.n_sensors
+    found: list[str | None] = list(reasons or [None] * series.n_sensors)
+    for i, reason in enumerate(found):
+        if reason is None:
+            try:
+                rows[i] = fit_one(series.part(i, i + 1))
+            except InvalidInputError as exc:
+                found[i] = str(exc)
+    return Fitted(pa.array(rows, kind), tuple(found))
 
 
 def calibration_of(detector: Detector, raw: Floats, offsets: Integers) -> Calibration:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors.base import CHECKPOINT, Advanced, Expected, Fitted, StatefulDetector
+from sensorwatch.detectors.base import CHECKPOINT, Advanced, Expected, Fitted, StatefulDetector, fit_each
 from sensorwatch.detectors.windowing.lags import median_step, patterns, without_isolated
 from sensorwatch.detectors.windowing.robust import center_and_scale
 from sensorwatch.detectors.windowing.rows import ParameterRows
@@ -130,19 +130,10 @@ class Lagged(StatefulDetector):
     def fit(self, series: Series) -> Fitted:
         """Fit one model per sensor; see :meth:`~sensorwatch.detectors.base.Detector.fit`."""
         finite = series.finite()
-        reasons = Summary.of(finite).reasons()
-        rows: list[dict[str, Any] | None] = [None] * finite.n_sensors
-        for i, reason in enumerate(reasons):
-            if reason is not None:
-                continue
-            own = slice(finite.offsets[i], finite.offsets[i + 1])
-            try:
-                rows[i] = self._fit_one(Past(finite.times[own], finite.values[own], 0))
-            except InvalidInputError as exc:
-                reasons[i] = str(exc)
-        return Fitted(pa.array(rows, self._type), tuple(reasons))
+        return fit_each(finite, self._fit_one, self._type, Summary.of(finite).reasons())
 
-    def _fit_one(self, past: Past) -> dict[str, Any]:
+    def _fit_one(self, series: Series) -> dict[str, Any]:
+        past = Past(series.times, series.values, 0)
         row = self._prepare(past)
         scaled = self._scaled(row, past)
         row["isolated"] = _isolated(scaled) if self.passes_over_isolated else np.inf

@@ -20,6 +20,7 @@ from sensorwatch.detectors.base import (
 from sensorwatch.detectors.ensembles.composite import CompositeDetector
 from sensorwatch.detectors.factory import detectors
 from sensorwatch.detectors.windowing.series import Series
+from sensorwatch.sensors.labels import LABELLED_ANOMALOUS, LABELLED_NORMAL
 
 WINDOW_SECONDS = 300
 TRAINED, IN_ALL = 600, 700
@@ -64,9 +65,9 @@ def between(first: float, last: float) -> Series:
         for times, values in sensors().values()
     ]
     offsets = np.concatenate(([0], np.cumsum([len(times) for times, _ in parts]))).astype(np.int64)
-    return Series(
-        offsets, np.concatenate([times for times, _ in parts]), np.concatenate([values for _, values in parts])
-    )
+    values = np.concatenate([values for _, values in parts])
+    labels = np.where(np.nan_to_num(values) > 21, LABELLED_ANOMALOUS, LABELLED_NORMAL).astype(np.int8)
+    return Series(offsets, np.concatenate([times for times, _ in parts]), values, labels)
 
 
 def per_sensor(raw: np.ndarray, series: Series) -> dict[str, np.ndarray]:

@@ -23,13 +23,14 @@ import numpy as np
 import pyarrow as pa
 
 from sensorwatch.config.detectors import NO_PARAMETERS, EstimatorPolicy, canonical_json
-from sensorwatch.detectors.base import Detector, Fitted
+from sensorwatch.detectors.base import Detector, fit_each
 from sensorwatch.detectors.external.stored import estimator_from_bytes, estimator_to_bytes, first_line
 from sensorwatch.errors import InvalidInputError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from sensorwatch.detectors.base import Fitted
     from sensorwatch.detectors.windowing.series import Series
 
     Floats = npt.NDArray[np.float64]
@@ -88,17 +89,7 @@ class Estimator(Detector):
 
     def fit(self, series: Series) -> Fitted:
         """Fit one model per sensor; see :meth:`~sensorwatch.detectors.base.Detector.fit`."""
-        finite = series.finite()
-        rows: list[dict[str, object] | None] = []
-        reasons: list[str | None] = []
-        for i in range(finite.n_sensors):
-            try:
-                rows.append(self._fit_one(finite.values[finite.offsets[i] : finite.offsets[i + 1]]))
-                reasons.append(None)
-            except InvalidInputError as exc:
-                rows.append(None)
-                reasons.append(str(exc))
-        return Fitted(pa.array(rows, _PARAMS), tuple(reasons))
+        return fit_each(series.finite(), self._fit_one, _PARAMS)
 
     def score(self, params: pa.StructArray, series: Series) -> Floats:
         """Return the negated decision function; see :meth:`~sensorwatch.detectors.base.Detector.score`.
@@ -121,7 +112,8 @@ class Estimator(Detector):
         constant = np.array([np.nan if row is None else row["constant"] for row in params.to_pylist()], np.float64)
         return constant, constant.copy()
 
-    def _fit_one(self, values: Floats) -> dict[str, object]:
+    def _fit_one(self, series: Series) -> dict[str, object]:
+        values = series.values
         if len(values) < 2:
             raise InvalidInputError(f"a model needs at least 2 finite values, got {len(values)}")
         lowest, highest = float(values.min()), float(values.max())

@@ -1,19 +1,20 @@
-"""A small neural network per sensor, taught by labels: what people or a simulation said of the sensor's windows.
+"""Small neural network per sensor that learns from labels, which people or a simulation have given to windows.
 
-It looks at the last ``width`` windows that the sensor has, standardised with the mean and the standard deviation of its
-training values, and gives the log-odds of the newest being anomalous (:mod:`sensorwatch.detectors.neural.network`). The
-raw score is these log-odds, limited to ±20, so a window is anomalous where that is the more probable. It is the
-supervised model of Lightbend's anomaly detection for a processor's load, which takes three values.
+The network takes the last ``width`` windows of a sensor, standardised with the mean and the standard deviation of the
+training values. It returns the log-odds of the newest window being anomalous
+(:mod:`sensorwatch.detectors.neural.network`). The raw score is these log-odds, limited to ±20; so a window is anomalous
+where that is the more probable class. With three windows it is the supervised model of Lightbend's anomaly detection
+for the load of a processor.
 
-**Beyond what it was taught** a network says anything, so a value outside of the training values' range, widened by a
-quarter of it at both ends, is anomalous whatever the network says: 20, and more the farther out it is. For the same
-reason the values before the newest are brought back to that range.
+**Outside its experience**, the output of a network means nothing. A value outside the range of the training values,
+widened by a quarter at both ends, is therefore anomalous regardless of the network: 20, and more the farther away it
+is. For the same reason, values before the newest one are clipped to that range.
 
-**Hold-out.** A model of its own, fitted to the first four fifths of the labelled windows, is measured by the rest; no
-value is in both parts, and the rest has no part in the standardisation. Precision, recall and F1 are stored with the
-model, which is then fitted to all.
+**Hold-out.** A separate model is fitted on the first four fifths of the labelled windows and measured on the rest. No
+value occurs in both parts, and the rest does not affect the standardisation. Precision, recall and F1 are stored with
+the model, which is then fitted on all labelled windows.
 
-Windows that nobody has labelled are looked at as predecessors, and not learned from.
+Windows without a label are used as lagged values only.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ import pyarrow.compute as pc
 
 from sensorwatch.config.detectors import NO_PARAMETERS
 from sensorwatch.config.parameters import MlpParameters
-from sensorwatch.detectors.base import CHECKPOINT, Detector, Fitted
+from sensorwatch.detectors.base import CHECKPOINT, Advanced, Fitted, StatefulDetector, fit_each
 from sensorwatch.detectors.neural.network import Network, log_odds, n_weights, onnx_problem, stacked, train_network
 from sensorwatch.detectors.windowing.lagged_values import Split, lagged, positions, split
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.sensors.labels import LABELLED_ANOMALOUS, LABELLED_NORMAL, UNLABELLED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -54,12 +55,13 @@ _LIMIT = 20.0
 _MARGIN = 0.25
 _CONSTANT = 1e-12
 _TILES_AT_ONCE = 1 << 12
-"""Every tile has its sensor's weights beside it: few enough for the working arrays to stay small."""
+"""Each tile comes with the weights of its sensor: the limit keeps the working arrays small."""
 
 _TILE = 8
-"""Windows of one sensor that go through the network together. Every product is of this size, so that rounding does not
-depend on how many windows there are."""
+"""Windows of one sensor that go through the network together. All products have this size, so rounding does not depend
+on the number of windows."""
 
+_CHECKPOINT = pa.struct([pa.field("as_of", pa.int64()), pa.field("values", pa.list_(pa.float64()))])
 _PARAMS = pa.struct(
     [
         pa.field("specification", pa.string()),
@@ -77,23 +79,23 @@ _PARAMS = pa.struct(
         pa.field("holdout_precision", pa.float64()),
         pa.field("holdout_recall", pa.float64()),
         pa.field("holdout_f1", pa.float64()),
-        pa.field(CHECKPOINT, pa.struct([pa.field("as_of", pa.int64()), pa.field("values", pa.list_(pa.float64()))])),
+        pa.field(CHECKPOINT, _CHECKPOINT),
     ]
 )
 
 
-class Mlp(Detector):
+class Mlp(StatefulDetector):
     """A supervised network per sensor.
 
     Parameters
     ----------
     specification
-        ``{"width": 3, "hidden": [16, 16]}`` as JSON; what is left out is as here.
+        Parameters as JSON (:class:`~sensorwatch.config.parameters.MlpParameters`), for new models.
 
     Raises
     ------
     InvalidInputError
-        A parameter is unknown or out of its range.
+        A parameter is unknown or out of range.
     """
 
     name = "mlp"
@@ -111,30 +113,19 @@ class Mlp(Detector):
         return Mlp(specification)
 
     def fit(self, series: Series) -> Fitted:
-        """Fit one model per sensor to its labelled windows; see :meth:`~sensorwatch.detectors.base.Detector.fit`."""
-        finite = series.finite()
-        rows: list[dict[str, object] | None] = []
-        reasons: list[str | None] = []
+        """Fit a network to each sensor's labelled windows; see :meth:`~sensorwatch.detectors.base.Detector.fit`."""
         from threadpoolctl import threadpool_limits
 
         if missing := onnx_problem():
-            return Fitted(pa.nulls(finite.n_sensors, _PARAMS), (missing,) * finite.n_sensors)
-        # The matrices are small: threads wait for each other several times as long as they compute.
+            return Fitted(pa.nulls(series.n_sensors, _PARAMS), (missing,) * series.n_sensors)
+        # The matrices are small: with more threads, waiting takes several times as long as computing.
         with threadpool_limits(1):
-            for i in range(finite.n_sensors):
-                try:
-                    rows.append(self._fit_one(finite.part(i, i + 1)))
-                    reasons.append(None)
-                except InvalidInputError as exc:
-                    rows.append(None)
-                    reasons.append(str(exc))
-        return Fitted(pa.array(rows, _PARAMS), tuple(reasons))
+            return fit_each(series.finite(), self._fit_one, _PARAMS)
 
     def score(self, params: pa.StructArray, series: Series) -> Floats:
         """Return the log-odds of being anomalous; see :meth:`~sensorwatch.detectors.base.Detector.score`.
 
-        A series that begins after the model's memory goes on from it; another is scored as if its first value had been
-        there before.
+        For a series that does not continue from the checkpoint, the first value also stands for the values before it.
 
         Raises
         ------
@@ -150,24 +141,24 @@ class Mlp(Detector):
             own = np.repeat(models.own, finite.lengths)
             scores[own] = models.raw_scores(finite.kept(own))
         raw[np.isfinite(series.values)] = scores
-        # An infinity is further out than every number.
+        # An infinity is farther away than every number.
         raw[np.isinf(series.values) & np.repeat(modelled, series.lengths)] = np.inf
         return raw
 
-    def checkpoint_after(self, params: pa.StructArray, series: Series) -> pa.StructArray:
-        """Return the memories after the series: the values that the next windows are judged with."""
+    def advance(self, params: pa.StructArray, series: Series, threshold: Floats | None = None) -> Advanced:
+        """Return scores and checkpoints; see :meth:`~sensorwatch.detectors.base.Detector.advance`."""
+        del threshold
         finite = series.finite()
-        widths, memories = params.field("width").to_pylist(), params.field(CHECKPOINT).to_pylist()
-        after = []
-        for i, (width, memory) in enumerate(zip(widths, memories, strict=True)):
-            own = finite.part(i, i + 1)
-            if memory is not None and len(own.times):
-                memory = _memory(own, width, memory["values"] if own.times[0] > memory["as_of"] else [])
-            after.append(memory)
-        return pa.array(after, _PARAMS.field(CHECKPOINT).type)
+        widths, checkpoints = params.field("width").to_pylist(), params.field(CHECKPOINT).to_pylist()
+        for i in np.flatnonzero(finite.lengths).tolist():
+            if (before := checkpoints[i]) is not None:
+                own = finite.part(i, i + 1)
+                values = before["values"] if own.times[0] > before["as_of"] else ()
+                checkpoints[i] = _checkpoint(own, widths[i], values)
+        return Advanced(self.score(params, series), pa.array(checkpoints, _CHECKPOINT))
 
     def expected_range(self, params: pa.StructArray) -> tuple[Floats, Floats]:
-        """Return NaN, but for sensors of one value; see :meth:`~sensorwatch.detectors.base.Detector.expected_range`."""
+        """Return the value of constant sensors; see :meth:`~sensorwatch.detectors.base.Detector.expected_range`."""
         rows = params.to_pylist()
         constant = np.array([np.nan if row is None or row["scale"] else row["mean"] for row in rows], np.float64)
         return constant, constant.copy()
@@ -178,7 +169,7 @@ class Mlp(Detector):
         if len(series.values) < 2:
             raise InvalidInputError(f"a model needs at least 2 finite values, got {len(series.values)}")
         if not anomalous.any() or not (labels == LABELLED_NORMAL).any():
-            raise InvalidInputError(_unlabelled(len(series.values), len(labelled), int(anomalous.sum())))
+            raise InvalidInputError(_too_few_labels(len(series.values), len(labelled), int(anomalous.sum())))
         windows = lagged(series, self._width)
         row: dict[str, object] = {
             "specification": self._specification,
@@ -186,14 +177,14 @@ class Mlp(Detector):
             "hidden": list(self._hidden),
             "labelled_windows": len(labelled),
             "labelled_anomalies": int(anomalous.sum()),
-            CHECKPOINT: _memory(series, self._width),
+            CHECKPOINT: _checkpoint(series, self._width),
         }
         taught = _teach(windows[labelled], anomalous[labelled], self._hidden)
         row |= {**taught._asdict(), "weights": taught.weights.tolist()}
         return row | self._holdout(windows, anomalous, split(labelled, self._width, _HOLDOUT_SHARE))
 
     def _holdout(self, windows: Floats, anomalous: Flags, places: Split) -> dict[str, object]:
-        """Return how a network that knows the first part judges the last, as far as the labels allow to say it."""
+        """Return the quality, on the last part, of a network fitted on the first, as far as the labels allow."""
         expected = anomalous[places.test]
         measured: dict[str, object] = {
             "holdout_windows": len(expected),
@@ -213,7 +204,7 @@ class Mlp(Detector):
 
 
 class _Taught(NamedTuple):
-    """What is learned of one sensor: its scaling, the widened range of its values, and its weights."""
+    """Result of fitting one sensor: scaling, widened range of the training values, and weights of the network."""
 
     mean: float
     scale: float
@@ -222,7 +213,17 @@ class _Taught(NamedTuple):
     weights: Floats
 
     def raw_scores(self, windows: Floats, width: int, hidden: tuple[int, ...]) -> Floats:
-        """Return the raw scores of windows, shape ``(n_windows,)``."""
+        """Return raw scores, shape ``(n_windows,)``.
+
+        Parameters
+        ----------
+        windows
+            Lagged values, shape ``(n_windows, width)``.
+        width
+            Number of windows that the network takes.
+        hidden
+            Sizes of its hidden layers.
+        """
         models = _Models(
             width=width,
             hidden=hidden,
@@ -235,7 +236,7 @@ class _Taught(NamedTuple):
             history=np.full((1, width - 1), np.nan),
             as_of=np.zeros(1, np.int64),
         )
-        return models.judge(windows, np.zeros(len(windows), np.int64), np.arange(len(windows)))
+        return models.scores_of(windows, np.zeros(len(windows), np.int64), np.arange(len(windows)))
 
 
 def _teach(windows: Floats, anomalous: Flags, hidden: tuple[int, ...]) -> _Taught:
@@ -244,7 +245,7 @@ def _teach(windows: Floats, anomalous: Flags, hidden: tuple[int, ...]) -> _Taugh
     Raises
     ------
     InvalidInputError
-        The values' spread can't be computed.
+        The spread of the values can't be computed.
     """
     values = windows[:, -1]
     low, high = float(values.min()), float(values.max())
@@ -268,10 +269,10 @@ def _teach(windows: Floats, anomalous: Flags, hidden: tuple[int, ...]) -> _Taugh
 
 @dataclass(frozen=True, slots=True)
 class _Models:
-    """Models of one shape, and empty rows for the sensors that have none of it (``own`` is False).
+    """Models of one shape, with empty rows for the sensors that have none of this shape (``own`` is False).
 
-    Arrays have shape ``(n_sensors,)``, ``weights`` a row per sensor, ``history`` the values before ``as_of``, oldest
-    first, NaN where there are fewer than the width asks for.
+    Arrays have shape ``(n_sensors,)``, except ``weights``, which has a row per sensor, and ``history``: the values up
+    to the checkpoint's time ``as_of``, oldest first, shape ``(n_sensors, width - 1)``, NaN where there are fewer.
     """
 
     width: int
@@ -286,17 +287,27 @@ class _Models:
     as_of: Integers
 
     def raw_scores(self, series: Series) -> Floats:
-        """Return the raw scores of finite values, of which sensors that are not ``own`` have none."""
+        """Return the raw scores of finite values; the sensors that are not ``own`` have no values."""
         filled = np.flatnonzero(series.lengths)
-        goes_on = np.zeros(series.n_sensors, np.bool_)
-        goes_on[filled] = series.times[series.offsets[filled]] > self.as_of[filled]
-        history = np.where(goes_on[:, np.newaxis], self.history, np.nan)
+        known = np.zeros(series.n_sensors, np.bool_)
+        known[filled] = series.times[series.offsets[filled]] > self.as_of[filled]
+        history = np.where(known[:, np.newaxis], self.history, np.nan)
         windows = lagged(series, self.width, history)
         sensor = np.repeat(np.arange(series.n_sensors), series.lengths)
-        return self.judge(windows, sensor, positions(series))
+        return self.scores_of(windows, sensor, positions(series))
 
-    def judge(self, windows: Floats, sensor: Integers, place: Integers) -> Floats:
-        """Return the raw scores of windows, ordered by sensor and place in its series."""
+    def scores_of(self, windows: Floats, sensor: Integers, place: Integers) -> Floats:
+        """Return the raw scores of windows that are ordered by sensor and by place in its series.
+
+        Parameters
+        ----------
+        windows
+            Lagged values, shape ``(n_windows, width)``.
+        sensor
+            Position of each window's sensor, shape ``(n_windows,)``.
+        place
+            Place of each window in its sensor's series, shape ``(n_windows,)``.
+        """
         low, high = self.low[sensor], self.high[sensor]
         scale = np.where(self.scale > 0, self.scale, 1.0)[sensor]
         standardised = np.clip(windows, low[:, np.newaxis], high[:, np.newaxis])
@@ -324,7 +335,7 @@ class _Models:
 
 
 def _by_shape(params: pa.StructArray) -> Iterator[_Models]:
-    """Yield the models of each shape, which have as many weights and so are one array."""
+    """Yield the models of each shape; they have the same number of weights, so that one array holds them."""
     asked = pc.struct_field(params, "specification").dictionary_encode()
     for code, specification in enumerate(asked.dictionary.to_pylist()):
         shape = _parameters(specification)
@@ -336,15 +347,15 @@ def _by_shape(params: pa.StructArray) -> Iterator[_Models]:
             column[rows] = pc.struct_field(models, name).to_numpy(zero_copy_only=False)
         weights = np.zeros((len(params), n_weights(shape.width, shape.hidden)))
         weights[rows] = pc.list_flatten(pc.struct_field(models, "weights")).to_numpy().reshape(len(rows), -1)
-        memory = pc.struct_field(models, CHECKPOINT)
+        checkpoint = pc.struct_field(models, CHECKPOINT)
         as_of = np.zeros(len(params), np.int64)
-        as_of[rows] = pc.struct_field(memory, "as_of").to_numpy()
-        values = pc.struct_field(memory, "values")
+        as_of[rows] = pc.struct_field(checkpoint, "as_of").to_numpy()
+        values = pc.struct_field(checkpoint, "values")
         history = np.full((len(params), shape.width - 1), np.nan)
         lengths = pc.list_value_length(values).to_numpy()
-        newest_last = np.arange(shape.width - 1) >= shape.width - 1 - lengths[:, np.newaxis]
         known = np.zeros(history.shape, np.bool_)
-        known[rows] = newest_last
+        # Right-aligned: the newest value comes last.
+        known[rows] = np.arange(shape.width - 1) >= shape.width - 1 - lengths[:, np.newaxis]
         history[known] = pc.list_flatten(values).to_numpy()
         yield _Models(shape.width, shape.hidden, own, **columns, weights=weights, history=history, as_of=as_of)
 
@@ -364,13 +375,13 @@ def network_of(params: Mapping[str, Any]) -> Network:
     return Network(tuple(matrix[0] for matrix in networks.matrices), tuple(bias[0, 0] for bias in networks.biases))
 
 
-def _memory(series: Series, width: int, before: list[float] | None = None) -> dict[str, object]:
-    """Return what the windows after one sensor's series are judged with."""
-    values = [*(before or []), *series.values.tolist()]
+def _checkpoint(series: Series, width: int, before: Sequence[float] = ()) -> dict[str, object]:
+    """Return the checkpoint after one sensor's series, which follows the values ``before``."""
+    values = [*before, *series.values.tolist()]
     return {"as_of": int(series.times[-1]), "values": values[max(len(values) - (width - 1), 0) :]}
 
 
-def _unlabelled(windows: int, labelled: int, anomalous: int) -> str:
+def _too_few_labels(windows: int, labelled: int, anomalous: int) -> str:
     if not labelled:
         found = f"none of its {windows} windows has a label"
     else:

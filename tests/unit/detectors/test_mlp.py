@@ -14,6 +14,7 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 from threadpoolctl import threadpool_limits
 
 from sensorwatch.config.file import parse_configuration
+from sensorwatch.detectors.base import with_checkpoint
 from sensorwatch.detectors.factory import detector
 from sensorwatch.detectors.neural import mlp
 from sensorwatch.detectors.neural.mlp import Mlp, network_of
@@ -154,14 +155,14 @@ def test_a_window_at_a_time_scores_as_all_at_once(trained: pa.StructArray) -> No
     params, scores = trained, []
     for i in range(40):
         one = later.kept(np.arange(40) == i)
-        scores.append(MLP.score(params, one)[0])
-        memory = MLP.checkpoint_after(params, one)
-        fields = [memory if field.name == "memory" else params.field(field.name) for field in params.type]
-        params = pa.StructArray.from_arrays(fields, fields=list(params.type))
+        raw, checkpoint, _ = MLP.advance(params, one)
+        assert checkpoint is not None
+        scores.append(raw[0])
+        params = with_checkpoint(params, checkpoint)
     np.testing.assert_array_equal(scores, whole)
 
 
-def test_it_goes_on_from_the_end_of_its_training(trained: pa.StructArray) -> None:
+def test_it_continues_from_the_end_of_its_training(trained: pa.StructArray) -> None:
     whole = MLP.score(trained, replace(processor(count=1040), times=5 * np.arange(1, 1041)))
     np.testing.assert_array_equal(MLP.score(trained, processor(first=1000, count=40)), whole[1000:])
 
