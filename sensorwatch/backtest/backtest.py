@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,6 +18,7 @@ from sensorwatch.backtest.in_memory import InMemoryAlerts, InMemoryModels, InMem
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.models.read_only_store import ReadOnlyStore
 from sensorwatch.sensors.records import SensorKey
+from sensorwatch.sensors.reporting_profile import covered_seconds
 from sensorwatch.simulation.matching import Detection, match
 from sensorwatch.tasks.prediction_schema import ANOMALOUS
 from sensorwatch.tasks.records import TaskSpec
@@ -69,7 +71,7 @@ class SensorBacktest:
     alerts
         Number of alerts that opened.
     sensor_days
-        Total length of the scored windows, in days.
+        Time that the scored windows cover, in days; outages are not covered.
     injected
         Number of labelled anomalies; None without labels.
     detected
@@ -151,6 +153,7 @@ def backtest(
     known = None if labels is None else [label for label in labels if label.start < end and label.end > start]
     rows: list[SensorBacktest] = []
     detections: list[Detection] = []
+    covered_total = 0
     for shard, sensors in _by_shard(store.sensors()).items():
         models, predictions, alerts = InMemoryModels(), InMemoryPredictions(), InMemoryAlerts()
         steps.train(TaskSpec("backtest", "train", "train", shard, None, start), past, models)
@@ -160,6 +163,8 @@ def backtest(
         if predictions.table is not None:
             steps.publish("backtest", predictions.table, alerts)
         windows, anomalies, found = _counts(predictions.table)
+        covered = _covered(predictions.table, window_seconds)
+        covered_total += covered.total()
         opened = Counter(alert.sensor_id for alert in alerts.alerts.values())
         for sensor in sensors:
             own = [Detection(*sensor.key, end) for end in found.get(sensor.sensor_id, ())]
@@ -171,6 +176,7 @@ def backtest(
                     windows[sensor.sensor_id],
                     anomalies[sensor.sensor_id],
                     opened[sensor.sensor_id],
+                    covered[sensor.sensor_id],
                     window_seconds,
                     own,
                     None if known is None else [label for label in known if (label.device, label.tag) == sensor.key],
@@ -182,6 +188,7 @@ def backtest(
         sum(row.windows for row in rows),
         sum(row.anomalies for row in rows),
         sum(row.alerts for row in rows),
+        covered_total,
         window_seconds,
         detections,
         known,
@@ -213,12 +220,23 @@ def _counts(table: pa.Table | None) -> tuple[Counter[int], Counter[int], dict[in
     return windows, Counter({sensor_id: len(ends) for sensor_id, ends in found.items()}), found
 
 
+def _covered(table: pa.Table | None, window_seconds: int) -> Counter[int]:
+    """Return the seconds that the windows of each sensor cover."""
+    if table is None:
+        return Counter()
+    rows = table.select(["sensor_id", "ts"]).sort_by([("sensor_id", "ascending"), ("ts", "ascending")])
+    sensor_ids, first = np.unique(rows["sensor_id"].to_numpy(), return_index=True)
+    ends = np.split(rows["ts"].to_numpy(), first[1:])
+    return Counter({i: covered_seconds(own, window_seconds) for i, own in zip(sensor_ids.tolist(), ends, strict=True)})
+
+
 def _figures(
     key: SensorKey,
     state: tuple[str, str],
     windows: int,
     anomalies: int,
     alerts: int,
+    seconds: int,
     window_seconds: int,
     detections: Sequence[Detection],
     labels: Sequence[InjectedAnomaly] | None,
@@ -230,7 +248,7 @@ def _figures(
         windows=windows,
         anomalies=anomalies,
         alerts=alerts,
-        sensor_days=windows * window_seconds / _DAY_SECONDS,
+        sensor_days=seconds / _DAY_SECONDS,
         injected=matched.total.injected if matched else None,
         detected=matched.total.detected if matched else None,
         precision=matched.precision if matched else None,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-__all__ = ["reporting_profiles"]
+__all__ = ["covered_seconds", "reporting_profiles"]
 
 _USUAL_SHARE = 0.995
 """Share of the gaps between windows that are usual: a single outage in the training range is not."""
@@ -61,3 +61,28 @@ def reporting_profiles(
             flat = int((ends - begins).max())
         found.append(ReportingProfile(sensor_id, max(1, int(np.ceil(interval))), flat, gap))
     return found
+
+
+def covered_seconds(ends: npt.NDArray[np.int64], window_seconds: int) -> int:
+    """Return the time that the windows of one sensor cover, however seldom it reports.
+
+    Each window covers the time since the one before it, or the longest usual gap if that is shorter: an outage is not
+    covered. The first window covers the usual interval.
+
+    Parameters
+    ----------
+    ends
+        Ends of the windows in seconds since 1970-01-01T00:00:00Z, ascending, shape ``(n_windows,)``, int64.
+    window_seconds
+        Length of a window, in seconds; a single window covers this much.
+
+    Examples
+    --------
+    >>> covered_seconds(np.arange(60, 3601, 60), 5)
+    3600
+    """
+    if len(ends) < 2:
+        return window_seconds * len(ends)
+    steps = np.diff(ends)
+    usual = np.quantile(steps, _USUAL_SHARE, method="lower")
+    return int(np.minimum(steps, usual).sum() + np.median(steps))

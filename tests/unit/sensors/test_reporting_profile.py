@@ -8,7 +8,7 @@ import numpy as np
 
 from sensorwatch.sensors import reporting_profile
 from sensorwatch.sensors.records import ReportingProfile
-from sensorwatch.sensors.reporting_profile import reporting_profiles
+from sensorwatch.sensors.reporting_profile import covered_seconds, reporting_profiles
 
 
 def profile_of(*steps: int) -> ReportingProfile:
@@ -34,6 +34,16 @@ def test_a_sensor_that_reports_on_change_has_a_long_usual_gap() -> None:
     profile = profile_of(*gaps.tolist())
     assert 300 < profile.interval_seconds < 500
     assert 2500 < profile.usual_gap_seconds < 4500
+
+
+def test_a_day_of_windows_covers_a_day_at_every_interval_and_an_outage_is_not_covered() -> None:
+    for interval in (5, 60, 300, 900, 3600):
+        ends = np.arange(interval, 86_401, interval)
+        assert covered_seconds(ends, 5) == 86_400, interval
+        outage = np.concatenate((ends, ends + 86_400 + 50_000))
+        assert covered_seconds(outage, 5) == 2 * 86_400, interval
+    assert covered_seconds(np.array([10]), 5) == 5
+    assert covered_seconds(np.array([], np.int64), 5) == 0
 
 
 def test_a_profile_of_an_earlier_version_has_its_interval_as_usual_gap() -> None:
