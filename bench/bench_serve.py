@@ -24,8 +24,8 @@ from sensorwatch.models.ports import Pointer
 from sensorwatch.models.records import ModelRef
 from sensorwatch.models.training.detector_choice import TrainingWindows
 from sensorwatch.models.training.train import train
-from sensorwatch.realtime.latencies import Latencies
-from sensorwatch.realtime.models_in_use import ModelsInUse
+from sensorwatch.realtime.latency_histogram import LatencyHistogram
+from sensorwatch.realtime.model_loader import ModelLoader
 from sensorwatch.realtime.serve import Serve, ServeRules
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store import SqlStore, open_store
@@ -97,16 +97,16 @@ class _Fleet:
                 now=_END,
             )
 
-    def serve(self, configuration: Configuration) -> tuple[Serve, ModelsInUse]:
+    def serve(self, configuration: Configuration) -> tuple[Serve, ModelLoader]:
         """Return the function that scores a batch, with its models loaded."""
-        models = ModelsInUse(
+        models = ModelLoader(
             self.registries.__getitem__, self.store, configuration.estimators, lambda: datetime.now(UTC)
         )
         policy = AlertPolicy(AlertDefaults(AlertRules(3, 5, 300)))
         # The deadline is too long to be missed on a busy machine, so that every alternative does all of the work.
         rules = ServeRules(configuration.serving, "$Default", _SENSORS, deadline_seconds=60)
         serve = Serve(self.store, models, policy, rules, lambda: datetime.now(UTC))
-        models.want([("own", 0), *((name, 0) for name in configuration.serving.models)])
+        models.request([("own", 0), *((name, 0) for name in configuration.serving.models)])
         models.refresh()
         return serve, models
 
@@ -202,7 +202,7 @@ def _swaps(fleet: _Fleet, batches: Sequence[list[RawEvent]]) -> dict[str, float]
     serve, models = fleet.serve(parse_configuration("", "bench"))
     for batch in batches[:2]:
         serve(_PARTITION, batch)
-    alone, beside, swap = Latencies(), Latencies(), Latencies()
+    alone, beside, swap = LatencyHistogram(), LatencyHistogram(), LatencyHistogram()
     half = len(batches) // 2
     for batch in batches[2:half]:
         with _measured(alone):
@@ -238,7 +238,7 @@ def _swaps(fleet: _Fleet, batches: Sequence[list[RawEvent]]) -> dict[str, float]
 
 
 @contextmanager
-def _measured(into: Latencies) -> Iterator[None]:
+def _measured(into: LatencyHistogram) -> Iterator[None]:
     began = time.perf_counter()
     yield
     into.add(time.perf_counter() - began)

@@ -8,7 +8,6 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from sensorwatch.api.requests import ReadContext
-from sensorwatch.realtime.figures import model_figures, models_disagree
 from sensorwatch.realtime.records import ModelUse, ServedWindow
 from sensorwatch.sensors.records import SensorKey
 
@@ -124,7 +123,7 @@ def serving(context: ReadContext) -> Serving:
 
 
 def _model(use: ModelUse) -> ServedModel:
-    return ServedModel.model_validate(model_figures(use))
+    return ServedModel.model_validate(use.summary())
 
 
 def _window(window: ServedWindow, name: SensorKey | None) -> ScoredWindow:
@@ -137,9 +136,9 @@ def _window(window: ServedWindow, name: SensorKey | None) -> ScoredWindow:
         value=window.value,
         score=window.score,
         winner=window.winner,
-        decider=window.decider,
+        decider=window.combiner,
         model_version=window.model_version,
-        disagreement=models_disagree(window),
+        disagreement=window.models_disagree,
         answers={
             name: None if each is None else Answer(score=each.score, version=each.version, seconds=each.seconds)
             for name, each in window.answers.items()

@@ -100,7 +100,7 @@ class Adapters:
 
         return BlobModelRegistry(self.blobs.get_container_client(self.settings.models_container))
 
-    def model_set(self, name: str) -> BlobModelRegistry:
+    def model_registry(self, name: str) -> BlobModelRegistry:
         """Return the registry of a set of models: the primary models, or a challenger's for scoring in real time."""
         from sensorwatch.config.serving import PRIMARY_MODEL
         from sensorwatch.models.registry import BlobModelRegistry

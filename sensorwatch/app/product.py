@@ -83,12 +83,12 @@ class Product(Adapters):
     def _serve(self) -> Serve:
         from sensorwatch.config.serving import PRIMARY_MODEL
         from sensorwatch.realtime.background import ServeBackground
-        from sensorwatch.realtime.models_in_use import ModelsInUse
+        from sensorwatch.realtime.model_loader import ModelLoader
         from sensorwatch.realtime.serve import Serve, ServeRules
 
         section, poll_seconds = self.configuration.serving, self.settings.serving_poll_seconds
-        registries = {name: self.model_set(name) for name in (PRIMARY_MODEL, *section.models)}
-        models = ModelsInUse(registries.__getitem__, self.store, self.configuration.estimators, self.clock)
+        registries = {name: self.model_registry(name) for name in (PRIMARY_MODEL, *section.models)}
+        models = ModelLoader(registries.__getitem__, self.store, self.configuration.estimators, self.clock)
         rules = ServeRules.from_settings(self.settings, section)
         serve = Serve(self.store, models, self.alert_policy, rules, self.clock)
         ServeBackground(serve, models, self.store, self.clock, self.notify, poll_seconds).start()
@@ -302,7 +302,7 @@ class Product(Adapters):
                 challengers = train_challengers(
                     task,
                     store=self.store,
-                    registry=self.model_set,
+                    registry=self.model_registry,
                     configuration=self.configuration,
                     train=partial(step, needed=TrainingWindows(least)),
                 )

@@ -17,8 +17,6 @@ __all__ = ["register"]
 
 _serving = typer.Typer(help="Show status and results of real-time scoring.", no_args_is_help=True)
 
-_ANOMALOUS = 50.0
-
 
 def register(app: typer.Typer) -> None:
     """Register the commands."""
@@ -55,9 +53,7 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
 @_serving.command()
 def models(context: typer.Context, as_json: JsonOption = False) -> None:
     """List models with their latencies, timeouts and disagreement rates."""
-    from sensorwatch.realtime.figures import model_figures
-
-    rows = [model_figures(use) for use in context.ensure_object(CommandContext).product.store.model_uses()]
+    rows = [use.summary() for use in context.ensure_object(CommandContext).product.store.model_uses()]
     if as_json:
         print_json(rows)
     else:
@@ -85,17 +81,15 @@ def windows(
 
 
 def _window(window: ServedWindow) -> dict[str, Any]:
-    from sensorwatch.realtime.figures import models_disagree
-
     return {
         "readings": window.readings,
         "value": window.value,
         "score": window.score,
-        "anomalous": window.score >= _ANOMALOUS,
+        "anomalous": window.anomalous,
         "winner": window.winner,
-        "decider": window.decider,
+        "decider": window.combiner,
         "model_version": window.model_version,
-        "disagreement": models_disagree(window),
+        "disagreement": window.models_disagree,
         "answers": {
             name: None if each is None else {"score": each.score, "version": each.version, "seconds": each.seconds}
             for name, each in window.answers.items()

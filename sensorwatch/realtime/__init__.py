@@ -1,1 +1,1 @@
-"""Scoring readings as they arrive: what is remembered of sensors, models in use, calls under a deadline, deciders."""
+"""Real-time scoring: state of open windows, served models, calls under a deadline, and combiners."""

@@ -1,4 +1,4 @@
-"""What goes on beside scoring in real time: fresh models, stored statistics, notifications."""
+"""Background threads of real-time scoring: model updates, stored statistics and notifications."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sensorwatch.clock import Clock
-    from sensorwatch.realtime.models_in_use import ModelsInUse
+    from sensorwatch.realtime.model_loader import ModelLoader
     from sensorwatch.realtime.ports import ServingStore
     from sensorwatch.realtime.serve import Serve
 
@@ -20,7 +20,19 @@ _log = logging.getLogger(__name__)
 
 
 def store_statistics(serve: Serve, store: ServingStore, clock: Clock) -> None:
-    """Add what was counted to what is stored; what can't be stored now is kept for the next time."""
+    """Add the statistics since the last call to the stored ones.
+
+    If the store fails, the statistics are kept for the next call, and the error propagates.
+
+    Parameters
+    ----------
+    serve
+        Step that collects the statistics.
+    store
+        Store of the totals.
+    clock
+        Current time (UTC).
+    """
     counts, uses = serve.statistics.take()
     try:
         store.add_serving(counts, uses, clock())
@@ -30,24 +42,30 @@ def store_statistics(serve: Serve, store: ServingStore, clock: Clock) -> None:
 
 
 class ServeBackground:
-    """Two threads that live as long as the process: one for models and statistics, one that notifies.
+    """Two daemon threads: one for models and statistics, one for notifications.
 
-    Notifying may wait for others for long, and models must not wait for that.
+    A slow notification sink does not delay new models, because the two have separate threads.
 
     Parameters
     ----------
-    serve, models, store, clock
-        What the threads keep going.
+    serve
+        Step whose statistics are stored and whose alerts are sent.
+    models
+        Loader that is refreshed.
+    store
+        Store of the statistics.
+    clock
+        Current time (UTC).
     notify
-        Delivers waiting notifications.
+        Function that delivers waiting notifications.
     poll_seconds
-        How often pointers are looked at, and statistics stored.
+        Interval at which model pointers are checked and statistics are stored.
     """
 
     def __init__(
         self,
         serve: Serve,
-        models: ModelsInUse,
+        models: ModelLoader,
         store: ServingStore,
         clock: Clock,
         notify: Callable[[], object],
@@ -62,23 +80,23 @@ class ServeBackground:
 
     def start(self) -> None:
         """Start the threads."""
-        for work, name in ((self._keep_fresh, "serve-models"), (self._tell, "serve-alerts")):
+        for work, name in ((self._update, "serve-models"), (self._send_notifications, "serve-alerts")):
             threading.Thread(target=self._forever, args=(work,), name=name, daemon=True).start()
 
     def _forever(self, work: Callable[[], None]) -> None:
         while True:
             try:
                 work()
-            except Exception:  # noqa: BLE001 - whatever it is, the next round may go well
-                _log.exception("%s: trying again", threading.current_thread().name)
+            except Exception:  # noqa: BLE001 - the thread has to survive every error
+                _log.exception("%s failed; trying again in %g s", threading.current_thread().name, self._poll_seconds)
                 threading.Event().wait(self._poll_seconds)
 
-    def _keep_fresh(self) -> None:
-        self._models.wait_for_wish(self._poll_seconds)
+    def _update(self) -> None:
+        self._models.wait_for_request(self._poll_seconds)
         self._models.refresh()
         store_statistics(self._serve, self._store, self._clock)
 
-    def _tell(self) -> None:
+    def _send_notifications(self) -> None:
         self._serve.alerts_changed.wait()
         self._serve.alerts_changed.clear()
         self._notify()

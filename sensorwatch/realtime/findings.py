@@ -1,4 +1,4 @@
-"""From scored windows to what follows: anomalies, those withdrawn, what alert states take in, and what models said."""
+"""Findings of a batch of scored windows: anomalies, withdrawals, closed windows for alerts, and records of answers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sensorwatch.alerts.records import Anomaly
 from sensorwatch.alerts.state_machine import ScoredWindow
 from sensorwatch.detectors.calibration import SEVERITIES, severity_codes
 from sensorwatch.detectors.explanation import Explanation, MemberScore
-from sensorwatch.realtime.model_set import NO_MODEL
 from sensorwatch.realtime.open_windows import NO_WINDOW
-from sensorwatch.realtime.records import ModelAnswer, ServedWindow
+from sensorwatch.realtime.records import ANOMALOUS_SCORE, ModelAnswer, ServedWindow
+from sensorwatch.realtime.served_models import NO_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,29 +30,27 @@ if TYPE_CHECKING:
     from sensorwatch.realtime.scoring import ScoredWindows, WindowBatch
     from sensorwatch.sensors.records import SensorKey
 
-__all__ = ["Findings", "alarm", "find"]
-
-_ANOMALOUS = 50.0
+__all__ = ["Findings", "find_anomalies", "scored_window"]
 
 
 @dataclass(slots=True)
 class Findings:
-    """What follows from a batch.
+    """Findings of a batch.
 
     Attributes
     ----------
+    scored
+        True if the sensor's open window after the batch was scored, shape ``(n_sensors,)``, bool.
     windows
-        What models said of the windows that at least one called anomalous, and of those withdrawn.
+        Records of the windows that a model found anomalous, and of the withdrawn ones.
     anomalies
         Anomalous windows, closed or open.
     withdrawn
-        (sensor_id, end) of windows that were anomalous before these readings.
+        Windows (sensor_id, end) that were anomalous before the batch and are normal now.
     closed
-        Per sensor the windows that its alert state takes in: those that no more readings are expected of.
+        Closed windows by sensor, for its alert state; in ascending order of end.
     reported
-        Per sensor the anomaly stored of the window that is open now.
-    scored
-        Of each sensor of the batch: whether the window that is open now was scored.
+        Anomalies of the windows that are open after the batch, by sensor.
     """
 
     scored: npt.NDArray[np.bool_]
@@ -64,76 +62,80 @@ class Findings:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing has to be stored."""
+        """True if there is nothing to store."""
         return not (self.windows or self.anomalies or self.withdrawn or self.closed)
 
 
-def find(
+def find_anomalies(
     touched: Touched,
     batch: WindowBatch,
     scored: ScoredWindows,
     *,
     rules: Sequence[ServingRule],
     open_anomalies: dict[int, Anomaly],
-    unfed: Mapping[int, Sequence[ScoredWindow]],
+    restored: Mapping[int, Sequence[ScoredWindow]],
     policy: AlertPolicy,
     tolerances: Callable[[set[int]], dict[int, list[Tolerance]]],
     key: Callable[[int], SensorKey],
     now: datetime,
 ) -> Findings:
-    """Return what follows from a batch's windows.
+    """Return the findings of a batch.
 
     Parameters
     ----------
-    touched, batch, scored
-        The windows, in the same order.
+    touched
+        Windows that the batch added readings to.
+    batch, scored
+        The same windows in the same order, as they were scored, and their scores.
     rules
-        The rules that ``batch.rule`` counts.
+        Rules, addressed by position in ``batch.rule``.
     open_anomalies
-        The anomalies that are stored of open windows, by sensor.
-    unfed
-        Closed windows from before this process that alert states may not have taken in, by sensor.
-    policy, tolerances
-        Which anomalies raise no alert: by the configuration, and by feedback on the alerts of some sensors.
+        Stored anomalies of open windows, by sensor.
+    restored
+        Closed windows by sensor that were read back from the store, and may be missing in alert states.
+    policy
+        Alert policy; decides which anomalies raise no alert.
+    tolerances
+        Function from sensors to the values that feedback tolerates.
     key
-        Gives the name of a sensor.
+        Function from a sensor's id to its key.
     now
         Current time (UTC).
     """
     answered = scored.scored
     findings = Findings(_scored_now(touched, answered))
-    findings.closed.update({sensor_id: list(windows) for sensor_id, windows in unfed.items()})
-    suspicious: npt.NDArray[np.bool_] = np.any(scored.scores >= _ANOMALOUS, axis=0)
+    findings.closed.update({sensor_id: list(windows) for sensor_id, windows in restored.items()})
+    suspicious: npt.NDArray[np.bool_] = np.any(scored.scores >= ANOMALOUS_SCORE, axis=0)
     sensor = np.concatenate([each.sensor for each in touched.rounds])
-    of_interest = touched.watched | touched.reported
+    of_interest = touched.unsettled | touched.reported
     of_interest[sensor[suspicious]] = True
     if not of_interest.any():
         return findings
     rows = np.flatnonzero(of_interest[sensor])
-    anomalies = _anomalies(batch, scored, rows[scored.score[rows] >= _ANOMALOUS].tolist(), policy, tolerances, key)
-    walk = _Walk(touched, open_anomalies, findings)
+    anomalies = _anomalies(batch, scored, rows[scored.score[rows] >= ANOMALOUS_SCORE].tolist(), policy, tolerances, key)
+    states = _OpenStates(touched, open_anomalies, findings)
     closes = np.concatenate([each.closes for each in touched.rounds])
     readings = np.concatenate([each.readings for each in touched.rounds])
     for row in rows.tolist():
         sensor_id, end = int(batch.sensor_id[row]), int(batch.end[row])
         position = int(sensor[row])
         if closes[row] != NO_WINDOW:
-            walk.close(position, sensor_id, int(closes[row]))
-        withdrawn = walk.take(position, sensor_id, end, bool(answered[row]), anomalies.get(row))
+            states.close(position, sensor_id, int(closes[row]))
+        withdrawn = states.add(position, sensor_id, end, bool(answered[row]), anomalies.get(row))
         if answered[row] and (suspicious[row] or withdrawn):
-            decider = rules[int(batch.rule[row])].decider
-            findings.windows.append(_served(row, int(readings[row]), batch, scored, decider, now))
+            combiner = rules[int(batch.rule[row])].decider
+            findings.windows.append(_served(row, int(readings[row]), batch, scored, combiner, now))
     findings.anomalies.extend(anomalies.values())
-    walk.finish()
+    states.finish()
     return findings
 
 
-class _Walk:
-    """Goes through windows in the order of time, sensor by sensor, and keeps what is known of its open one."""
+class _OpenStates:
+    """State of each sensor's open window, while the windows of a batch are processed in order of time."""
 
     def __init__(self, touched: Touched, open_anomalies: dict[int, Anomaly], findings: Findings) -> None:
         self._findings = findings
-        self._watched = touched.watched
+        self._unsettled = touched.unsettled
         self._scored = touched.scored
         self._stored = open_anomalies
         self._open: dict[int, tuple[int, bool, Anomaly | None]] = {}
@@ -143,17 +145,17 @@ class _Walk:
         return known or (sensor_id, bool(self._scored[position]), self._stored.get(sensor_id))
 
     def close(self, position: int, sensor_id: int, end: int) -> None:
-        """Note that a sensor's window is over: its alert state takes it in, if that can matter."""
+        """Close the open window of a sensor; pass it to the alert state if it can change that state."""
         _, scored, anomaly = self._state(position, sensor_id)
         self._open[position] = (sensor_id, False, None)
         closed = self._findings.closed
         if anomaly is not None:
-            closed.setdefault(sensor_id, []).append(alarm(anomaly))
-        elif scored and (self._watched[position] or sensor_id in closed):
+            closed.setdefault(sensor_id, []).append(scored_window(anomaly))
+        elif scored and (self._unsettled[position] or sensor_id in closed):
             closed.setdefault(sensor_id, []).append(ScoredWindow(end, 0.0, SEVERITIES[0], anomalous=False))
 
-    def take(self, position: int, sensor_id: int, end: int, answered: bool, anomaly: Anomaly | None) -> bool:
-        """Note what was found of a window; return whether that withdraws an anomaly."""
+    def add(self, position: int, sensor_id: int, end: int, answered: bool, anomaly: Anomaly | None) -> bool:
+        """Set the result of a window; return True if it withdraws a stored anomaly."""
         _, scored, before = self._state(position, sensor_id)
         if not answered:
             self._open[position] = (sensor_id, scored, before)
@@ -165,25 +167,25 @@ class _Walk:
         return True
 
     def finish(self) -> None:
-        """Note the anomalies of the windows that are open now."""
+        """Add the anomalies of the windows that are open after the batch to the findings."""
         for sensor_id, _, anomaly in self._open.values():
             if anomaly is not None:
                 self._findings.reported[sensor_id] = anomaly
 
 
 def _scored_now(touched: Touched, answered: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return of each sensor whether the window that is open after the batch was scored."""
+    """Return the mask of sensors whose open window after the batch was scored, shape ``(n_sensors,)``."""
     flags = touched.scored.copy()
     first = 0
     for each in touched.rounds:
-        own = answered[first : first + len(each.sensor)]
-        flags[each.sensor] = own | (flags[each.sensor] & (each.closes == NO_WINDOW))
+        by_round = answered[first : first + len(each.sensor)]
+        flags[each.sensor] = by_round | (flags[each.sensor] & (each.closes == NO_WINDOW))
         first += len(each.sensor)
     return flags
 
 
-def alarm(anomaly: Anomaly) -> ScoredWindow:
-    """Return an anomalous window as alert states take it in."""
+def scored_window(anomaly: Anomaly) -> ScoredWindow:
+    """Return an anomaly as a scored window of the alert state machine."""
     return ScoredWindow(
         anomaly.end,
         anomaly.score,
@@ -207,7 +209,7 @@ def _anomalies(
     tolerances: Callable[[set[int]], dict[int, list[Tolerance]]],
     key: Callable[[int], SensorKey],
 ) -> dict[int, Anomaly]:
-    """Return the anomalous windows by their row, with the reason at those that raise no alert."""
+    """Return the anomalies by row; those that raise no alert have the reason in ``suppressed``."""
     if not rows:
         return {}
     score = scored.score
@@ -226,8 +228,8 @@ def _anomaly(batch: WindowBatch, scored: ScoredWindows, row: int, score: float, 
     winner = int(scored.winner[row])
     models = scored.models[scored.names[winner]]
     model = int(scored.rows[winner, row])
-    # What it is made of, and which pattern comes nearest, batch scoring says.
-    finder = models.detectors[models.code[model]].detector.name
+    # Real time names the detector only; batch scoring adds the members and the nearest pattern.
+    detector = models.detectors[models.code[model]].detector.name
     return Anomaly(
         sensor_id=int(batch.sensor_id[row]),
         end=int(batch.end[row]),
@@ -239,12 +241,12 @@ def _anomaly(batch: WindowBatch, scored: ScoredWindows, row: int, score: float, 
         model_version=models.versions[models.version[model]],
         training_start=int(models.training_start[model]),
         training_end=int(models.training_end[model]),
-        explanation=Explanation(finder, (MemberScore(finder, int(score), 1.0),)),
+        explanation=Explanation(detector, (MemberScore(detector, int(score), 1.0),)),
     )
 
 
 def _served(
-    row: int, readings: int, batch: WindowBatch, scored: ScoredWindows, decider: str, now: datetime
+    row: int, readings: int, batch: WindowBatch, scored: ScoredWindows, combiner: str, now: datetime
 ) -> ServedWindow:
     answers: dict[str, ModelAnswer | None] = {}
     for at, name in enumerate(scored.names):
@@ -266,7 +268,7 @@ def _served(
         value=float(batch.value[row]),
         score=float(scored.scores[winner, row]),
         winner=scored.names[winner],
-        decider=decider,
+        combiner=combiner,
         model_version=won.version if won else "",
         answers=answers,
         scored_at=now,

@@ -1,11 +1,10 @@
-"""What is remembered of the sensors of one partition: their open windows, and the last ones before them.
+"""State of the sensors of one partition: their open windows, and the last closed windows before them.
 
-A window's score in real time is that of the mean of its readings so far: after the last of them it is the very score
-that batch scoring gives. So every batch of events touches some windows, and each of these is scored once, with all its
-readings.
+In real time, a window is scored at the mean of its readings so far. With its last reading, the score equals that of
+batch scoring. Each batch of events adds readings to some windows, and each of these windows is scored once per batch.
 
-Nothing here changes until the outcome of a batch is stored (:meth:`OpenWindows.settle`): a batch that failed can be
-taken in again from the same state.
+The state changes only after the results of a batch are stored (:meth:`OpenWindows.commit`), so a batch that failed can
+be processed again from the same state.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["NO_WINDOW", "Arrivals", "OpenWindows", "Round", "Touched"]
 
 NO_WINDOW = -(2**62)
-"""In place of a window's end where there is none; before all times, and far enough from the limits to reckon with."""
+"""End of a window that does not exist: before all times, and far enough from the int64 limits for arithmetic."""
 
 _NO_SLOT = -1
 
@@ -38,8 +37,16 @@ _NO_SLOT = -1
 class Arrivals(NamedTuple):
     """Readings of a batch as columns of shape ``(n_readings,)``.
 
-    ``number`` is the sequence number of a reading's event, ``end`` its window's end in seconds since
-    1970-01-01T00:00:00Z.
+    Attributes
+    ----------
+    number
+        Sequence number of the reading's event, int64.
+    sensor_id
+        Sensor, int64.
+    end
+        End of the reading's window, inclusive, in seconds since 1970-01-01T00:00:00Z, int64.
+    value
+        Value, float64.
     """
 
     number: Integers
@@ -48,25 +55,30 @@ class Arrivals(NamedTuple):
     value: Floats
 
     def chosen(self, rows: Flags | Integers) -> Arrivals:
-        """Return some of them."""
+        """Return some readings, by mask or positions."""
         return Arrivals(self.number[rows], self.sensor_id[rows], self.end[rows], self.value[rows])
 
 
 class Round(NamedTuple):
-    """Windows of as many sensors; a batch with several windows of a sensor has several rounds.
+    """One window of each of ``n`` sensors; a batch with several windows of a sensor has several rounds.
+
+    Integer columns are int64, values float64; their shape is ``(n,)`` unless stated.
 
     Attributes
     ----------
     sensor
-        Position among the batch's sensors, shape ``(n,)``.
-    end, value, readings
-        The window's end, the mean of its readings so far, and their number.
+        Position of the sensor in :attr:`Touched.sensor_id`.
+    end
+        End of the window, inclusive, in seconds since 1970-01-01T00:00:00Z.
+    value, readings
+        Mean and number of the window's readings so far.
     arrived
-        How many of them came with this batch.
+        Number of readings that arrived with this batch.
     closes
-        End of the sensor's window before this one, if this one is its first after that; else :data:`NO_WINDOW`.
+        End of the sensor's previous window if this window closes it, else :data:`NO_WINDOW`.
     past_end, past_value
-        The closed windows before it, oldest first, shape ``(n, history)``; :data:`NO_WINDOW` where there are fewer.
+        Closed windows before this one, oldest first, shape ``(n, history)``; filled from the left with
+        :data:`NO_WINDOW` and NaN.
     """
 
     sensor: Integers
@@ -81,7 +93,7 @@ class Round(NamedTuple):
 
 @dataclass(slots=True)
 class _Columns:
-    """State of sensors as columns; ``history`` closed windows are kept of each."""
+    """State of sensors as columns, a row per slot; the past columns hold ``history`` closed windows each."""
 
     end: Integers
     readings: Integers
@@ -91,7 +103,7 @@ class _Columns:
     past_value: Floats
     scored: Flags
     reported: Flags
-    watched: Flags
+    unsettled: Flags
 
     @classmethod
     def empty(cls, sensors: int, history: int) -> _Columns:
@@ -120,21 +132,23 @@ class _Columns:
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """The windows that a batch's readings belong to, before they are settled.
+    """Windows that a batch adds readings to, before they are committed.
 
     Attributes
     ----------
     sensor_id
-        The batch's sensors, shape ``(n_sensors,)``.
+        Sensors of the batch, shape ``(n_sensors,)``, int64.
     rounds
-        Their windows.
+        Windows of these sensors.
     late
-        Readings that are behind their sensor's open window: scoring in real time has passed theirs.
-    scored, reported
-        Of each sensor's open window before the batch: whether it was scored, and whether an anomaly was stored of it;
-        shape ``(n_sensors,)``.
-    watched
-        Of each sensor: whether its alert state counts on its normal windows as well.
+        Number of readings older than their sensor's open window; they are not scored in real time.
+    scored
+        True if the sensor's open window before the batch was scored, shape ``(n_sensors,)``.
+    reported
+        True if that window has a stored anomaly, shape ``(n_sensors,)``.
+    unsettled
+        True if the sensor has an open alert or an anomalous recent window, shape ``(n_sensors,)``; its alert state
+        then needs normal windows too.
     """
 
     sensor_id: Integers
@@ -142,23 +156,25 @@ class Touched:
     late: int
     scored: Flags
     reported: Flags
-    watched: Flags
+    unsettled: Flags
     _slots: Integers
     _after: _Columns
 
 
 @dataclass(slots=True)
 class OpenWindows:
-    """The sensors of one partition, at most ``limit`` of them: those not heard of for longest are forgotten.
+    """Sensors of one partition, with a limit on their number; the least recently used ones are evicted.
 
-    A single batch with more sensors than that is remembered as a whole.
+    The sensors of the current batch are never evicted, even if there are more of them than the limit.
 
     Parameters
     ----------
     history
-        Closed windows that are kept of each sensor.
+        Number of closed windows kept for each sensor.
     limit
-        Sensors that are kept.
+        Maximum number of sensors.
+    anomalies
+        Stored anomalies of open windows, by sensor.
     """
 
     history: int
@@ -178,11 +194,14 @@ class OpenWindows:
         return self._sensors
 
     def unknown(self, sensor_ids: Integers) -> Integers:
-        """Return those of a batch's sensors that nothing is remembered of, once each; the others are in use now."""
+        """Return the distinct sensors of a batch that have no state, ascending; mark the others as used by the batch.
+
+        ``sensor_ids`` has shape ``(n_readings,)``, int64, and may repeat sensors.
+        """
         self._batch += 1
         missing = int(sensor_ids.max()) + 1 - len(self._slot_of)
         if missing > 0:
-            # Ids are dense, so a place for each costs little, and finding many at once costs least.
+            # Ids are dense, so an array indexed by id is small, and looks up a whole batch at once.
             self._slot_of = np.concatenate((self._slot_of, np.full(max(missing, len(self._slot_of)), _NO_SLOT)))
         slots = self._slot_of[sensor_ids]
         known = slots != _NO_SLOT
@@ -198,22 +217,22 @@ class OpenWindows:
         windows: WindowColumns,
         number: int,
         reported: Mapping[int, Anomaly],
-        watched: set[int],
+        unsettled: set[int],
     ) -> None:
-        """Begin to remember sensors, from what is stored of them.
+        """Restore sensors from their stored windows.
 
         Parameters
         ----------
         first_end
-            The sensors, each with the end of the first window that they are wanted from: that is their open one.
+            End of the open window by sensor: the window of the sensor's first reading in the batch.
         windows
-            Their stored windows up to those, ordered by (sensor_id, end).
+            Stored windows of these sensors up to their open windows, ordered by (sensor_id, end).
         number
-            The sequence number up to which the partition's events are in these windows.
+            Sequence number up to which the partition's events are contained in the stored windows, inclusive.
         reported
-            The anomalies stored of the open windows, by sensor.
-        watched
-            The sensors whose alert state counts on their normal windows as well.
+            Stored anomalies of the open windows, by sensor.
+        unsettled
+            Sensors with an open alert or an anomalous recent window.
         """
         slots = self._make_room(len(first_end))
         fresh = _Columns.empty(len(first_end), self.history)
@@ -230,7 +249,7 @@ class OpenWindows:
             if kept := closed - oldest:
                 fresh.past_end[place, -kept:] = windows.end[oldest:closed]
                 fresh.past_value[place, -kept:] = windows.value[oldest:closed]
-            fresh.watched[place] = sensor_id in watched
+            fresh.unsettled[place] = sensor_id in unsettled
             if sensor_id in reported:
                 fresh.reported[place] = fresh.scored[place] = True
                 self.anomalies[sensor_id] = reported[sensor_id]
@@ -240,11 +259,11 @@ class OpenWindows:
         self._used[slots] = self._batch
         self._sensors += len(first_end)
 
-    def take_in(self, arrivals: Arrivals) -> Touched:
-        """Return the windows that readings belong to, with these readings; nothing is changed yet.
+    def touch(self, arrivals: Arrivals) -> Touched:
+        """Return the windows that readings belong to, with these readings added; the state does not change.
 
-        All sensors are remembered (:meth:`load`). A reading whose event is among those that the stored window was made
-        of is not added again, but its window is scored.
+        Every sensor must have a state (see :meth:`unknown` and :meth:`load`). A reading that a stored window already
+        contains is not added again, but its window is scored.
         """
         of_reading = self._slot_of[arrivals.sensor_id]
         order = _order(of_reading, arrivals.end)
@@ -253,29 +272,29 @@ class OpenWindows:
         np.not_equal(of_reading[1:], of_reading[:-1], out=first[1:])
         slots, sensor = of_reading[first], np.cumsum(first) - 1
         after = self._columns.take(slots)
-        scored, reported, watched = after.scored.copy(), after.reported.copy(), after.watched.copy()
+        scored, reported, unsettled = after.scored.copy(), after.reported.copy(), after.unsettled.copy()
         in_time = arrivals.end >= after.end[sensor]
         late = len(in_time) - int(np.count_nonzero(in_time))
         if late:
             sensor, arrivals = sensor[in_time], arrivals.chosen(in_time)
         rounds = list(_rounds(after, sensor, arrivals))
-        return Touched(self._owners[slots], rounds, late, scored, reported, watched, slots, after)
+        return Touched(self._owners[slots], rounds, late, scored, reported, unsettled, slots, after)
 
-    def settle(
-        self, touched: Touched, scored: Flags, reported: Mapping[int, Anomaly], watched: Mapping[int, bool]
+    def commit(
+        self, touched: Touched, scored: Flags, reported: Mapping[int, Anomaly], unsettled: Mapping[int, bool]
     ) -> None:
-        """Keep what a batch came to, once its consequences are stored.
+        """Update the state after the results of a batch are stored.
 
         Parameters
         ----------
         touched
-            What :meth:`take_in` returned last.
+            Latest result of :meth:`touch`.
         scored
-            Of each of its sensors: whether the window that is open now was scored, shape ``(n_sensors,)``.
+            True if the sensor's open window after the batch was scored, shape ``(n_sensors,)``, bool.
         reported
-            The anomalies of those open windows that are stored as such, by sensor.
-        watched
-            Sensors whose being watched may have changed.
+            Stored anomalies of the open windows, by sensor.
+        unsettled
+            New value of :attr:`Touched.unsettled` for sensors whose alert state changed.
         """
         after = touched._after
         after.scored[:] = scored
@@ -283,22 +302,22 @@ class OpenWindows:
         for sensor_id in owners[after.reported].tolist():
             self.anomalies.pop(sensor_id, None)
         after.reported[:] = False
-        if reported or watched:
+        if reported or unsettled:
             place = {sensor_id: at for at, sensor_id in enumerate(owners.tolist())}
             for sensor_id, anomaly in reported.items():
                 after.reported[place[sensor_id]] = True
                 self.anomalies[sensor_id] = anomaly
-            for sensor_id, is_watched in watched.items():
-                after.watched[place[sensor_id]] = is_watched
+            for sensor_id, is_unsettled in unsettled.items():
+                after.unsettled[place[sensor_id]] = is_unsettled
         self._columns.put(touched._slots, after)
 
     def _make_room(self, wanted: int) -> Integers:
-        """Return free slots; sensors that were not heard of for longest give theirs."""
+        """Return free slots; evict the least recently used sensors if the limit requires it."""
         used = self._sensors
         if used + wanted <= len(self._owners):
             return np.arange(used, used + wanted)
         if used + wanted > self.limit and used:
-            self._forget(min(used, max(used + wanted - self.limit, self.limit // 8)))
+            self._evict(min(used, max(used + wanted - self.limit, self.limit // 8)))
             used = self._sensors
         size = max(used + wanted, min(2 * len(self._owners), self.limit))
         if size > len(self._owners):
@@ -309,14 +328,14 @@ class OpenWindows:
             self._used = np.concatenate((self._used[:used], np.zeros(size - used, np.int64)))
         return np.arange(used, used + wanted)
 
-    def _forget(self, number: int) -> None:
-        """Forget so many sensors, none of the batch in hand among them, and put the others together at the front."""
+    def _evict(self, number: int) -> None:
+        """Evict up to ``number`` sensors that are not in the current batch, and move the others to the front."""
         used = self._sensors
         order = np.argsort(self._used[:used], kind="stable")
         number = min(number, int(np.count_nonzero(self._used[:used] < self._batch)))
-        forgotten = self._owners[order[:number]]
-        self._slot_of[forgotten] = _NO_SLOT
-        for sensor_id in forgotten.tolist():
+        evicted = self._owners[order[:number]]
+        self._slot_of[evicted] = _NO_SLOT
+        for sensor_id in evicted.tolist():
             self.anomalies.pop(sensor_id, None)
         kept = np.sort(order[number:])
         self._columns.put(np.arange(len(kept)), self._columns.take(kept))
@@ -327,15 +346,15 @@ class OpenWindows:
 
 
 def _order(slot: Integers, end: Integers) -> Integers:
-    """Return the order by slot and end."""
+    """Return the positions that sort readings by slot and window end."""
     first = int(end.min())
     span = int(end.max()) - first + 1
-    # One number for both is sorted in half the time; slots and spans of a batch are far from overflowing it.
+    # Sorting one combined key takes half the time of two; slots and spans of a batch cannot overflow it.
     return np.argsort(slot * span + (end - first), kind="stable")
 
 
 def _rounds(after: _Columns, sensor: Integers, arrivals: Arrivals) -> Iterator[Round]:
-    """Take ordered readings in, window after window of each sensor; ``after`` goes along."""
+    """Yield the windows of sorted readings, at most one per sensor in a round, and update ``after`` with them."""
     number, end = arrivals.number, arrivals.end
     if not len(end):
         return

@@ -1,4 +1,4 @@
-"""Scoring in real time: storing what it finds, and how it is doing."""
+"""Port of real-time scoring: its results and its status in the store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["ServingStore"]
 
 
 class ServingStore(Protocol):
-    """What scoring in real time leaves behind."""
+    """Store of the results and the status of real-time scoring."""
 
     def publish_served(
         self,
@@ -27,14 +27,28 @@ class ServingStore(Protocol):
         sensor_ids: Collection[int],
         decide: Callable[[Mapping[int, AlertState]], AlertChanges],
     ) -> PublishOutcome:
-        """Store a batch's consequences in one transaction, as :meth:`AlertStore.publish` does.
+        """Store the results of a batch in one transaction.
 
-        Anomalies of windows that batch scoring was planned past are left to it: neither stored nor withdrawn.
+        Batch scoring has precedence: anomalies of windows up to the end of its newest planned run are neither stored
+        nor withdrawn.
 
         Parameters
         ----------
         windows
-            What models said; kept by (sensor_id, end, readings).
+            Scored windows, stored by (sensor_id, end, readings); a record with the same key is replaced.
+        anomalies
+            Anomalies to store.
+        withdrawn
+            Anomalies to delete, by (sensor_id, end).
+        sensor_ids
+            Sensors whose alert states ``decide`` receives.
+        decide
+            Function from the stored alert states to their changes; called inside the transaction.
+
+        Returns
+        -------
+        PublishOutcome
+            Numbers of anomalies added and removed, and of alerts opened and cleared.
         """
         ...
 
@@ -43,37 +57,55 @@ class ServingStore(Protocol):
         ...
 
     def served_anomalies(self, sensor_ids: Collection[int], first_end: int, last_end: int) -> list[Anomaly]:
-        """Return the anomalies of these sensors that were found in real time, ``first_end <= end <= last_end``."""
+        """Return the anomalies of sensors found in real time.
+
+        Parameters
+        ----------
+        sensor_ids
+            The sensors.
+        first_end, last_end
+            First and last window end, both inclusive, in seconds since 1970-01-01T00:00:00Z.
+        """
         ...
 
     def unsettled_sensors(self, sensor_ids: Collection[int]) -> set[int]:
-        """Return those of these sensors that have an open alert, or an anomalous window among their recent ones."""
+        """Return the sensors with an open alert or an anomalous recent window."""
         ...
 
     def add_serving(self, counts: Mapping[Partition, ServingCounts], uses: Sequence[ModelUse], now: datetime) -> None:
-        """Add counts and uses to those stored; ``since`` stays, versions are replaced."""
+        """Add counts and model statistics to the stored totals.
+
+        Parameters
+        ----------
+        counts
+            Counts of readings by partition.
+        uses
+            Model statistics, merged with the stored ones by :meth:`ModelUse.add`.
+        now
+            Current time (UTC).
+        """
         ...
 
     def serving_status(self) -> list[ServingStatus]:
-        """Return what became of each partition's readings, ordered by partition."""
+        """Return the counts of all partitions, ordered by partition."""
         ...
 
     def model_uses(self) -> list[ModelUse]:
-        """Return what each model did, ordered by model and detector."""
+        """Return the statistics of all models, ordered by model and detector."""
         ...
 
     def served_windows(self, sensor_id: int | None = None, limit: int = 100) -> list[ServedWindow]:
-        """Return what models said of windows, the newest first; of one window the last score first."""
+        """Return scored windows, newest first; for one window, the latest score first."""
         ...
 
     def refuse_version(self, refused: RefusedVersion) -> None:
-        """Note that a version of a shard's models is not served, in place of what was noted of that shard before."""
+        """Store a refused version of a shard's models; it replaces an earlier one."""
         ...
 
     def accept_version(self, model: str, shard: int) -> None:
-        """Forget what was noted of a shard's models: its current version is served."""
+        """Delete the refused version of a shard's models, because its current version is served."""
         ...
 
     def refused_versions(self) -> list[RefusedVersion]:
-        """Return the versions that are not served, ordered by model and shard."""
+        """Return the refused versions, ordered by model and shard."""
         ...

@@ -1,4 +1,4 @@
-"""From a partition's events to columns of readings: which events are new, and whose readings they hold."""
+"""Decoding of a partition's new events into columns of readings."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Decoded", "SensorReadings", "new_events"]
 
-_REMEMBERED_SENSORS = 1_000_000
+_MAX_CACHED_SENSORS = 1_000_000
 
 
 class Decoded(NamedTuple):
-    """The readings of some events, and how many elements of them can't be used."""
+    """Readings of some events, and the number of elements that cannot be decoded."""
 
     arrivals: Arrivals
     invalid: int
@@ -38,10 +38,10 @@ class Decoded(NamedTuple):
 def new_events(
     events: Sequence[RawEvent], checkpoint: OffsetCheckpoint | None
 ) -> tuple[Sequence[RawEvent], Sequence[RawEvent], OffsetCheckpoint | None]:
-    """Return the events beyond a checkpoint, the others, and the checkpoint after them.
+    """Return the new events, the known ones, and the offset checkpoint after them.
 
-    As in ingestion, an event is known when neither its number nor its time is beyond the checkpoint: the numbers of a
-    hub that was created anew start again, its times go on.
+    As in ingestion, an event is new if its sequence number or its time is beyond the checkpoint. Sequence numbers alone
+    are not enough: they start from zero when a hub is deleted and created again, but times do not.
     """
     fresh = [
         event
@@ -63,7 +63,19 @@ def new_events(
 
 
 class SensorReadings:
-    """Decodes events, and remembers the sensors' ids and rules; for one thread at a time."""
+    """Decoder of events, with caches of sensor ids and rules; not safe to share between threads.
+
+    Parameters
+    ----------
+    store
+        Catalogue of sensors.
+    rules
+        Rules of valid readings.
+    window_seconds
+        Length of a window.
+    section
+        Section ``serving`` of ``sensorwatch.yaml``.
+    """
 
     def __init__(self, store: IngestStore, rules: ReadingRules, window_seconds: int, section: ServingSection) -> None:
         self._store = store
@@ -75,13 +87,13 @@ class SensorReadings:
         self._rule_of: dict[int, int] = {}
 
     def count(self, events: Sequence[RawEvent]) -> int:
-        """Return how many readings events hold, those that can't be used too."""
+        """Return the number of readings in events, including invalid ones."""
         return sum(
             len(decode(event.body, enqueued_ticks=ticks_of(event.enqueued_time), rules=self._rules)) for event in events
         )
 
     def decode(self, events: Sequence[RawEvent]) -> Decoded:
-        """Return the readings of events; sensors that were never seen enter the catalogue."""
+        """Return the readings of events; add new sensors to the catalogue."""
         joined = decode_batch(
             [event.body for event in events],
             self._ids,
@@ -113,11 +125,14 @@ class SensorReadings:
         return Decoded(arrivals, invalid)
 
     def key(self, sensor_id: int) -> SensorKey:
-        """Return a sensor's name; its readings were decoded here."""
+        """Return the key of a sensor whose readings were decoded here."""
         return self._keys[sensor_id]
 
     def rules(self, sensor_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return the position of each sensor's rule in the section, one beyond the last where none matches."""
+        """Return the position of each sensor's rule in the section, shape ``(n,)``, int64.
+
+        It is the number of rules for a sensor that none of them matches.
+        """
         rules = self._section.rules
         if not rules:
             return np.zeros(len(sensor_ids), np.int64)
@@ -134,7 +149,7 @@ class SensorReadings:
         found = {key: self._ids.get(*key) for key in keys}
         ids = {key: sensor_id for key, sensor_id in found.items() if sensor_id is not None}
         if unknown := [key for key in sorted(keys) if key not in ids]:
-            if len(self._ids) > _REMEMBERED_SENSORS:
+            if len(self._ids) > _MAX_CACHED_SENSORS:
                 self._ids, self._keys, self._rule_of = SensorIds(), {}, {}
                 unknown = sorted(keys)
             for key, sensor_id in self._store.sensor_ids(unknown).items():

@@ -1,9 +1,11 @@
-"""Scoring in real time: what models answered, and how they are doing."""
+"""Records of real-time scoring: scored windows, answers of models, counts and model statistics."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sensorwatch.realtime.latency_histogram import LatencyHistogram
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,26 +13,39 @@ if TYPE_CHECKING:
 
     from sensorwatch.ingestion.records import Partition
 
-__all__ = ["ModelAnswer", "ModelUse", "RefusedVersion", "ServedWindow", "ServingCounts", "ServingStatus"]
+__all__ = [
+    "ANOMALOUS_SCORE",
+    "ModelAnswer",
+    "ModelUse",
+    "RefusedVersion",
+    "ServedWindow",
+    "ServingCounts",
+    "ServingStatus",
+]
+
+ANOMALOUS_SCORE = 50.0
+"""Lowest score of an anomalous window."""
 
 
 class ServingCounts(NamedTuple):
-    """Counts of readings; ``received`` is always the sum of the others.
+    """Number of readings by outcome; ``received`` is the sum of the other counts.
 
     Attributes
     ----------
+    received
+        All readings.
     scored
-        Their windows got a score with them.
+        Readings whose window was scored with them.
     not_in_time
-        No model answered before the deadline.
+        Readings whose window has no score because every model missed the deadline.
     without_model
-        No model could: their sensor has none yet, or its model gave no score.
+        Readings whose sensor has no model yet, or whose models gave no score.
     late
-        They are behind their sensor's open window; batch scoring takes them in.
+        Readings older than their sensor's open window; batch scoring covers them.
     duplicate
-        Their events had been scored before.
+        Readings of events that had been scored before.
     invalid
-        They can't be used.
+        Readings that cannot be decoded.
     """
 
     received: int = 0
@@ -44,7 +59,7 @@ class ServingCounts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ServingStatus:
-    """What became of a partition's readings since it was first read, and the last batch (UTC)."""
+    """Total counts of a partition, and the time of its last update (UTC)."""
 
     partition: Partition
     counts: ServingCounts
@@ -53,7 +68,7 @@ class ServingStatus:
 
 @dataclass(frozen=True, slots=True)
 class ModelAnswer:
-    """What one model said of a window: a score of 0-100, 50 and more anomalous, in so many seconds."""
+    """Answer of one model for a window: a score of 0-100 (anomalous from 50), its version, and its duration."""
 
     score: float
     version: str
@@ -62,20 +77,30 @@ class ModelAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ServedWindow:
-    """A window as some of its readings were scored in real time, and at least one model called it anomalous.
+    """Score of a window in real time, kept if at least one model found it anomalous.
+
+    A window is scored again with every batch that adds readings to it, so it can have several records.
 
     Attributes
     ----------
+    sensor_id
+        Sensor of the window.
     end
-        Its end, in seconds since 1970-01-01T00:00:00Z.
+        End of the window, inclusive, in seconds since 1970-01-01T00:00:00Z.
     readings, value
-        Its readings so far and their mean: the score is of these.
+        Number and mean of the readings that were scored.
     score
-        0-100, 50 and more anomalous: that of the model whose answer counts, ``winner``.
+        Score of the winner, 0-100, anomalous from 50.
+    winner
+        Name of the model whose answer counts.
+    combiner
+        Name of the combiner that chose it.
+    model_version
+        Version of the winner.
     answers
-        What the models answered in time, by name; None where one was asked and was late.
+        Answers by model name; None for a model that missed the deadline.
     scored_at
-        When (UTC).
+        Time of scoring (UTC).
     """
 
     sensor_id: int
@@ -84,33 +109,46 @@ class ServedWindow:
     value: float
     score: float
     winner: str
-    decider: str
+    combiner: str
     model_version: str
     answers: Mapping[str, ModelAnswer | None]
     scored_at: datetime
 
+    @property
+    def anomalous(self) -> bool:
+        """True if the window is anomalous, for now."""
+        return self.score >= ANOMALOUS_SCORE
 
-@dataclass(frozen=True, slots=True)
+    @property
+    def models_disagree(self) -> bool:
+        """True if some of the models that answered found the window anomalous, and some normal."""
+        return len({each.score >= ANOMALOUS_SCORE for each in self.answers.values() if each}) > 1
+
+
+@dataclass(slots=True)
 class ModelUse:
-    """What a model did in real time; windows count as often as they are scored, times are in UTC.
+    """Statistics of one detector of a model; times are in UTC.
+
+    A window counts as often as it is scored.
 
     Attributes
     ----------
-    model, detector
-        The set it belongs to (``own`` or a name in ``sensorwatch.yaml``), and its detector.
+    model
+        ``own`` for the primary model, or the name of a challenger in ``sensorwatch.yaml``.
+    detector
+        Name of the detector.
     since
-        When it was first used.
+        Time of the first use.
     version, version_since
-        The newest version in use, and when that was taken up.
+        Newest version in use, and the time of its first use.
     uses
-        Windows that it answered for in time.
+        Number of windows scored within the deadline.
     timeouts, failures
-        Windows for which it was late, and for which its call failed.
+        Number of windows whose call missed the deadline, and whose call failed.
     disagreements
-        Answers that were not what was decided.
-    calls
-        Calls, each for a batch of windows; ``latencies`` has their durations in seconds by bin, as
-        :class:`sensorwatch.realtime.latencies.Latencies` has them, with their sum and the longest.
+        Number of answers that differ from the combined one in being anomalous or normal.
+    latencies
+        Durations of the calls; one call scores a batch of windows.
     """
 
     model: str
@@ -118,22 +156,58 @@ class ModelUse:
     since: datetime
     version: str
     version_since: datetime
-    uses: int
-    timeouts: int
-    failures: int
-    disagreements: int
-    calls: int
-    latencies: Mapping[int, int]
-    total_seconds: float
-    longest_seconds: float
+    uses: int = 0
+    timeouts: int = 0
+    failures: int = 0
+    disagreements: int = 0
+    latencies: LatencyHistogram = field(default_factory=LatencyHistogram)
+
+    def add(self, other: ModelUse) -> None:
+        """Add the statistics of the same model from another period or process.
+
+        The newest version wins; the first process to use it decides its ``version_since``.
+        """
+        if other.version > self.version or (other.version == self.version and other.version_since < self.version_since):
+            self.version, self.version_since = other.version, other.version_since
+        self.since = min(self.since, other.since)
+        self.uses += other.uses
+        self.timeouts += other.timeouts
+        self.failures += other.failures
+        self.disagreements += other.disagreements
+        self.latencies.update(other.latencies)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the statistics for display, with latencies in milliseconds; None without data."""
+        latencies = self.latencies
+        return {
+            "model": self.model,
+            "detector": self.detector,
+            "since": self.since,
+            "version": self.version,
+            "version_since": self.version_since,
+            "uses": self.uses,
+            "mean_ms": _milliseconds(latencies.mean),
+            "p99_ms": _milliseconds(latencies.quantile(0.99)),
+            "longest_ms": _milliseconds(latencies.longest),
+            "timeouts": self.timeouts,
+            "failures": self.failures,
+            "disagreement_rate": self.disagreements / self.uses if self.uses else None,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedVersion:
-    """A version of a shard's models that is not served, why, and since when (UTC); the former one stays in use."""
+    """Version of a shard's models that failed validation, with the reason and the time (UTC).
+
+    The previous version stays in use.
+    """
 
     model: str
     shard: int
     version: str
     reason: str
     refused_at: datetime
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else 1000 * seconds

@@ -1,4 +1,4 @@
-"""Windows scored by several models at once: each model's detectors are called side by side, and a decider picks."""
+"""Scoring of windows by several models concurrently; a combiner chooses which answer counts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sensorwatch.detectors.windowing.series import Series
-from sensorwatch.realtime.combiners import NOBODY, Answers, deciders
-from sensorwatch.realtime.model_set import NO_MODEL, history_windows
+from sensorwatch.realtime.combiners import NO_WINNER, Answers, combiners
 from sensorwatch.realtime.open_windows import NO_WINDOW
-from sensorwatch.realtime.statistics import ModelKey
+from sensorwatch.realtime.records import ANOMALOUS_SCORE
+from sensorwatch.realtime.served_models import NO_MODEL, history_windows
+from sensorwatch.realtime.serving_statistics import ModelKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from sensorwatch.config.serving import ServingRule
-    from sensorwatch.realtime.calls import Call, ModelThreads
-    from sensorwatch.realtime.model_set import ServedModels
+    from sensorwatch.realtime.model_calls import Call, ModelThreads
     from sensorwatch.realtime.open_windows import Round
-    from sensorwatch.realtime.statistics import ServingStatistics
+    from sensorwatch.realtime.served_models import ServedModels
+    from sensorwatch.realtime.serving_statistics import ServingStatistics
 
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]
@@ -36,13 +37,22 @@ __all__ = ["ScoredWindows", "Scorer", "WindowBatch", "distinct"]
 
 _log = logging.getLogger(__name__)
 
-_ANOMALOUS = 50.0
-
 
 class WindowBatch(NamedTuple):
-    """Windows to score: columns of shape ``(n,)``, and the windows before them as :class:`Round` has them.
+    """Windows to score, as columns of shape ``(n,)``.
 
-    ``rule`` is the position of each one's rule.
+    Attributes
+    ----------
+    sensor_id
+        Sensor, int64.
+    end
+        End of the window, inclusive, in seconds since 1970-01-01T00:00:00Z, int64.
+    value
+        Mean of the window's readings so far, float64.
+    past_end, past_value
+        Closed windows before it, shape ``(n, history)``; see :class:`~sensorwatch.realtime.open_windows.Round`.
+    rule
+        Position of the sensor's rule, int64.
     """
 
     sensor_id: Integers
@@ -54,7 +64,15 @@ class WindowBatch(NamedTuple):
 
     @classmethod
     def of(cls, rounds: Sequence[Round], sensor_id: Integers, rule: Integers) -> WindowBatch:
-        """Return the windows of some rounds, given the sensors and their rules."""
+        """Return the windows of all rounds.
+
+        Parameters
+        ----------
+        rounds
+            Rounds, not empty.
+        sensor_id, rule
+            Sensors of the batch and the positions of their rules, shape ``(n_sensors,)``, int64.
+        """
         if len(rounds) == 1:
             sensor, end, value, _, _, _, past_end, past_value = rounds[0]
         else:
@@ -64,20 +82,24 @@ class WindowBatch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ScoredWindows:
-    """What became of windows; matrices have shape ``(n_models, n)``, their rows in the order of ``names``.
+    """Answers of models for ``n`` windows, and the answer that counts.
+
+    Matrices have shape ``(n_models, n)``; their rows are in the order of ``names``.
 
     Attributes
     ----------
+    names
+        Names of the models, ascending.
     models
-        The models that were asked, by name.
+        Models by name.
     scores, seconds
-        As :class:`Answers` has them.
+        Scores and durations, float64; see :class:`~sensorwatch.realtime.combiners.Answers`.
     rows
-        The row of each one's model in ``models``; ``NO_MODEL`` where there is none.
+        Row of the sensor's model in ``models``, int64; ``NO_MODEL`` if the model was not called for the window.
     late
-        Which were asked and did not answer in time.
+        True if the model missed the deadline.
     winner
-        Whose answer counts, shape ``(n,)``; ``NOBODY`` for a window that is not scored.
+        Position in ``names`` of the model whose answer counts, shape ``(n,)``, int64; ``NO_WINNER`` without a score.
     """
 
     names: tuple[str, ...]
@@ -90,19 +112,19 @@ class ScoredWindows:
 
     @property
     def scored(self) -> Flags:
-        """Which windows have a score, shape ``(n,)``."""
-        return np.asarray(self.winner != NOBODY)
+        """Mask of the windows that have a score, shape ``(n,)``."""
+        return np.asarray(self.winner != NO_WINNER)
 
     @property
     def score(self) -> Floats:
-        """The scores that count, shape ``(n,)``; NaN for a window that is not scored."""
+        """Score of each window, shape ``(n,)``, float64; NaN without a score."""
         if not self.names:
             return np.full(len(self.winner), np.nan)
         return self.scores[self.winner, np.arange(len(self.winner))]
 
 
-class _Asked(NamedTuple):
-    """One call: a detector of a model, and the windows that it is for."""
+class _DetectorCall(NamedTuple):
+    """Call of one detector of a model, for some windows."""
 
     position: int
     key: ModelKey
@@ -112,18 +134,20 @@ class _Asked(NamedTuple):
 
 
 class Scorer:
-    """Scores windows by rules, under deadlines.
+    """Scoring of windows by rules, under deadlines.
 
     Parameters
     ----------
     rules
-        A window's ``rule`` is a position in these.
+        Rules, addressed by position in :attr:`WindowBatch.rule`.
     deadline_seconds
-        For the rules that name none.
+        Deadline of rules without their own.
     threads
-        Where models are called.
+        Threads that call the models.
     statistics
-        Where it is counted what they do.
+        Statistics of the calls.
+    monotonic
+        Monotonic clock, in seconds.
     """
 
     def __init__(
@@ -138,13 +162,23 @@ class Scorer:
         self._deadlines = np.array(
             [deadline_seconds if rule.deadline_ms is None else rule.deadline_ms / 1000 for rule in rules]
         )
-        self._deciders = deciders()
+        self._combiners = combiners()
         self._threads = threads
         self._statistics = statistics
         self._monotonic = monotonic
 
     def __call__(self, windows: WindowBatch, in_use: Mapping[str, ServedModels], now: datetime) -> ScoredWindows:
-        """Score windows with the models in use, in no more time than the longest of their deadlines."""
+        """Score windows, waiting for models no longer than the longest deadline of the windows' rules.
+
+        Parameters
+        ----------
+        windows
+            Windows to score.
+        in_use
+            Models by name; a model that is missing here is not called.
+        now
+            Current time (UTC), for the statistics.
+        """
         began = self._monotonic()
         rules = distinct(windows.rule)
         names = tuple(sorted({name for at in rules for name in self._rules[at].models if name in in_use}))
@@ -156,23 +190,23 @@ class Scorer:
             seconds=np.zeros(shape),
             rows=np.full(shape, NO_MODEL),
             late=np.zeros(shape, np.bool_),
-            winner=np.full(len(windows.end), NOBODY),
+            winner=np.full(len(windows.end), NO_WINNER),
         )
-        asked = self._asked(windows, scored, rules)
-        calls = self._threads.start(
-            (each.key, partial(_score, in_use[each.key.model], each, windows, scored.rows)) for each in asked
+        planned = self._plan_calls(windows, scored, rules)
+        group = self._threads.start(
+            (each.key, partial(_score, in_use[each.key.model], each, windows, scored.rows)) for each in planned
         )
-        for deadline in sorted({each.deadline for each in asked}):
-            due = [at for at, each in enumerate(asked) if each.deadline == deadline]
-            calls.wait(began + deadline, due, self._monotonic)
-        for each, call in zip(asked, calls.calls, strict=True):
-            _take_over(each, call, scored)
-        self._decide(windows.rule, scored, rules)
-        self._count(asked, calls.calls, scored, now)
+        for deadline in sorted({each.deadline for each in planned}):
+            due = [at for at, each in enumerate(planned) if each.deadline == deadline]
+            group.wait(began + deadline, due, self._monotonic)
+        for each, call in zip(planned, group.calls, strict=True):
+            _collect(each, call, scored)
+        self._combine(windows.rule, scored, rules)
+        self._count(planned, group.calls, scored, now)
         return scored
 
-    def _asked(self, windows: WindowBatch, scored: ScoredWindows, rules: Sequence[int]) -> list[_Asked]:
-        found: list[_Asked] = []
+    def _plan_calls(self, windows: WindowBatch, scored: ScoredWindows, rules: Sequence[int]) -> list[_DetectorCall]:
+        found: list[_DetectorCall] = []
         for position, name in enumerate(scored.names):
             answering = [at for at in rules if name in self._rules[at].models]
             wanted = np.isin(windows.rule, answering) if len(answering) < len(rules) else None
@@ -190,55 +224,54 @@ class Scorer:
                 for deadline in distinct(deadlines):
                     chosen = places[(codes == code) & (deadlines == deadline)]
                     if len(chosen):
-                        found.append(_Asked(position, key, models.newest_version, chosen, deadline))
+                        found.append(_DetectorCall(position, key, models.newest_version, chosen, deadline))
         return found
 
-    def _decide(self, rule: Integers, scored: ScoredWindows, rules: Sequence[int]) -> None:
+    def _combine(self, rule: Integers, scored: ScoredWindows, rules: Sequence[int]) -> None:
         if not scored.names:
             return
         for at in rules:
             weights = np.array([self._rules[at].weights.get(name, 1.0) for name in scored.names])
-            decider = self._deciders[self._rules[at].decider]
+            combiner = self._combiners[self._rules[at].decider]
             if len(rules) == 1:
-                scored.winner[:] = decider.winners(Answers(scored.scores, scored.seconds, weights))
+                scored.winner[:] = combiner.winners(Answers(scored.scores, scored.seconds, weights))
             else:
-                own = np.flatnonzero(rule == at)
-                answers = Answers(scored.scores[:, own], scored.seconds[:, own], weights)
-                scored.winner[own] = decider.winners(answers)
+                chosen = np.flatnonzero(rule == at)
+                answers = Answers(scored.scores[:, chosen], scored.seconds[:, chosen], weights)
+                scored.winner[chosen] = combiner.winners(answers)
 
     def _count(
-        self, asked: Sequence[_Asked], calls: Sequence[Call[Floats]], scored: ScoredWindows, now: datetime
+        self, planned: Sequence[_DetectorCall], calls: Sequence[Call[Floats]], scored: ScoredWindows, now: datetime
     ) -> None:
-        decided = scored.score >= _ANOMALOUS
-        for each, call in zip(asked, calls, strict=True):
+        decided = scored.score >= ANOMALOUS_SCORE
+        for each, call in zip(planned, calls, strict=True):
             scores = scored.scores[each.position, each.windows]
             arrived = ~np.isnan(scores)
             answered = int(np.count_nonzero(arrived))
-            late = call.late
-            self._statistics.use(
+            self._statistics.record_call(
                 each.key,
                 each.version,
                 now,
                 uses=answered,
-                timeouts=len(scores) if late else 0,
-                failures=0 if late else len(scores) - answered,
-                disagreements=int(np.count_nonzero(arrived & ((scores >= _ANOMALOUS) != decided[each.windows]))),
-                seconds=None if late else call.seconds,
+                timeouts=len(scores) if call.abandoned else 0,
+                failures=0 if call.abandoned else len(scores) - answered,
+                disagreements=int(np.count_nonzero(arrived & ((scores >= ANOMALOUS_SCORE) != decided[each.windows]))),
+                seconds=None if call.abandoned else call.seconds,
             )
 
 
 def distinct(values: npt.NDArray[Any]) -> list[Any]:
-    """Return the distinct values, ascending; quick where there is only one."""
+    """Return the distinct values, ascending; fast if all are equal."""
     if not len(values) or (values == values[0]).all():
         values = values[:1]
     found: list[Any] = np.unique(values).tolist()
     return found
 
 
-def _score(models: ServedModels, asked: _Asked, windows: WindowBatch, rows: Integers) -> Floats:
-    """Return the scores of the windows that a detector is asked for."""
-    chosen = asked.windows
-    model_rows = rows[asked.position, chosen]
+def _score(models: ServedModels, detector_call: _DetectorCall, windows: WindowBatch, rows: Integers) -> Floats:
+    """Return the scores of the windows of a call."""
+    chosen = detector_call.windows
+    model_rows = rows[detector_call.position, chosen]
     code = int(models.code[model_rows[0]])
     history = history_windows(models.detectors[code].detector, windows.past_end.shape[1])
     end, value = windows.end[chosen], windows.value[chosen]
@@ -251,11 +284,11 @@ def _score(models: ServedModels, asked: _Asked, windows: WindowBatch, rows: Inte
     return models.score(code, model_rows, Series(offsets, ends[there], values[there]))
 
 
-def _take_over(asked: _Asked, call: Call[Floats], scored: ScoredWindows) -> None:
-    if call.late:
-        scored.late[asked.position, asked.windows] = True
+def _collect(detector_call: _DetectorCall, call: Call[Floats], scored: ScoredWindows) -> None:
+    if call.abandoned:
+        scored.late[detector_call.position, detector_call.windows] = True
     elif call.error is not None:
-        _log.error("model %s (%s) failed: %s", *asked.key, call.error, exc_info=call.error)
+        _log.error("model %s (%s) failed: %s", *detector_call.key, call.error, exc_info=call.error)
     elif call.value is not None:
-        scored.scores[asked.position, asked.windows] = call.value
-        scored.seconds[asked.position, asked.windows] = call.seconds
+        scored.scores[detector_call.position, detector_call.windows] = call.value
+        scored.seconds[detector_call.position, detector_call.windows] = call.seconds

@@ -1,13 +1,13 @@
-"""The serve step: a batch of events is scored as it arrives, and its anomalies are stored.
+"""Step that scores a batch of events as it arrives, and stores its anomalies.
 
-What is scored is a reading's window: the mean of its readings so far, by the models that batch scoring uses, which are
-trained on such means. With its last reading a window gets the score that batch scoring gives it, so what both find is
-one anomaly, by sensor and window; until then it is provisional, and withdrawn if more readings make it normal. Alert
-states take in closed windows only, so that each counts once.
+A reading is scored with its window, at the mean of the window's readings so far, because models are trained on such
+means. With its last reading, a window gets the same score as in batch scoring, so both find one anomaly, identified by
+sensor and window end. Before that, an anomaly is provisional, and withdrawn if more readings make the window normal.
+Alert states get closed windows only, so that each window counts once.
 
-A batch of a partition is taken in as a whole or not at all: only when what follows from it is stored does the state in
-memory move on. After a restart, or when a partition comes from another process, the state of a sensor is read back from
-the stored windows: ingestion's checkpoint says which of the partition's events are in them.
+A batch is processed as a whole or not at all: the state in memory changes only after the results are stored. After a
+restart, or when a partition moves from another process, the state of a sensor is restored from the stored windows.
+Ingestion's offset checkpoint says which of the partition's events these windows contain.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from sensorwatch.ingestion.decode import ReadingRules
 from sensorwatch.ingestion.ingest import IngestRules
 from sensorwatch.ingestion.ports import IngestStore
 from sensorwatch.ingestion.records import OffsetCheckpoint, Partition
-from sensorwatch.realtime.calls import ModelThreads
-from sensorwatch.realtime.findings import alarm, find
+from sensorwatch.realtime.findings import find_anomalies, scored_window
+from sensorwatch.realtime.model_calls import ModelThreads
 from sensorwatch.realtime.open_windows import OpenWindows
 from sensorwatch.realtime.ports import ServingStore
 from sensorwatch.realtime.readings import SensorReadings, new_events
 from sensorwatch.realtime.records import ServingCounts
 from sensorwatch.realtime.scoring import Scorer, WindowBatch, distinct
-from sensorwatch.realtime.statistics import ServingStatistics
+from sensorwatch.realtime.serving_statistics import ServingStatistics
 from sensorwatch.sensors.windows import WindowColumns, WindowStore
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from sensorwatch.config.serving import ServingSection
     from sensorwatch.ingestion.records import RawEvent
     from sensorwatch.realtime.findings import Findings
-    from sensorwatch.realtime.models_in_use import ModelsInUse, Shard
+    from sensorwatch.realtime.model_loader import ModelLoader, Shard
     from sensorwatch.realtime.open_windows import Arrivals, Touched
     from sensorwatch.realtime.scoring import ScoredWindows
     from sensorwatch.sensors.records import SensorKey
@@ -61,37 +61,44 @@ __all__ = ["Serve", "ServeRules", "ServeStore"]
 _log = logging.getLogger(__name__)
 
 _FIRST_LOAD_SECONDS = 5.0
-"""How long a batch waits for models that were never looked for: after a start, that is how its readings get scores."""
+"""Time that a batch waits for the first load of its models, so that the first readings after a start get scores."""
 
-_MARK_TRIES = 5
+_READ_ATTEMPTS = 5
+"""Number of attempts to read windows and the offset checkpoint without a commit of ingestion in between."""
 
 
 class ServeStore(IngestStore, WindowStore, ServingStore, Protocol):
-    """What the step needs of the store."""
+    """Store of the step."""
 
     def tolerances(self, sensor_ids: Collection[int]) -> dict[int, list[Tolerance]]:
-        """As :meth:`sensorwatch.alerts.ports.LifecycleStore.tolerances`."""
+        """Return tolerances; see :meth:`sensorwatch.alerts.ports.LifecycleStore.tolerances`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ServeRules:
-    """The settings of the step.
+    """Settings of the step.
 
     Attributes
     ----------
     section
-        Which sensors are scored by which models.
+        Section ``serving`` of ``sensorwatch.yaml``: models and combiner of each sensor.
     ingest_group
-        Consumer group of ingestion, whose checkpoints say what is in the stored windows.
-    shard_size, window_seconds, readings
-        As for ingestion.
+        Consumer group of ingestion, whose offset checkpoints say which events the stored windows contain.
+    shard_size
+        Number of sensors in a shard.
+    window_seconds
+        Length of a window.
+    readings
+        Rules of valid readings, the same as in ingestion.
     deadline_seconds
-        How long a batch waits for its models, where no rule says otherwise.
-    history_windows, max_sensors
-        Closed windows kept of each sensor, and sensors kept of each partition.
+        Time that a batch waits for its models, unless the rule has its own deadline.
+    history_windows
+        Number of closed windows kept for each sensor.
+    max_sensors
+        Maximum number of sensors kept for each partition.
     threads
-        Threads that models answer on.
+        Maximum number of threads that call models.
     """
 
     section: ServingSection
@@ -106,7 +113,7 @@ class ServeRules:
 
     @classmethod
     def from_settings(cls, settings: Settings, section: ServingSection) -> Self:
-        """Return the rules that the settings ask for."""
+        """Return the rules from the settings and the section ``serving`` of the configuration."""
         return cls(
             section=section,
             ingest_group=settings.event_hub_consumer_group,
@@ -122,34 +129,37 @@ class ServeRules:
 
 @dataclass(slots=True)
 class _Partition:
-    """What is remembered of one partition; taken in by one thread at a time."""
+    """State of one partition, used by one thread at a time.
+
+    ``restored`` holds closed windows read back from the store that alert states may not have processed, by sensor.
+    """
 
     readings: SensorReadings
     windows: OpenWindows
     checkpoint: OffsetCheckpoint | None = None
-    unfed: dict[int, list[ScoredWindow]] = field(default_factory=dict)
+    restored: dict[int, list[ScoredWindow]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Serve:
-    """The step with what it remembers between batches; safe to call from several threads.
+    """Step with its state between batches; safe to call from several threads.
 
     Parameters
     ----------
     store
-        Where windows come from and findings go.
+        Store of windows and results.
     models
-        The models in use; who keeps them fresh is another matter.
+        Models in use; the caller refreshes them.
     policy
-        What alerts.
+        Alert policy.
     rules
-        The settings.
+        Settings.
     clock
-        The current time.
+        Current time (UTC).
     """
 
     def __init__(
-        self, store: ServeStore, models: ModelsInUse, policy: AlertPolicy, rules: ServeRules, clock: Clock
+        self, store: ServeStore, models: ModelLoader, policy: AlertPolicy, rules: ServeRules, clock: Clock
     ) -> None:
         self.statistics = ServingStatistics()
         self.alerts_changed = threading.Event()
@@ -159,33 +169,33 @@ class Serve:
         self._rules = rules
         self._clock = clock
         self._serving_rules = (*rules.section.rules, ServingRule())
-        threads: ModelThreads[npt.NDArray[np.float64]] = ModelThreads(rules.threads, self.statistics.late)
+        threads: ModelThreads[npt.NDArray[np.float64]] = ModelThreads(rules.threads, self.statistics.record_late_call)
         self._scorer = Scorer(self._serving_rules, rules.deadline_seconds, threads, self.statistics)
         self._partitions: dict[Partition, _Partition] = {}
         self._lock = threading.Lock()
 
     def __call__(self, partition: Partition, events: Sequence[RawEvent]) -> ServingCounts:
-        """Score a batch of one partition's events, in the hub's order.
+        """Score a batch of one partition's events, in ascending order of sequence number.
 
         Returns
         -------
         ServingCounts
-            What became of its readings.
+            Number of readings by outcome.
 
         Raises
         ------
         TransientError
-            The store is away; nothing was taken in, and the batch may be delivered again.
+            The store is unavailable; the state is unchanged, and the batch can be delivered again.
         """
         if not events:
             return ServingCounts()
-        of = self._partition(partition)
-        with of.lock:
-            counts = self._take_in(partition, of, events)
+        state = self._state(partition)
+        with state.lock:
+            counts = self._process(partition, state, events)
         self.statistics.count(partition, counts)
         return counts
 
-    def _partition(self, partition: Partition) -> _Partition:
+    def _state(self, partition: Partition) -> _Partition:
         rules = self._rules
         with self._lock:
             if partition not in self._partitions:
@@ -195,21 +205,21 @@ class Serve:
                 )
             return self._partitions[partition]
 
-    def _take_in(self, partition: Partition, of: _Partition, events: Sequence[RawEvent]) -> ServingCounts:
-        fresh, known, checkpoint = new_events(events, of.checkpoint)
-        duplicate = of.readings.count(known) if known else 0
+    def _process(self, partition: Partition, state: _Partition, events: Sequence[RawEvent]) -> ServingCounts:
+        fresh, known, checkpoint = new_events(events, state.checkpoint)
+        duplicate = state.readings.count(known) if known else 0
         if not fresh:
             return ServingCounts(duplicate, duplicate=duplicate)
-        arrivals, invalid = of.readings.decode(fresh)
+        arrivals, invalid = state.readings.decode(fresh)
         received = len(arrivals.end) + duplicate + invalid
         if not len(arrivals.end):
-            of.checkpoint = checkpoint
+            state.checkpoint = checkpoint
             return ServingCounts(received, duplicate=duplicate, invalid=invalid)
-        if len(unknown := of.windows.unknown(arrivals.sensor_id)):
-            self._load(partition, of, unknown, arrivals)
-        touched = of.windows.take_in(arrivals)
-        scored, arrived = self._score(of, touched)
-        of.checkpoint = checkpoint
+        if len(unknown := state.windows.unknown(arrivals.sensor_id)):
+            self._restore(partition, state, unknown, arrivals)
+        touched = state.windows.touch(arrivals)
+        scored, arrived = self._score(state, touched)
+        state.checkpoint = checkpoint
         answered = scored.scored if scored else np.empty(0, np.bool_)
         asked = scored.late.any(axis=0) if scored else np.empty(0, np.bool_)
         in_score = int(arrived[answered].sum())
@@ -224,34 +234,37 @@ class Serve:
             invalid=invalid,
         )
 
-    def _score(self, of: _Partition, touched: Touched) -> tuple[ScoredWindows | None, npt.NDArray[np.int64]]:
-        """Score the windows, store what follows and settle them; return the scores, and each one's new readings."""
+    def _score(self, state: _Partition, touched: Touched) -> tuple[ScoredWindows | None, npt.NDArray[np.int64]]:
+        """Score the touched windows, store the findings and commit the windows.
+
+        Return the scores, and the number of new readings of each window.
+        """
         if not touched.rounds:
             return None, np.empty(0, np.int64)
         now = self._clock()
-        rule = of.readings.rules(touched.sensor_id)
-        self._models.want(self._shards(touched.sensor_id, rule), _FIRST_LOAD_SECONDS)
+        rule = state.readings.rules(touched.sensor_id)
+        self._models.request(self._shards(touched.sensor_id, rule), _FIRST_LOAD_SECONDS)
         batch = WindowBatch.of(touched.rounds, touched.sensor_id, rule)
         scored = self._scorer(batch, self._models.current, now)
-        findings = find(
+        findings = find_anomalies(
             touched,
             batch,
             scored,
             rules=self._serving_rules,
-            open_anomalies=of.windows.anomalies,
-            unfed=of.unfed,
+            open_anomalies=state.windows.anomalies,
+            restored=state.restored,
             policy=self._policy,
             tolerances=self._store.tolerances,
-            key=of.readings.key,
+            key=state.readings.key,
             now=now,
         )
-        watched = {} if findings.empty else self._publish(findings, of.readings.key)
-        of.windows.settle(touched, findings.scored, findings.reported, watched)
-        of.unfed.clear()
+        unsettled = {} if findings.empty else self._publish(findings, state.readings.key)
+        state.windows.commit(touched, findings.scored, findings.reported, unsettled)
+        state.restored.clear()
         return scored, np.concatenate([each.arrived for each in touched.rounds])
 
     def _publish(self, findings: Findings, key: Callable[[int], SensorKey]) -> dict[int, bool]:
-        """Store what follows from a batch; return which sensors' alert states are to be watched from now on."""
+        """Store the findings; return for each sensor with a changed alert state whether that is unsettled."""
         states: list[AlertState] = []
         profiles = self._store.reporting_profiles(findings.closed.keys())
 
@@ -272,7 +285,7 @@ class Serve:
         }
 
     def _shards(self, sensor_ids: npt.NDArray[np.int64], rule: npt.NDArray[np.int64]) -> set[Shard]:
-        """Return the shards of models that these sensors' rules ask for."""
+        """Return the shards of models that score these sensors."""
         shard = sensor_ids // self._rules.shard_size
         return {
             (name, number)
@@ -281,12 +294,12 @@ class Serve:
             for number in distinct(shard[rule == at])
         }
 
-    def _load(
-        self, partition: Partition, of: _Partition, sensor_ids: npt.NDArray[np.int64], arrivals: Arrivals
+    def _restore(
+        self, partition: Partition, state: _Partition, sensor_ids: npt.NDArray[np.int64], arrivals: Arrivals
     ) -> None:
-        """Read back what is stored of sensors, as of the first windows that they are wanted from.
+        """Restore sensors from the store, up to their first windows in the batch.
 
-        The window before that was open when the former process left off, so alert states may lack it.
+        The window before that was open when the previous process stopped, so it may be missing in the alert state.
         """
         order = np.lexsort((arrivals.end, arrivals.sensor_id))
         ids, first = np.unique(arrivals.sensor_id[order], return_index=True)
@@ -295,29 +308,32 @@ class Serve:
         earliest, latest = min(first_end.values()), max(first_end.values())
         earliest -= self._rules.history_windows * self._rules.window_seconds
         stored, number = self._stored_windows(partition, sensor_ids, earliest, latest)
-        watched = self._store.unsettled_sensors(list(first_end))
+        unsettled = self._store.unsettled_sensors(list(first_end))
         reported: dict[int, Anomaly] = {}
         found: dict[int, dict[int, ScoredWindow]] = {}
-        for sensor_id in watched:
-            own = stored.end[stored.sensor_id == sensor_id]
-            for end in own[own < first_end[sensor_id]][-1:].tolist():
+        for sensor_id in unsettled:
+            ends_of_sensor = stored.end[stored.sensor_id == sensor_id]
+            for end in ends_of_sensor[ends_of_sensor < first_end[sensor_id]][-1:].tolist():
                 found[sensor_id] = {end: ScoredWindow(end, 0.0, SEVERITIES[0], anomalous=False)}
         for anomaly in self._store.served_anomalies(list(first_end), earliest, latest):
             if anomaly.end == first_end[anomaly.sensor_id]:
                 reported[anomaly.sensor_id] = anomaly
             elif anomaly.end < first_end[anomaly.sensor_id]:
-                found.setdefault(anomaly.sensor_id, {})[anomaly.end] = alarm(anomaly)
-        of.unfed |= {sensor_id: [by_end[end] for end in sorted(by_end)] for sensor_id, by_end in found.items()}
-        of.windows.load(first_end, stored, number, reported, watched)
+                found.setdefault(anomaly.sensor_id, {})[anomaly.end] = scored_window(anomaly)
+        state.restored |= {sensor_id: [by_end[end] for end in sorted(by_end)] for sensor_id, by_end in found.items()}
+        state.windows.load(first_end, stored, number, reported, unsettled)
 
     def _stored_windows(
         self, partition: Partition, sensor_ids: npt.NDArray[np.int64], earliest: int, latest: int
     ) -> tuple[WindowColumns, int]:
-        """Return windows of sensors, and the sequence number up to which the partition's events are in them."""
+        """Return stored windows of sensors with ``earliest <= end <= latest``, ordered by (sensor_id, end).
+
+        Return also the sequence number up to which they contain the partition's events, inclusive; -1 without any.
+        """
         rules = self._rules
         ingested = Partition(partition.hub, rules.ingest_group, partition.partition_id)
         checkpoint = self._store.offset_checkpoint(ingested)
-        for _ in range(_MARK_TRIES):
+        for _ in range(_READ_ATTEMPTS):
             parts = [
                 self._store.read_windows(shard, _time(earliest - 1), _time(latest))
                 for shard in np.unique(sensor_ids // rules.shard_size).tolist()
@@ -326,7 +342,10 @@ class Serve:
             if before == checkpoint:
                 break
         else:
-            _log.info("partition %s: ingestion moves on too fast; some means are off for a window", partition)
+            _log.info(
+                "partition %s: ingestion commits too fast; means of open windows may be inexact",
+                partition,
+            )
         columns = (np.concatenate([getattr(part, name) for part in parts]) for name in WindowColumns.__slots__)
         return WindowColumns(*columns), checkpoint.sequence_number if checkpoint else -1
 

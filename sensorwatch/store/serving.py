@@ -1,4 +1,4 @@
-"""What scoring in real time finds: the same anomalies and alerts as those of batch scoring, and what models said."""
+"""Results of real-time scoring: anomalies and alerts, as in batch scoring, and the answers of models."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ANSWERS = msgspec.json.Decoder(dict[str, ModelAnswer | None])
 
 
 class ServingPart(AlertPart):
-    """Implements the part of :class:`~sensorwatch.realtime.ports.ServingStore` that is about windows."""
+    """Window methods of :class:`~sensorwatch.realtime.ports.ServingStore`."""
 
     def publish_served(
         self,
@@ -37,9 +37,10 @@ class ServingPart(AlertPart):
         sensor_ids: Collection[int],
         decide: Callable[[Mapping[int, AlertState]], AlertChanges],
     ) -> PublishOutcome:
-        """Store a batch's consequences in one transaction, one at a time with all that are published.
+        """Store the results of a batch in one transaction; see :meth:`ServingStore.publish_served`.
 
-        How far batch scoring is planned is read in it: what is planned after that is published later, and so wins.
+        A lock serializes it with every other publication. The planned end of batch scoring is read inside the
+        transaction: a run that is planned later is published later, so its results win.
         """
         rows = [_row(window) for window in windows]
 
@@ -77,7 +78,7 @@ class ServingPart(AlertPart):
         return {sensor_id: until[shard] for sensor_id in sensor_ids if (shard := sensor_id // size) in until}
 
     def served_anomalies(self, sensor_ids: Collection[int], first_end: int, last_end: int) -> list[Anomaly]:
-        """Return the anomalies of these sensors that were found in real time, ``first_end <= end <= last_end``."""
+        """Return the anomalies of sensors found in real time, ``first_end <= end <= last_end``."""
         if not sensor_ids:
             return []
         served, found = served_windows.c, anomalies.c
@@ -96,7 +97,7 @@ class ServingPart(AlertPart):
         return self._database.read(lambda connection: [anomaly_of(row) for row in connection.execute(query)])
 
     def unsettled_sensors(self, sensor_ids: Collection[int]) -> set[int]:
-        """Return those of these sensors that have an open alert, or an anomalous window among their recent ones."""
+        """Return the sensors with an open alert or an anomalous recent window."""
         if not sensor_ids:
             return set()
         table = alert_states.c
@@ -112,7 +113,7 @@ class ServingPart(AlertPart):
         }
 
     def served_windows(self, sensor_id: int | None = None, limit: int = 100) -> list[ServedWindow]:
-        """Return what models said of windows, the newest first; of one window the last score first."""
+        """Return scored windows, newest first; for one window, the latest score first."""
         table = served_windows.c
         order = (table.TS.desc(), table.SensorId, table.Readings.desc())
         query = sa.select(served_windows).order_by(*order).limit(limit)
@@ -130,7 +131,7 @@ def _row(window: ServedWindow) -> dict[str, object]:
         "Value": window.value,
         "Score": window.score,
         "Winner": window.winner,
-        "Decider": window.decider,
+        "Decider": window.combiner,
         "ModelVersion": window.model_version,
         "Answers": msgspec.json.encode(window.answers).decode(),
         "ScoredAt": window.scored_at,
@@ -145,7 +146,7 @@ def _window_of(row: sa.Row[Any]) -> ServedWindow:
         value=row.Value,
         score=row.Score,
         winner=row.Winner,
-        decider=row.Decider,
+        combiner=row.Decider,
         model_version=row.ModelVersion,
         answers=_ANSWERS.decode(row.Answers),
         scored_at=row.ScoredAt,

@@ -1,4 +1,4 @@
-"""How scoring in real time is doing: counts of readings, uses of models, versions that are refused."""
+"""Status of real-time scoring: counts of readings, model statistics and refused versions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from sensorwatch.ingestion.records import Partition
+from sensorwatch.realtime.latency_histogram import LatencyHistogram
 from sensorwatch.realtime.records import ModelUse, RefusedVersion, ServingCounts, ServingStatus
 from sensorwatch.store.connection.database import StorePart, take_lock
 from sensorwatch.store.tables import model_uses, refused_versions, serving_partitions
@@ -24,12 +25,12 @@ _REASON_LENGTH = 1000
 
 
 class ServingStatusPart(StorePart):
-    """Implements the part of :class:`~sensorwatch.realtime.ports.ServingStore` that is about how it is doing."""
+    """Status methods of :class:`~sensorwatch.realtime.ports.ServingStore`."""
 
     def add_serving(self, counts: Mapping[Partition, ServingCounts], uses: Sequence[ModelUse], now: datetime) -> None:
-        """Add counts and uses to those stored; ``since`` stays, versions are replaced.
+        """Add counts and model statistics to the stored totals.
 
-        One at a time in the whole store: what is stored is read, added to and written.
+        A lock of the whole store serializes the calls, because totals are read, changed and written.
         """
         if not counts and not uses:
             return
@@ -44,21 +45,26 @@ class ServingStatusPart(StorePart):
             ]
             dialect.upsert(connection, serving_partitions, rows, overwrite=True)
             known = {(use.model, use.detector): use for use in _uses(connection)}
-            merged = [_merged(known.get((use.model, use.detector)), use) for use in uses]
-            dialect.upsert(connection, model_uses, [_use_row(use) for use in merged], overwrite=True)
+            rows = []
+            for use in uses:
+                total = known.get((use.model, use.detector), use)
+                if total is not use:
+                    total.add(use)
+                rows.append(_use_row(total))
+            dialect.upsert(connection, model_uses, rows, overwrite=True)
 
         self._database.write(work)
 
     def serving_status(self) -> list[ServingStatus]:
-        """Return what became of each partition's readings, ordered by partition."""
+        """Return the counts of all partitions, ordered by partition."""
         return self._database.read(_status)
 
     def model_uses(self) -> list[ModelUse]:
-        """Return what each model did, ordered by model and detector."""
+        """Return the statistics of all models, ordered by model and detector."""
         return self._database.read(_uses)
 
     def refuse_version(self, refused: RefusedVersion) -> None:
-        """Note that a version of a shard's models is not served, in place of what was noted of that shard before."""
+        """Store a refused version of a shard's models; it replaces an earlier one."""
         row = {
             "Model": refused.model,
             "Shard": refused.shard,
@@ -70,13 +76,13 @@ class ServingStatusPart(StorePart):
         self._database.write(lambda connection: dialect.upsert(connection, refused_versions, [row], overwrite=True))
 
     def accept_version(self, model: str, shard: int) -> None:
-        """Forget what was noted of a shard's models: its current version is served."""
+        """Delete the refused version of a shard's models, because its current version is served."""
         table = refused_versions
         statement = table.delete().where(table.c.Model == model, table.c.Shard == shard)
         self._database.write(lambda connection: connection.execute(statement))
 
     def refused_versions(self) -> list[RefusedVersion]:
-        """Return the versions that are not served, ordered by model and shard."""
+        """Return the refused versions, ordered by model and shard."""
         table = refused_versions.c
         query = sa.select(refused_versions).order_by(table.Model, table.Shard)
         rows = self._database.read(lambda connection: connection.execute(query).all())
@@ -129,10 +135,7 @@ def _use_of(row: sa.Row[Any]) -> ModelUse:
         timeouts=row.Timeouts,
         failures=row.Failures,
         disagreements=row.Disagreements,
-        calls=row.Calls,
-        latencies=_BINS.decode(row.Latencies),
-        total_seconds=row.TotalSeconds,
-        longest_seconds=row.LongestSeconds,
+        latencies=LatencyHistogram(Counter(_BINS.decode(row.Latencies)), row.TotalSeconds, row.LongestSeconds),
     )
 
 
@@ -147,32 +150,8 @@ def _use_row(use: ModelUse) -> dict[str, object]:
         "Timeouts": use.timeouts,
         "Failures": use.failures,
         "Disagreements": use.disagreements,
-        "Calls": use.calls,
-        "Latencies": msgspec.json.encode(use.latencies).decode(),
-        "TotalSeconds": use.total_seconds,
-        "LongestSeconds": use.longest_seconds,
+        "Calls": use.latencies.count,
+        "Latencies": msgspec.json.encode(use.latencies.bins).decode(),
+        "TotalSeconds": use.latencies.total,
+        "LongestSeconds": use.latencies.longest,
     }
-
-
-def _merged(stored: ModelUse | None, added: ModelUse) -> ModelUse:
-    if stored is None:
-        return added
-    # Several processes may serve: the newest version counts, since whoever took it up first.
-    newest = min((stored, added), key=lambda use: use.version_since)
-    if stored.version != added.version:
-        newest = max((stored, added), key=lambda use: use.version)
-    return ModelUse(
-        model=stored.model,
-        detector=stored.detector,
-        since=min(stored.since, added.since),
-        version=newest.version,
-        version_since=newest.version_since,
-        uses=stored.uses + added.uses,
-        timeouts=stored.timeouts + added.timeouts,
-        failures=stored.failures + added.failures,
-        disagreements=stored.disagreements + added.disagreements,
-        calls=stored.calls + added.calls,
-        latencies=Counter(stored.latencies) + Counter(added.latencies),
-        total_seconds=stored.total_seconds + added.total_seconds,
-        longest_seconds=max(stored.longest_seconds, added.longest_seconds),
-    )

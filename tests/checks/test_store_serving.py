@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -9,6 +10,7 @@ from store_cases import HUB, NOTHING, NOW, T0, at, keys, run_of, spec
 
 from sensorwatch.alerts.records import AlertChanges, AlertState, Anomaly, PublishOutcome
 from sensorwatch.ingestion.records import Partition
+from sensorwatch.realtime.latency_histogram import LatencyHistogram
 from sensorwatch.realtime.records import (
     ModelAnswer,
     ModelUse,
@@ -45,7 +47,18 @@ def publish(store: SqlStore, *found: Anomaly, withdrawn: tuple[tuple[int, int], 
 
 
 def use(uses: int, version: str = "v1", since: int = 0, seconds: float = 0.5) -> ModelUse:
-    return ModelUse("own", "ocsvm", at(since), version, at(since), uses, 1, 2, 3, 1, {7: 1}, seconds, seconds)
+    return ModelUse(
+        "own",
+        "ocsvm",
+        at(since),
+        version,
+        at(since),
+        uses,
+        1,
+        2,
+        3,
+        LatencyHistogram(Counter({7: 1}), seconds, seconds),
+    )
 
 
 def test_anomalies_of_real_time_are_those_of_batch_scoring(store: SqlStore) -> None:
@@ -97,7 +110,9 @@ def test_counts_and_uses_add_up(store: SqlStore, open_one: Callable[[], SqlStore
     twice = ServingCounts(*(2 * each for each in COUNTS))
     assert store.serving_status() == [ServingStatus(HUB, twice, at(60)), ServingStatus(other, ServingCounts(), at(60))]
     (total,) = store.model_uses()
-    assert total == ModelUse("own", "ocsvm", NOW, "v2", at(60), 15, 2, 4, 6, 2, {7: 2}, 0.75, 0.5)
+    assert total == ModelUse(
+        "own", "ocsvm", NOW, "v2", at(60), 15, 2, 4, 6, LatencyHistogram(Counter({7: 2}), 0.75, 0.5)
+    )
 
 
 def test_nothing_to_add_changes_nothing(store: SqlStore) -> None:

@@ -1,11 +1,11 @@
-"""The deciders by name: a new one is a file of its own and a line here."""
+"""Combiners by name; a new combiner is a file of its own and a line here."""
 
 from __future__ import annotations
 
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sensorwatch.realtime.combiners.base import NOBODY, Answers, Decider
+from sensorwatch.realtime.combiners.base import NO_WINNER, Answers, Combiner
 from sensorwatch.realtime.combiners.confidence import Confidence
 from sensorwatch.realtime.combiners.first import First
 from sensorwatch.realtime.combiners.vote import Vote
@@ -13,9 +13,9 @@ from sensorwatch.realtime.combiners.vote import Vote
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["NOBODY", "Answers", "Decider", "deciders"]
+__all__ = ["NO_WINNER", "Answers", "Combiner", "combiners"]
 
-_DECIDERS: tuple[Decider, ...] = (
+_COMBINERS: tuple[Combiner, ...] = (
     Vote("majority", weighted=False),
     Vote("weighted", weighted=True),
     First(),
@@ -23,6 +23,6 @@ _DECIDERS: tuple[Decider, ...] = (
 )
 
 
-def deciders() -> Mapping[str, Decider]:
-    """Return every decider by its name."""
-    return MappingProxyType({each.name: each for each in _DECIDERS})
+def combiners() -> Mapping[str, Combiner]:
+    """Return all combiners by name."""
+    return MappingProxyType({each.name: each for each in _COMBINERS})

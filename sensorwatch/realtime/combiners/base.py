@@ -1,4 +1,4 @@
-"""What a decider is: a way to make one answer of those that several models gave in time."""
+"""Contract of a combiner, which chooses among the answers that several models gave for a window."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from sensorwatch.realtime.records import ANOMALOUS_SCORE
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -14,27 +16,26 @@ if TYPE_CHECKING:
     Integers = npt.NDArray[np.int64]
     Flags = npt.NDArray[np.bool_]
 
-__all__ = ["NOBODY", "Answers", "Decider", "surest"]
+__all__ = ["NO_WINNER", "Answers", "Combiner", "most_confident"]
 
-NOBODY = -1
-"""In place of a model where none answered in time."""
-
-_ANOMALOUS = 50.0
+NO_WINNER = -1
+"""Row of the winner of a window for which no model answered in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the models of some windows answered in time.
+    """Answers that models gave before the deadline.
 
     Attributes
     ----------
     scores
-        0-100, 50 and more anomalous, shape ``(n_models, n_windows)``; NaN where a model was not asked, was late or has
-        no answer. The rows are in the order of the models' names, so that ties never depend on who was first.
+        Scores of 0-100, anomalous from 50; shape ``(n_models, n_windows)``, float64. NaN if the model was not called,
+        missed the deadline or gave no score. Rows are in alphabetical order of the models' names, so that ties do not
+        depend on which model answered first.
     seconds
-        How long each answer took, in the same shape; of any value where there is none.
+        Duration of each call, same shape, float64; undefined where the score is NaN.
     weights
-        Each model's weight, above 0, shape ``(n_models,)``.
+        Weight of each model, above 0; shape ``(n_models,)``, float64.
     """
 
     scores: Floats
@@ -43,33 +44,39 @@ class Answers:
 
     @property
     def arrived(self) -> Flags:
-        """Which answers there are, shape ``(n_models, n_windows)``."""
+        """Mask of the answers that exist, shape ``(n_models, n_windows)``."""
         return ~np.isnan(self.scores)
 
     @property
     def anomalous(self) -> Flags:
-        """Which of them say anomalous, in the same shape."""
-        return self.scores >= _ANOMALOUS
+        """Mask of the anomalous answers, shape ``(n_models, n_windows)``."""
+        return self.scores >= ANOMALOUS_SCORE
 
 
-class Decider(Protocol):
-    """Chooses, for every window, the model whose answer counts; stateless."""
+class Combiner(Protocol):
+    """Stateless choice of the model whose answer counts, for every window."""
 
     name: str
 
     def winners(self, answers: Answers) -> Integers:
-        """Return the row of the model whose answer counts, shape ``(n_windows,)``; :data:`NOBODY` without answers."""
+        """Return the row of the winning model of each window, shape ``(n_windows,)``, int64.
+
+        It is :data:`NO_WINNER` for a window without answers.
+        """
         ...
 
 
-def surest(answers: Answers, among: Flags) -> Integers:
-    """Return the row of the answer furthest from 50 among those chosen; :data:`NOBODY` where none is.
+def most_confident(answers: Answers, among: Flags) -> Integers:
+    """Return the row of the answer furthest from 50 for each window, shape ``(n_windows,)``, int64.
+
+    Only answers in the mask ``among``, of shape ``(n_models, n_windows)``, are considered. The row is
+    :data:`NO_WINNER` for a window without any.
 
     Examples
     --------
     >>> answers = Answers(np.array([[40.0, np.nan], [95.0, np.nan]]), np.zeros((2, 2)), np.ones(2))
-    >>> surest(answers, answers.arrived).tolist()
+    >>> most_confident(answers, answers.arrived).tolist()
     [1, -1]
     """
-    certainty = np.where(among, np.abs(answers.scores - _ANOMALOUS), -1.0)
-    return np.where(among.any(axis=0), certainty.argmax(axis=0), NOBODY)
+    certainty = np.where(among, np.abs(answers.scores - ANOMALOUS_SCORE), -1.0)
+    return np.where(among.any(axis=0), certainty.argmax(axis=0), NO_WINNER)

@@ -1,10 +1,10 @@
-"""The answer furthest from the boundary between normal and anomalous."""
+"""Combiner ``confidence``: the answer furthest from the boundary between normal and anomalous."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sensorwatch.realtime.combiners.base import surest
+from sensorwatch.realtime.combiners.base import most_confident
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,10 +16,10 @@ __all__ = ["Confidence"]
 
 
 class Confidence:
-    """Takes the answer whose score is furthest from 50."""
+    """Choose the answer whose score is furthest from 50; of equal ones, the model first by name."""
 
     name = "confidence"
 
     def winners(self, answers: Answers) -> npt.NDArray[np.int64]:
-        """Return the row of the model whose answer counts; see :meth:`Decider.winners`."""
-        return surest(answers, answers.arrived)
+        """Return the row of the winning model of each window; see :meth:`Combiner.winners`."""
+        return most_confident(answers, answers.arrived)

@@ -1,4 +1,4 @@
-"""The answer that was there first."""
+"""Combiner ``first``: the answer of the fastest model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensorwatch.realtime.combiners.base import NOBODY
+from sensorwatch.realtime.combiners.base import NO_WINNER
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -17,12 +17,12 @@ __all__ = ["First"]
 
 
 class First:
-    """Takes the answer that took least time; of equal ones that of the model first by name."""
+    """Choose the answer whose call took the least time; of equal ones, the model first by name."""
 
     name = "first"
 
     def winners(self, answers: Answers) -> npt.NDArray[np.int64]:
-        """Return the row of the model whose answer counts; see :meth:`Decider.winners`."""
+        """Return the row of the winning model of each window; see :meth:`Combiner.winners`."""
         arrived = answers.arrived
         seconds = np.where(arrived, answers.seconds, np.inf)
-        return np.where(arrived.any(axis=0), seconds.argmin(axis=0), NOBODY)
+        return np.where(arrived.any(axis=0), seconds.argmin(axis=0), NO_WINNER)

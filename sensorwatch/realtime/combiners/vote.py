@@ -1,10 +1,10 @@
-"""Votes: what at least half of the answers that arrived say, each counting once or by its model's weight."""
+"""Combiners ``majority`` and ``weighted``: a vote of the models that answered."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sensorwatch.realtime.combiners.base import surest
+from sensorwatch.realtime.combiners.base import most_confident
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,16 +16,17 @@ __all__ = ["Vote"]
 
 
 class Vote:
-    """Anomalous when the mean of the 0/1 answers that arrived is 0.5 or more.
+    """Call a window anomalous if at least half of the votes say so.
 
-    The answer that counts is the surest of those on the winning side: its score, range and version are the window's.
+    Each model that answered in time has one vote. The winner is the answer furthest from 50 on the winning side; the
+    window gets its score, expected range and model version.
 
     Parameters
     ----------
     name
-        What rules call it.
+        Name of the combiner in ``sensorwatch.yaml``.
     weighted
-        Whether the mean is weighted, or every answer counts once.
+        Count each vote with the weight of its model instead of 1.
     """
 
     def __init__(self, name: str, *, weighted: bool) -> None:
@@ -33,8 +34,8 @@ class Vote:
         self._weighted = weighted
 
     def winners(self, answers: Answers) -> npt.NDArray[np.int64]:
-        """Return the row of the model whose answer counts; see :meth:`Decider.winners`."""
+        """Return the row of the winning model of each window; see :meth:`Combiner.winners`."""
         arrived, votes = answers.arrived, answers.anomalous
         weight = answers.weights[:, None] if self._weighted else 1.0
         anomalous = 2.0 * (votes * weight).sum(axis=0) >= (arrived * weight).sum(axis=0)
-        return surest(answers, arrived & (votes == anomalous))
+        return most_confident(answers, arrived & (votes == anomalous))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from api_client import NOW, T0
 
 from sensorwatch.alerts.records import AlertChanges
 from sensorwatch.ingestion.records import Partition
+from sensorwatch.realtime.latency_histogram import LatencyHistogram
 from sensorwatch.realtime.records import ModelAnswer, ModelUse, RefusedVersion, ServedWindow, ServingCounts
 from sensorwatch.sensors.records import SensorKey
 
@@ -28,7 +30,7 @@ def test_counts_models_refusals_and_answers_are_there(api: Api) -> None:
     store = api.product.store
     store.sensor_ids([SensorKey("d0", "t")])
     counts = ServingCounts(received=3, scored=1, not_in_time=2)
-    use = ModelUse("own", "ocsvm", NOW, "v1", NOW, 4, 2, 0, 1, 2, {3: 2}, 0.02, 0.015)
+    use = ModelUse("own", "ocsvm", NOW, "v1", NOW, 4, 2, 0, 1, LatencyHistogram(Counter({3: 2}), 0.02, 0.015))
     store.add_serving({Partition("readings", "serve", "0"): counts}, [use], NOW)
     store.refuse_version(RefusedVersion("own", 0, "v2", "damaged", NOW))
     answers = {"own": ModelAnswer(90.0, "v1", 0.01), "other": ModelAnswer(10.0, "v3", 0.02), "late": None}

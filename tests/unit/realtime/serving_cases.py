@@ -26,7 +26,7 @@ from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partit
 from sensorwatch.models.scoring.score import score
 from sensorwatch.models.training.detector_choice import TrainingWindows
 from sensorwatch.models.training.train import train
-from sensorwatch.realtime.models_in_use import ModelsInUse
+from sensorwatch.realtime.model_loader import ModelLoader
 from sensorwatch.realtime.serve import Serve, ServeRules
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store import SqlStore, open_store
@@ -105,14 +105,14 @@ class Fleet:
             now=self.now,
         )
 
-    def serving(self) -> tuple[Serve, ModelsInUse]:
+    def serving(self) -> tuple[Serve, ModelLoader]:
         """Return the step as a new process has it; its models are refreshed by hand."""
-        models = ModelsInUse(self.registries.__getitem__, self.store, self.configuration.estimators, lambda: self.now)
+        models = ModelLoader(self.registries.__getitem__, self.store, self.configuration.estimators, lambda: self.now)
         rules = ServeRules(
             self.configuration.serving, INGESTED.consumer_group, 100, deadline_seconds=self._deadline_seconds
         )
         serve = Serve(self.store, models, _POLICY, rules, lambda: self.now)
-        models.want([(name, 0) for name in self.registries])
+        models.request([(name, 0) for name in self.registries])
         models.refresh()
         return serve, models
 

@@ -1,4 +1,4 @@
-"""Which answer counts: the laws of the deciders."""
+"""Which answer counts: the laws of the combiners."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensorwatch.config.serving import ServingRule
-from sensorwatch.realtime.combiners import NOBODY, Answers, deciders
+from sensorwatch.realtime.combiners import NO_WINNER, Answers, combiners
 
 Answer = tuple[float | None, float, float]
 """Score (None: did not arrive), seconds, weight."""
@@ -19,42 +19,42 @@ scores = st.none() | st.floats(0, 100)
 answer_lists = st.lists(st.tuples(scores, st.floats(0, 1), st.floats(0.25, 8)), min_size=1, max_size=6)
 
 
-def decide(decider: str, answers: Sequence[Answer]) -> tuple[float, float, float] | None:
+def decide(combiner: str, answers: Sequence[Answer]) -> tuple[float, float, float] | None:
     """Return the answer that counts."""
     table = np.array([[np.nan if score is None else score] for score, _, _ in answers])
     seconds = np.array([[each] for _, each, _ in answers])
     weights = np.array([each for _, _, each in answers])
-    (winner,) = deciders()[decider].winners(Answers(table, seconds, weights)).tolist()
-    if winner == NOBODY:
+    (winner,) = combiners()[combiner].winners(Answers(table, seconds, weights)).tolist()
+    if winner == NO_WINNER:
         return None
     score, took, weight = answers[winner]
     assert score is not None
     return score, took, weight
 
 
-@pytest.mark.parametrize("decider", deciders())
+@pytest.mark.parametrize("combiner", combiners())
 @given(answers=answer_lists, data=st.data())
-def test_votes_are_order_free(decider: str, answers: list[Answer], data: st.DataObject) -> None:
+def test_votes_are_order_free(combiner: str, answers: list[Answer], data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(answers))
-    first, second = decide(decider, answers), decide(decider, shuffled)
+    first, second = decide(combiner, answers), decide(combiner, shuffled)
     if first is None or second is None:
         assert first is second
-    elif decider == "first":
+    elif combiner == "first":
         assert first[1] == second[1]
-    elif decider == "confidence":
+    elif combiner == "confidence":
         assert abs(first[0] - 50) == abs(second[0] - 50)
     else:
         assert (first[0] >= 50) == (second[0] >= 50)
         assert abs(first[0] - 50) == abs(second[0] - 50)
 
 
-@pytest.mark.parametrize("decider", deciders())
+@pytest.mark.parametrize("combiner", combiners())
 @given(answers=answer_lists, place=st.integers(0, 6), weight=st.floats(0.25, 8))
 def test_a_model_that_never_answers_changes_nothing(
-    decider: str, answers: list[Answer], place: int, weight: float
+    combiner: str, answers: list[Answer], place: int, weight: float
 ) -> None:
     with_it = [*answers[:place], (None, np.inf, weight), *answers[place:]]
-    assert decide(decider, with_it) == decide(decider, answers)
+    assert decide(combiner, with_it) == decide(combiner, answers)
 
 
 @given(answers=answer_lists)
@@ -90,6 +90,6 @@ def test_the_first_and_the_surest_need_not_be_the_same() -> None:
     assert decide("confidence", answers) == (99.0, 0.04, 1.0)
 
 
-def test_rules_may_name_every_decider() -> None:
-    for name in deciders():
+def test_rules_may_name_every_combiner() -> None:
+    for name in combiners():
         assert ServingRule.model_validate({"decider": name}).decider == name

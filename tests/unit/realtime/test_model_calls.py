@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 from local_stack import wait_until
 
-from sensorwatch.realtime.calls import OVERDUE_CALLS, ModelThreads
+from sensorwatch.realtime.model_calls import MAX_ABANDONED_CALLS, ModelThreads
 
 LONG = 30.0
 SHORT = 0.02
@@ -44,7 +44,7 @@ def test_answers_come_back_in_the_order_of_the_calls() -> None:
     threads: ModelThreads[float] = ModelThreads(4)
     calls = threads.start([(name, partial(float, value)) for name, value in (("a", 1.0), ("b", 2.0), ("c", 3.0))])
     calls.wait(after(LONG))
-    assert [(call.key, call.value, call.late) for call in calls.calls] == [
+    assert [(call.key, call.value, call.abandoned) for call in calls.calls] == [
         ("a", 1.0, False),
         ("b", 2.0, False),
         ("c", 3.0, False),
@@ -58,7 +58,7 @@ def test_a_model_that_hangs_is_late_and_the_others_are_not() -> None:
         calls = threads.start([("stuck", stuck), ("quick", lambda: 1.0)])
         calls.wait(after(LONG), [1])
         calls.wait(after(SHORT), [0])
-        assert [call.late for call in calls.calls] == [True, False]
+        assert [call.abandoned for call in calls.calls] == [True, False]
 
 
 def test_a_model_that_hangs_holds_no_more_than_its_threads() -> None:
@@ -68,9 +68,9 @@ def test_a_model_that_hangs_holds_no_more_than_its_threads() -> None:
             calls = threads.start([("stuck", stuck), ("quick", lambda: 1.0)])
             calls.wait(after(LONG), [1])
             calls.wait(after(0.0), [0])
-            assert calls.calls[0].late
+            assert calls.calls[0].abandoned
             assert calls.calls[1].value == 1.0
-        assert threads.threads <= OVERDUE_CALLS + 1
+        assert threads.threads <= MAX_ABANDONED_CALLS + 1
 
 
 def test_a_model_that_comes_back_is_called_again() -> None:
@@ -83,15 +83,15 @@ def test_a_model_that_comes_back_is_called_again() -> None:
             began.append(1)
             return stuck()
 
-        for number in range(OVERDUE_CALLS):
+        for number in range(MAX_ABANDONED_CALLS):
             calls = threads.start([("model", hang)])
-            # One that has not begun when it is left behind never hangs.
+            # One that has not begun when it is abandoned never hangs.
             wait_until(partial(has_length, began, number + 1), "the call to begin")
             calls.wait(after(0.0))
         refused = threads.start([("model", lambda: 1.0)])
         refused.wait(after(LONG))
-        assert refused.calls[0].late
-    wait_until(lambda: late == ["model"] * OVERDUE_CALLS, "the late calls to end")
+        assert refused.calls[0].abandoned
+    wait_until(lambda: late == ["model"] * MAX_ABANDONED_CALLS, "the late calls to end")
     again = threads.start([("model", lambda: 1.0)])
     again.wait(after(LONG))
     assert again.calls[0].value == 1.0

@@ -1,4 +1,4 @@
-"""What is remembered of a partition's sensors, against windows that are reckoned one reading at a time."""
+"""State of a partition's sensors, against windows that are computed one reading at a time."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def arrivals(readings: list[Reading], first_number: int = 0) -> Arrivals:
     )
 
 
-def take_in(
-    windows: OpenWindows, given_: Arrivals, stored: WindowColumns = NOTHING, number: int = -1, settle: bool = True
+def add(
+    windows: OpenWindows, given_: Arrivals, stored: WindowColumns = NOTHING, number: int = -1, commit: bool = True
 ) -> Touched:
     unknown = windows.unknown(given_.sensor_id)
     if len(unknown):
         first = {int(each): int(given_.end[given_.sensor_id == each].min()) for each in unknown}
         windows.load(first, stored, number, {}, set())
-    touched = windows.take_in(given_)
-    if settle:
-        windows.settle(touched, np.ones(len(touched.sensor_id), np.bool_), {}, {})
+    touched = windows.touch(given_)
+    if commit:
+        windows.commit(touched, np.ones(len(touched.sensor_id), np.bool_), {}, {})
     return touched
 
 
@@ -61,7 +61,7 @@ def test_every_window_is_the_mean_of_its_readings_so_far(stream: list[list[Readi
     values: dict[tuple[int, int], list[float]] = defaultdict(list)
     newest: dict[int, int] = {}
     for batch in stream:
-        touched = take_in(windows, arrivals(batch))
+        touched = add(windows, arrivals(batch))
         expected: set[tuple[int, int]] = set()
         late = 0
         for sensor, window, value in batch:
@@ -85,7 +85,7 @@ def test_the_windows_before_one_are_the_last_that_were_closed(stream: list[list[
     windows = OpenWindows(HISTORY, limit=100)
     values: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for batch in stream:
-        touched = take_in(windows, arrivals(batch))
+        touched = add(windows, arrivals(batch))
         newest = {sensor: max(seen, default=NO_WINDOW) for sensor, seen in values.items()}
         for sensor, window, value in batch:
             if 5 * window >= newest.get(sensor, NO_WINDOW):
@@ -101,11 +101,11 @@ def test_the_windows_before_one_are_the_last_that_were_closed(stream: list[list[
                 )
 
 
-def test_a_batch_that_is_not_settled_changes_nothing() -> None:
+def test_a_batch_that_is_not_committed_changes_nothing() -> None:
     windows = OpenWindows(HISTORY, limit=100)
-    take_in(windows, arrivals([(0, 1, 4.0)]))
-    once = take_in(windows, arrivals([(0, 1, 8.0), (0, 2, 1.0)]), settle=False)
-    again = take_in(windows, arrivals([(0, 1, 8.0), (0, 2, 1.0)]))
+    add(windows, arrivals([(0, 1, 4.0)]))
+    once = add(windows, arrivals([(0, 1, 8.0), (0, 2, 1.0)]), commit=False)
+    again = add(windows, arrivals([(0, 1, 8.0), (0, 2, 1.0)]))
     assert means(once) == means(again) == {(0, 5): (6.0, 2), (0, 10): (1.0, 1)}
 
 
@@ -113,25 +113,25 @@ def test_readings_in_the_stored_window_are_not_added_again() -> None:
     stored = WindowColumns(np.array([7, 7]), np.array([5, 10]), np.array([1.0, 3.0]), np.array([2, 2]))
     windows = OpenWindows(HISTORY, limit=100)
     given_ = Arrivals(np.array([41, 42, 43]), np.array([7, 7, 7]), np.array([10, 10, 10]), np.array([2.0, 4.0, 9.0]))
-    touched = take_in(windows, given_, stored, number=42)
+    touched = add(windows, given_, stored, number=42)
     assert means(touched) == {(7, 10): (5.0, 3)}
     assert touched.rounds[0].past_end[0].tolist() == [NO_WINDOW, NO_WINDOW, 5]
     assert touched.rounds[0].arrived.tolist() == [3]
 
 
-def test_sensors_not_heard_of_for_longest_are_forgotten_first() -> None:
+def test_the_least_recently_used_sensors_are_evicted_first() -> None:
     windows = OpenWindows(HISTORY, limit=8)
-    take_in(windows, arrivals([(sensor, 1, 1.0) for sensor in range(8)]))
-    take_in(windows, arrivals([(sensor, 1, 1.0) for sensor in range(1, 8)]))
-    take_in(windows, arrivals([(8, 1, 1.0)]))
+    add(windows, arrivals([(sensor, 1, 1.0) for sensor in range(8)]))
+    add(windows, arrivals([(sensor, 1, 1.0) for sensor in range(1, 8)]))
+    add(windows, arrivals([(8, 1, 1.0)]))
     assert len(windows) == 8
     assert windows.unknown(np.arange(9)).tolist() == [0]
-    assert means(take_in(windows, arrivals([(5, 1, 4.0)]))) == {(5, 5): (2.0, 3)}
+    assert means(add(windows, arrivals([(5, 1, 4.0)]))) == {(5, 5): (2.0, 3)}
 
 
 @given(st.lists(st.lists(st.integers(0, 60), min_size=1, max_size=10), min_size=1, max_size=20))
 def test_no_more_sensors_are_kept_than_asked_for(stream: list[list[int]]) -> None:
     windows = OpenWindows(HISTORY, limit=10)
     for batch in stream:
-        take_in(windows, arrivals([(sensor, 1, 1.0) for sensor in batch]))
+        add(windows, arrivals([(sensor, 1, 1.0) for sensor in batch]))
         assert len(windows) <= 10

@@ -1,8 +1,8 @@
-"""The models that are served: loaded when a shard is first needed, swapped when its pointer moves.
+"""Loading of served models: when a shard is first requested, and when its pointer moves.
 
-One thread watches the pointers by their ETags. A new version is loaded and tried aside; then one assignment puts it in
-use, so whoever scores at that moment goes on with what it has. A version that can't be used is refused, with the
-reason, and the former one stays.
+One thread polls the pointers by their ETags. It loads and validates a new version, then replaces the models by a single
+assignment, so a batch that is being scored finishes with the version that it began with. An unusable version is
+refused with a reason, and the previous one stays in use.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from sensorwatch.errors import SensorwatchError, TransientError
 from sensorwatch.models.current import load_current
-from sensorwatch.realtime.model_set import ServedModels, validate
 from sensorwatch.realtime.records import RefusedVersion
+from sensorwatch.realtime.served_models import ServedModels, validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -30,35 +30,35 @@ if TYPE_CHECKING:
     from sensorwatch.models.records import ModelRef
     from sensorwatch.realtime.ports import ServingStore
 
-__all__ = ["ModelsInUse", "Shard"]
+__all__ = ["ModelLoader", "Shard"]
 
 _log = logging.getLogger(__name__)
 
 Shard = tuple[str, int]
-"""A set of models, by name, and a shard."""
+"""Name of a model, and number of a shard."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """What is known of a shard: its pointer's ETag when it was last looked at, and the models in use."""
+    """ETag of a shard's pointer at the last poll, and its models in use."""
 
     etag: str
     models: pa.Table | None
 
 
-class ModelsInUse:
-    """The models of some shards of some sets; safe to share between threads.
+class ModelLoader:
+    """Current models of the requested shards; safe to share between threads.
 
     Parameters
     ----------
     registry
-        Gives a set's registry by its name.
+        Function from a model's name to its registry.
     store
-        Where it is noted which versions are refused.
+        Store of refused versions.
     policy
-        Which stored estimators may be loaded.
+        Stored estimators that may be loaded.
     clock
-        The current time.
+        Current time (UTC).
     """
 
     def __init__(
@@ -80,11 +80,14 @@ class ModelsInUse:
 
     @property
     def current(self) -> Mapping[str, ServedModels]:
-        """The models in use, by set; what is returned never changes."""
+        """Models in use, by name; an immutable snapshot."""
         return self._current
 
-    def want(self, shards: Collection[Shard], wait_seconds: float = 0.0) -> None:
-        """Ask for shards from now on, and wait at most so long until each was looked for once."""
+    def request(self, shards: Collection[Shard], wait_seconds: float = 0.0) -> None:
+        """Load and poll shards from now on.
+
+        Wait up to ``wait_seconds`` until each shard has been polled once.
+        """
         with self._changed:
             new = [shard for shard in shards if shard not in self._shards]
             if new:
@@ -93,26 +96,26 @@ class ModelsInUse:
             if wait_seconds and any(self._shards[shard] is None for shard in shards):
                 self._changed.wait_for(lambda: all(self._shards[shard] for shard in shards), wait_seconds)
 
-    def wait_for_wish(self, seconds: float) -> None:
-        """Return after so many seconds, or as soon as a shard is asked for that was not looked for yet."""
+    def wait_for_request(self, seconds: float) -> None:
+        """Wait until a shard is requested that has not been polled yet, at most ``seconds``."""
         with self._changed:
             self._changed.wait_for(lambda: any(loaded is None for loaded in self._shards.values()), seconds)
 
     def refresh(self) -> int:
-        """Look at every pointer, load what has changed and put it in use; return how many shards were swapped."""
+        """Poll every pointer, load the versions that changed, and return the number of shards that were replaced."""
         with self._refreshing:
             found: dict[Shard, _Loaded] = {}
             swapped = 0
             for shard, loaded in self._shards.items():
                 try:
-                    looked = self._look(shard, loaded)
+                    polled = self._poll(shard, loaded)
                 except TransientError as exc:
-                    _log.warning("models of %s, shard %d: looking again later: %s", *shard, exc)
-                    looked = loaded or _Loaded("", None)
-                if looked is loaded:
+                    _log.warning("model %s, shard %d: cannot be read now, trying again later: %s", *shard, exc)
+                    polled = loaded or _Loaded("", None)
+                if polled is loaded:
                     continue
-                found[shard] = looked
-                swapped += looked.models is not (loaded.models if loaded else None)
+                found[shard] = polled
+                swapped += polled.models is not (loaded.models if loaded else None)
             if found:
                 self._put_in_use(found, swapped)
             return swapped
@@ -122,7 +125,7 @@ class ModelsInUse:
         current = dict(self._current)
         if swapped:
             for name in {name for name, _ in found}:
-                loaded = (each.models for (of, _), each in shards.items() if of == name and each)
+                loaded = (each.models for (model, _), each in shards.items() if model == name and each)
                 tables = [table for table in loaded if table is not None]
                 current[name] = ServedModels.of(tables, self._policy)
         with self._changed:
@@ -130,11 +133,11 @@ class ModelsInUse:
             self._shards = {**self._shards, **found}
             self._changed.notify_all()
 
-    def _look(self, shard: Shard, loaded: _Loaded | None) -> _Loaded:
-        """Return what there is of a shard now; ``loaded`` itself where nothing has changed."""
+    def _poll(self, shard: Shard, loaded: _Loaded | None) -> _Loaded:
+        """Return the current state of a shard; ``loaded`` itself if nothing changed."""
         name, number = shard
         registry = self._registry(name)
-        former = loaded.models if loaded else None
+        previous = loaded.models if loaded else None
         etag = loaded.etag if loaded else ""
         ref: ModelRef | None = None
         try:
@@ -143,40 +146,40 @@ class ModelsInUse:
                 return loaded or _Loaded("", None)
             ref, etag = pointer.ref, pointer.etag
             if ref is None:
-                return _Loaded("", former)
+                return _Loaded("", previous)
             began = time.perf_counter()
             models = registry.load(ref)
             validate(models, self._policy)
         except TransientError:
             raise
-        except Exception as exc:  # noqa: BLE001 - damaged models may break anything in what reads them
-            return self._refuse(shard, ref, _Loaded(etag, former), exc)
+        except Exception as exc:  # noqa: BLE001 - reading damaged models can raise any error
+            return self._refuse(shard, ref, _Loaded(etag, previous), exc)
         _log.info(
-            "models of %s, shard %d: version %s is in use, loaded in %.0f ms",
+            "model %s, shard %d: version %s is in use, loaded in %.0f ms",
             *(name, number, ref.version, 1e3 * (time.perf_counter() - began)),
         )
         self._refused.pop(shard, None)
         self._store.accept_version(name, number)
         return _Loaded(etag, models)
 
-    def _refuse(self, shard: Shard, ref: ModelRef | None, former: _Loaded, reason: Exception) -> _Loaded:
+    def _refuse(self, shard: Shard, ref: ModelRef | None, previous: _Loaded, reason: Exception) -> _Loaded:
         name, number = shard
         version = ref.version if ref else ""
         text = str(reason) if isinstance(reason, SensorwatchError) else f"{type(reason).__name__}: {reason}"
         if self._refused.get(shard) == text:
-            return former
+            return previous
         self._refused[shard] = text
-        _log.error("models of %s, shard %d: version %s is refused: %s", name, number, version or "?", text)
+        _log.error("model %s, shard %d: version %s is refused: %s", name, number, version or "?", text)
         self._store.refuse_version(RefusedVersion(name, number, version, text, self._clock()))
-        if former.models is not None or ref is None:
-            return former
-        # Nothing is in use yet, as after a start: an older version that is sound is better than none.
+        if previous.models is not None or ref is None:
+            return previous
+        # After a start no version is in use yet, and an older valid version is better than none.
         older = load_current(self._registry(name), number)
         if older.models is None or older.loaded == ref:
-            return former
+            return previous
         try:
             validate(older.models, self._policy)
         except SensorwatchError as exc:
-            _log.warning("models of %s, shard %d: nor can the version before it be used: %s", name, number, exc)
-            return former
-        return _Loaded(former.etag, older.models)
+            _log.warning("model %s, shard %d: the version before it is refused as well: %s", name, number, exc)
+            return previous
+        return _Loaded(previous.etag, older.models)

@@ -1,4 +1,4 @@
-"""The models of one set, over all its shards, ready to score with: immutable, so that a swap is one assignment."""
+"""Models of all loaded shards, ready to score with; immutable, so that replacing them is one assignment."""
 
 from __future__ import annotations
 
@@ -29,16 +29,20 @@ if TYPE_CHECKING:
 __all__ = ["NO_MODEL", "ServedModels", "history_windows", "validate"]
 
 NO_MODEL = -1
-"""In place of a row where a sensor has no model."""
+"""Row of a sensor without a model."""
 
 _TRIED = 16
-"""Models of each detector that a trial scores with: enough to find out that it can't be used, and no pause."""
+"""Number of models of each detector that validation scores with: enough to find unusable ones, and fast."""
 
 _TRIAL_WINDOWS = 4
+"""Number of windows of each series that validation scores."""
 
 
 class _OfDetector(NamedTuple):
-    """The parameters of one detector's models; ``place`` is where those of a row are, -1 for rows of others."""
+    """Parameters of one detector's models.
+
+    ``place`` maps each row to its position in ``params``; -1 for rows of other detectors.
+    """
 
     detector: Detector
     params: pa.StructArray
@@ -47,23 +51,27 @@ class _OfDetector(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ServedModels:
-    """Models as columns of shape ``(n_models,)``, a row each.
+    """Models as columns of shape ``(n_models,)``, one row per sensor.
 
     Attributes
     ----------
     detectors
-        Those that score; ``code`` is the position in it of each row's. An ensemble's surrogate scores in its place,
-        with the calibration that it has there.
+        Detectors that score. An ensemble is replaced by its surrogate, with the surrogate's calibration.
+    code
+        Position of each row's detector in ``detectors``, int8.
     calibration
-        Turns raw scores into scores of 0-100.
+        Calibration from raw scores to scores of 0-100.
     first_training_end
-        Windows up to this end are never scored.
+        Windows up to this end, inclusive, are not scored; in seconds since 1970-01-01T00:00:00Z, int64.
     expected_low, expected_high
-        Lowest and highest normal value; NaN where there is none.
+        Lowest and highest normal value, float64; NaN if the detector has none.
     training_start, training_end
-        Each model was trained on windows with ``training_start < end <= training_end``, in seconds since 1970.
-    versions, version
-        The versions that there are, and the position in them of each row's.
+        Training range of each model: windows with ``training_start < end <= training_end``, in seconds since
+        1970-01-01T00:00:00Z, int64.
+    versions
+        Distinct versions of the models.
+    version
+        Position of each row's version in ``versions``, int32.
     """
 
     detectors: tuple[_OfDetector, ...]
@@ -80,19 +88,19 @@ class ServedModels:
 
     @classmethod
     def of(cls, shards: Collection[pa.Table], policy: EstimatorPolicy | None = None) -> ServedModels:
-        """Return the models of some shards together.
+        """Return the models of several shards; fallback models are left out.
 
         Parameters
         ----------
         shards
-            Tables as :mod:`sensorwatch.models.table` documents them, with their versions filled in.
+            Tables in the format of :mod:`sensorwatch.models.table`, with their versions filled in.
         policy
-            Which stored estimators may be loaded; None: the configuration's defaults.
+            Stored estimators that may be loaded; None for the defaults of the configuration.
 
         Raises
         ------
         InvalidInputError
-            A model was made by a detector that this version of the code does not know.
+            A model has a detector that this version of the code does not know.
         """
         tables = [without_fallbacks(table) for table in shards]
         models = pa.concat_tables(tables, promote_options="default") if tables else None
@@ -152,27 +160,30 @@ class ServedModels:
 
     @property
     def newest_version(self) -> str:
-        """The newest version that a model here first appeared in."""
+        """Newest version of the models; empty without models."""
         return max(self.versions, default="")
 
     def rows(self, sensor_ids: Integers) -> Integers:
-        """Return the row of each sensor's model, :data:`NO_MODEL` where it has none."""
+        """Return the row of each sensor's model, shape ``(n,)``, int64; :data:`NO_MODEL` without a model.
+
+        ``sensor_ids`` has the same shape and dtype.
+        """
         if not len(self._row_of_sensor):
             return np.full(len(sensor_ids), NO_MODEL)
         known = sensor_ids < len(self._row_of_sensor)
         return np.where(known, self._row_of_sensor[np.where(known, sensor_ids, 0)], NO_MODEL).astype(np.int64)
 
     def score(self, code: int, rows: Integers, series: Series) -> Floats:
-        """Return scores of 0-100 of the last window of each series, shape ``(n,)``; NaN where there is none.
+        """Return the score of the last window of each series, 0-100, shape ``(n,)``, float64; NaN without a score.
 
         Parameters
         ----------
         code
-            Position of the detector; all models are its.
+            Position in ``detectors``; all rows have this detector.
         rows
-            The models, shape ``(n,)``.
+            Rows of the models, shape ``(n,)``, int64.
         series
-            A series each, none of them empty: the window to score, and before it those that its score may depend on.
+            One series per row, never empty: the window to score, after the windows that the detector looks back on.
         """
         chosen = self.detectors[code]
         params = chosen.params.take(pa.array(chosen.place[rows]))
@@ -196,39 +207,48 @@ _NOTHING = ServedModels(
 
 
 def validate(models: pa.Table, policy: EstimatorPolicy | None = None) -> None:
-    """Try the models of a shard before they are served.
+    """Check that the models of a shard can score, before they are served.
+
+    Every model is checked for parameters and calibration, and some models of each detector score a short series.
+
+    Parameters
+    ----------
+    models
+        Table in the format of :mod:`sensorwatch.models.table`.
+    policy
+        Stored estimators that may be loaded; None for the defaults of the configuration.
 
     Raises
     ------
     CorruptModelError
-        A model has no parameters or no calibration, or those that are tried give no score.
+        A model has no parameters or no calibration, or no tried model of a detector gives a score.
     InvalidInputError
-        A model was made by a detector that this version of the code does not know.
+        A model has a detector that this version of the code does not know.
     """
     served = ServedModels.of([models], policy)
     without = np.flatnonzero((served.code < 0) | ~np.isfinite(served.calibration.threshold))
     if len(without):
         ids = without_fallbacks(models)["sensor_id"].to_numpy()[without[:5]]
         raise CorruptModelError(
-            f"{len(without)} models without parameters or calibration, among them those of the sensors "
-            f"{', '.join(map(str, ids.tolist()))}; train them anew, or go back to another version"
+            f"{len(without)} models have no parameters or calibration, for example those of the sensors "
+            f"{', '.join(map(str, ids.tolist()))}; train them again, or roll back to another version"
         )
     for code, of_detector in enumerate(served.detectors):
         rows = np.flatnonzero(served.code == code)[:_TRIED]
         scores = served.score(code, rows, _trial_series(served, rows))
         if np.isnan(scores).all():
             raise CorruptModelError(
-                f"none of {len(rows)} models of the detector {of_detector.detector.name} that were tried gives a score"
+                f"none of the {len(rows)} tried models of the detector {of_detector.detector.name} gives a score"
             )
 
 
-def history_windows(of: Detector, kept: int) -> int:
-    """Return how many of the windows that are kept a detector gets before the one to score: all that may need some."""
-    return kept if isinstance(of, StatefulDetector) else 0
+def history_windows(scorer: Detector, kept: int) -> int:
+    """Return the number of preceding windows that a detector needs: all ``kept`` ones if it looks back, else none."""
+    return kept if isinstance(scorer, StatefulDetector) else 0
 
 
 def _trial_series(served: ServedModels, rows: Integers) -> Series:
-    """Return some equal values for each model, right behind its training: its highest normal one, or 0."""
+    """Return a short constant series for each model after its training, at its highest normal value or 0."""
     value = np.nan_to_num(served.expected_high[rows])
     ends = served.training_end[rows, None] + np.arange(1, _TRIAL_WINDOWS + 1)
     return Series(np.arange(len(rows) + 1) * _TRIAL_WINDOWS, ends.ravel(), np.repeat(value, _TRIAL_WINDOWS))

@@ -1,11 +1,11 @@
-"""Models called side by side on threads, under a deadline that holds even when one of them never comes back.
+"""Concurrent calls of models on threads, under a deadline that holds even if a model never returns.
 
-A thread can't be ended from outside. So a call that is late is left behind: its answer is dropped, and its thread takes
-the next call once it is done. Of one model few are left behind at a time (:data:`OVERDUE_CALLS`); until one of them is
-done the model counts as late without being called, so that a model that hangs holds that many threads and no more.
+A thread cannot be stopped from outside. A call that misses its deadline is therefore abandoned: its result is dropped,
+and its thread takes the next call when it is done. At most :data:`MAX_ABANDONED_CALLS` calls of a model may run on
+after they were abandoned. Until one of them is done, further calls of the model are abandoned without being started,
+so a model that hangs blocks that many threads and no more.
 
-What a thread can't protect from is code that never lets go of the interpreter (an extension that holds its lock): then
-nothing in the process moves.
+Threads do not help against an extension that never releases the interpreter lock: it stops the whole process.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
 
-__all__ = ["OVERDUE_CALLS", "Call", "Calls", "ModelThreads"]
+__all__ = ["MAX_ABANDONED_CALLS", "Call", "CallGroup", "ModelThreads"]
 
 _log = logging.getLogger(__name__)
 
-OVERDUE_CALLS = 2
-"""Calls of one model that may be left behind before it is no longer called."""
+MAX_ABANDONED_CALLS = 2
+"""Maximum number of abandoned calls of one model that are still running; at this number it is not called again."""
 
 _T = TypeVar("_T")
 
@@ -36,10 +36,20 @@ class Call(Generic[_T]):
 
     Attributes
     ----------
+    key
+        Identifies the model.
+    work
+        Function that calls the model.
+    done
+        Queue that receives the call when it is done, unless it was abandoned.
+    began
+        Start, by the clock of :class:`ModelThreads`.
     seconds
-        How long it took; None while it is not done.
+        Duration; None while the call is running.
     value, error
-        What it returned or raised.
+        Result or exception of ``work``.
+    abandoned
+        True if the call missed its deadline, or was never started because its model hangs.
     """
 
     key: Hashable
@@ -49,25 +59,20 @@ class Call(Generic[_T]):
     seconds: float | None = None
     value: _T | None = None
     error: Exception | None = None
-    left_behind: bool = False
-
-    @property
-    def late(self) -> bool:
-        """Whether it was not done in time."""
-        return self.left_behind
+    abandoned: bool = False
 
 
 class ModelThreads(Generic[_T]):
-    """Threads that call models; made when needed, never more than ``limit``.
+    """Daemon threads that call models; started on demand and kept.
 
     Parameters
     ----------
     limit
-        Threads at most.
+        Maximum number of threads.
     on_late
-        Called with the key and the seconds of a call that was left behind, when it is done after all.
+        Receives the key and the duration in seconds of every abandoned call that ends.
     monotonic
-        The clock that seconds are read from.
+        Monotonic clock, in seconds.
     """
 
     def __init__(
@@ -87,64 +92,67 @@ class ModelThreads(Generic[_T]):
 
     @property
     def threads(self) -> int:
-        """Threads that there are."""
+        """Number of threads that were started."""
         return self._threads
 
-    def start(self, work: Iterable[tuple[Hashable, Callable[[], _T]]]) -> Calls[_T]:
-        """Start calls, each under the key of its model, and return them; those of models that hang are not started."""
+    def start(self, work: Iterable[tuple[Hashable, Callable[[], _T]]]) -> CallGroup[_T]:
+        """Start a call for each pair of a model's key and a function.
+
+        Calls of a model that hangs are abandoned at once.
+        """
         done: SimpleQueue[Call[_T]] = SimpleQueue()
         began = self._monotonic()
         calls = [Call(key, function, done, began) for key, function in work]
         for call in calls:
             self._start(call)
-        return Calls(calls, done, self)
+        return CallGroup(calls, done, self)
 
     def _start(self, call: Call[_T]) -> None:
         with self._lock:
-            if self._overdue.get(call.key, 0) >= OVERDUE_CALLS:
-                call.left_behind = True
+            if self._overdue.get(call.key, 0) >= MAX_ABANDONED_CALLS:
+                call.abandoned = True
                 return
             if self._idle > 0:
                 self._idle -= 1
             elif self._threads < self._limit:
                 self._threads += 1
-                # As a daemon, so that a call that hangs does not keep the process from ending.
+                # A daemon thread, because a call that hangs must not keep the process from exiting.
                 threading.Thread(target=self._run, name=f"model-{self._threads}", daemon=True).start()
             else:
-                # All are busy: below 0 it is the calls that wait for a thread, while their deadline runs.
+                # All threads are busy: below 0, the number counts calls that wait for one while their deadline runs.
                 self._idle -= 1
         self._waiting.put(call)
 
     def _run(self) -> None:
         while True:
             call = self._waiting.get()
-            if not call.left_behind:
+            if not call.abandoned:
                 try:
                     call.value = call.work()
-                except Exception as exc:  # noqa: BLE001 - whatever a model raises is its answer
+                except Exception as exc:  # noqa: BLE001 - any error of a model is its result
                     call.error = exc
             seconds = self._monotonic() - call.began
             with self._lock:
                 call.seconds = seconds
                 self._idle += 1
-                late = call.left_behind
-                if late:
+                abandoned = call.abandoned
+                if abandoned:
                     self._overdue[call.key] -= 1
-            if late:
+            if abandoned:
                 self._on_late(call.key, seconds)
             else:
                 call.done.put(call)
 
-    def leave_behind(self, call: Call[_T]) -> None:
-        """Give a call up that is not done."""
+    def abandon(self, call: Call[_T]) -> None:
+        """Abandon a call if it is not done."""
         with self._lock:
-            if call.seconds is None and not call.left_behind:
-                call.left_behind = True
+            if call.seconds is None and not call.abandoned:
+                call.abandoned = True
                 self._overdue[call.key] = self._overdue.get(call.key, 0) + 1
 
 
-class Calls(Generic[_T]):
-    """Calls that were started together, in their order."""
+class CallGroup(Generic[_T]):
+    """Calls that were started together, in the order in which they were given."""
 
     def __init__(self, calls: list[Call[_T]], done: SimpleQueue[Call[_T]], threads: ModelThreads[_T]) -> None:
         self.calls = calls
@@ -154,12 +162,22 @@ class Calls(Generic[_T]):
     def wait(
         self, until: float, which: Sequence[int] | None = None, monotonic: Callable[[], float] = time.perf_counter
     ) -> None:
-        """Wait until that time at most for some of them (None: all), and leave behind what is not done then."""
+        """Wait for calls until a deadline, then abandon those that are not done.
+
+        Parameters
+        ----------
+        until
+            Deadline, by the clock ``monotonic``.
+        which
+            Positions of the calls; None for all.
+        monotonic
+            Monotonic clock, in seconds.
+        """
         chosen = self.calls if which is None else [self.calls[at] for at in which]
-        while any(call.seconds is None and not call.left_behind for call in chosen):
+        while any(call.seconds is None and not call.abandoned for call in chosen):
             try:
                 self._done.get(timeout=max(until - monotonic(), 0.0))
             except Empty:
                 break
         for call in chosen:
-            self._threads.leave_behind(call)
+            self._threads.abandon(call)
