@@ -1,4 +1,4 @@
-"""The product put together: settings, adapters, and the use cases over them."""
+"""Assembly of the product: use cases bound to the settings and their adapters."""
 
 from functools import cache
 
@@ -9,7 +9,7 @@ __all__ = ["Product", "get_product"]
 
 @cache
 def get_product() -> Product:
-    """Return the function app's product, made from its environment."""
+    """Return the product of the function app, created once from the environment."""
     from sensorwatch.telemetry.exporting import set_up
 
     made = Product.from_environment()

@@ -1,6 +1,6 @@
-"""From settings to adapters: made when first needed, kept for the life of the process.
+"""Adapters for the settings, created on first use and kept for the life of the process.
 
-Importing this module loads no SDK: a function app starts cold often, and a trigger needs only some of them.
+Importing this module loads no SDK, because a function app often starts cold, and each trigger needs only some of them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,15 @@ __all__ = ["Adapters"]
 
 @dataclass(frozen=True)
 class Adapters:
-    """The adapters that the settings ask for."""
+    """Adapters selected by the settings.
+
+    Parameters
+    ----------
+    settings
+        Settings of the process.
+    clock
+        Current time (UTC).
+    """
 
     settings: Settings
     clock: Clock = utc_now
@@ -53,12 +61,13 @@ class Adapters:
         Raises
         ------
         SettingsError
+            A setting is missing or invalid.
         """
         return cls(load_settings(environment))
 
     @cached_property
     def store(self) -> SqlStore:
-        """The SQL store."""
+        """SQL store."""
         from sensorwatch.store import open_store
 
         settings = self.settings
@@ -75,7 +84,7 @@ class Adapters:
 
     @cached_property
     def blobs(self) -> BlobServiceClient:
-        """The storage account."""
+        """Client of the storage account."""
         from sensorwatch.azure.blobs import blob_service
 
         connection = self.settings.storage_connection
@@ -83,7 +92,7 @@ class Adapters:
 
     @property
     def containers(self) -> tuple[str, ...]:
-        """The names of the product's containers."""
+        """Names of the blob containers."""
         settings = self.settings
         return (
             settings.models_container,
@@ -95,13 +104,13 @@ class Adapters:
 
     @cached_property
     def models(self) -> BlobModelRegistry:
-        """The registry of the sensors' primary models."""
+        """Registry of the primary models."""
         from sensorwatch.models.registry import BlobModelRegistry
 
         return BlobModelRegistry(self.blobs.get_container_client(self.settings.models_container))
 
     def model_registry(self, name: str) -> BlobModelRegistry:
-        """Return the registry of a set of models: the primary models, or a challenger's for scoring in real time."""
+        """Return the registry of the primary models (``own``) or of a challenger, by its configured name."""
         from sensorwatch.config.serving import PRIMARY_MODEL
         from sensorwatch.models.registry import BlobModelRegistry
 
@@ -118,11 +127,12 @@ class Adapters:
 
     @cached_property
     def configuration(self) -> Configuration:
-        """What ``sensorwatch.yaml`` says, read once.
+        """Configuration in ``sensorwatch.yaml``, read once.
 
         Raises
         ------
         SettingsError
+            The file is missing or invalid.
         """
         from sensorwatch.config.file import parse_configuration
 
@@ -141,7 +151,7 @@ class Adapters:
 
     @cached_property
     def prediction_files(self) -> BlobPredictionFiles:
-        """The prediction files."""
+        """Prediction files."""
         from sensorwatch.tasks.prediction_files import BlobPredictionFiles
 
         return BlobPredictionFiles(
@@ -150,21 +160,21 @@ class Adapters:
 
     @cached_property
     def dead_letters(self) -> BlobDeadLetters:
-        """The dead letters."""
+        """Dead letters."""
         from sensorwatch.ingestion.dead_letters import BlobDeadLetters
 
         return BlobDeadLetters(self.blobs.get_container_client(self.settings.dead_letters_container))
 
     @cached_property
     def task_logs(self) -> BlobTaskLogs:
-        """What the tasks wrote."""
+        """Logs of tasks."""
         from sensorwatch.tasks.logs import BlobTaskLogs
 
         return BlobTaskLogs(self.blobs.get_container_client(self.settings.task_logs_container))
 
     @cached_property
     def pool(self) -> BatchPool:
-        """The Batch pool."""
+        """Batch pool."""
         from sensorwatch.config.file import configuration_name
         from sensorwatch.scheduling.batch_client import batch_client
         from sensorwatch.scheduling.pool import BatchPool
@@ -189,7 +199,7 @@ class Adapters:
         )
 
     def _store_configuration(self) -> None:
-        """Put the configuration where a run's tasks look for it."""
+        """Upload the configuration for the tasks of a run."""
         from sensorwatch.config.stored import store_configuration
 
         store_configuration(
@@ -197,7 +207,7 @@ class Adapters:
         )
 
     def sender(self) -> EventHubSender:
-        """Return a new sender to the event hub; the caller closes it."""
+        """Return a new sender to the event hub; the caller must close it."""
         from sensorwatch.ingestion.sender import open_sender
 
         connection = self.settings.event_hub_connection
@@ -209,14 +219,14 @@ class Adapters:
 
     @cached_property
     def sinks(self) -> tuple[AlertSink, ...]:
-        """The alert sinks that the settings switch on."""
+        """Alert sinks that the settings enable."""
         from sensorwatch.alerts.sinks import sinks
 
         return sinks(self.settings, self.clock)
 
     @property
     def alert_rules(self) -> AlertRules:
-        """The alert rules."""
+        """Alert rules from the settings."""
         from sensorwatch.alerts.state_machine import AlertRules
 
         return AlertRules(
@@ -225,7 +235,7 @@ class Adapters:
 
     @property
     def freshness(self) -> Freshness:
-        """From when on windows and models count as fresh now."""
+        """Times since which windows and models count as fresh, as of now."""
         from sensorwatch.sensors.states import Freshness
 
         return Freshness.at(
@@ -236,16 +246,17 @@ class Adapters:
 
     @cached_property
     def alert_policy(self) -> AlertPolicy:
-        """What alerts: the rules and the downtime of the configuration, over the settings.
+        """Alert policy: rules and downtime in the configuration, with defaults from the settings.
 
         Raises
         ------
         SettingsError
+            The configuration is invalid.
         """
         return self.policy_of(self.configuration)
 
     def policy_of(self, configuration: Configuration) -> AlertPolicy:
-        """Return what alerts by a configuration, over the settings."""
+        """Return the alert policy of a configuration, with defaults from the settings."""
         from sensorwatch.alerts.policy import AlertDefaults, AlertPolicy
 
         settings = self.settings
@@ -268,7 +279,7 @@ class Adapters:
         return DowntimePlan(self.configuration.downtimes, self.settings.window_seconds)
 
     def prepare(self, *, pool: bool) -> None:
-        """Create missing containers and, if asked, the pool; opening the store brings its tables up to date."""
+        """Create missing containers, migrate the tables, and create or update the pool if ``pool`` is true."""
         from sensorwatch.azure.blobs import ensure_containers
 
         self.store.check()

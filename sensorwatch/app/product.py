@@ -1,4 +1,4 @@
-"""The product's use cases: one method each, with its span, its settings and the call."""
+"""Use cases of the product: one method each, which opens a span, reads the settings and calls the step."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ __all__ = ["Product"]
 _log = logging.getLogger(__name__)
 
 _VERSION_TIME = "%Y%m%dT%H%M%SZ"
-"""The beginning of a model version's name: the time (UTC) at which it was made."""
+"""Format of the first part of a model version: its creation time (UTC)."""
 
 
 @dataclass(frozen=True)
 class Product(Adapters):
-    """Every use case over the adapters that the settings name; each loads what it needs when it is called."""
+    """Use cases, bound to the adapters for the settings; each imports its modules when it is called."""
 
     _making_serve: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     @cached_property
     def machines(self) -> MachineProduct:
-        """The use cases of predictive maintenance."""
+        """Use cases of predictive maintenance."""
         from sensorwatch.app.machines import MachineProduct
 
         return MachineProduct(self)
@@ -70,7 +70,22 @@ class Product(Adapters):
         return Ingest(self.store, self.dead_letters, IngestRules.from_settings(self.settings))
 
     def ingest(self, partition: Partition, events: Sequence[RawEvent], senders: Collection[str] = ()) -> IngestCounts:
-        """Ingest a batch of one partition's events; ``senders`` are the traceparents that came with them."""
+        """Ingest a batch of events.
+
+        Parameters
+        ----------
+        partition
+            Partition of the events.
+        events
+            Events in ascending order of sequence number.
+        senders
+            Trace contexts (``traceparent``) of the events, linked to the span.
+
+        Returns
+        -------
+        IngestCounts
+            Number of readings by outcome.
+        """
         attributes = batch_attributes(partition, events)
         with span("ingest", kind="consumer", links=senders, attributes=attributes) as current:
             counts = self._ingest(partition, events)
@@ -95,7 +110,22 @@ class Product(Adapters):
         return serve
 
     def serve(self, partition: Partition, events: Sequence[RawEvent], senders: Collection[str] = ()) -> ServingCounts:
-        """Score a batch of one partition's events in real time; ``senders`` as in :meth:`ingest`."""
+        """Score a batch of events in real time.
+
+        Parameters
+        ----------
+        partition
+            Partition of the events, in the consumer group of real-time scoring.
+        events
+            Events in ascending order of sequence number.
+        senders
+            Trace contexts (``traceparent``) of the events, linked to the span.
+
+        Returns
+        -------
+        ServingCounts
+            Number of readings by outcome.
+        """
         attributes = batch_attributes(partition, events)
         with span("serve", kind="consumer", links=senders, attributes=attributes) as current:
             with self._making_serve:
@@ -105,7 +135,7 @@ class Product(Adapters):
             return counts
 
     def dead_letters_with_state(self, selection: Selection) -> Iterator[tuple[DeadLetter, LetterState]]:
-        """Yield the selected dead letters with what became of them."""
+        """Yield the selected dead letters with their states."""
         from sensorwatch.ingestion.replay import select
 
         return select(selection, store=self.store, dead_letters=self.dead_letters)
@@ -113,7 +143,19 @@ class Product(Adapters):
     def replay_dead_letters(
         self, selection: Selection, *, accept_late: bool = False, again: bool = False, dry_run: bool = False
     ) -> ReplayOutcome:
-        """Take the selected dead letters in again, each once however often this is called."""
+        """Ingest the selected dead letters; repeated calls do not ingest a letter again.
+
+        Parameters
+        ----------
+        selection
+            Dead letters to replay.
+        accept_late
+            Ingest late readings too, instead of rejecting them again.
+        again
+            Include letters that an earlier replay rejected again.
+        dry_run
+            Return the outcome without ingesting anything.
+        """
         from sensorwatch.ingestion.ingest import IngestRules
         from sensorwatch.ingestion.replay import replay
 
@@ -128,7 +170,7 @@ class Product(Adapters):
         )
 
     def import_readings(self, source: str, readings: Iterable[Reading]) -> ImportedReadings:
-        """Take in what another system has recorded, oldest first; each reading once however often this is called."""
+        """Ingest recorded readings from a named source, oldest first; repeated calls do not ingest a reading again."""
         from sensorwatch.ingestion.import_readings import import_readings
         from sensorwatch.ingestion.ingest import IngestRules
 
@@ -141,12 +183,12 @@ class Product(Adapters):
         )
 
     def submit_due(self, kind: Kind, *, past_due: bool = False) -> Submission:
-        """Submit the training or scoring that is due now; ``past_due``: the timer fired too late.
+        """Submit training or scoring if it is due; ``past_due`` if the timer fired too late.
 
         Raises
         ------
         SettingsError
-            The configuration has mistakes: nothing is submitted.
+            The configuration is invalid; nothing is submitted.
         """
         from sensorwatch.config.file import parse_configuration
         from sensorwatch.scheduling.submit import submit_due
@@ -154,7 +196,7 @@ class Product(Adapters):
         if past_due:
             metrics.CYCLES_MISSED.record(1, kind=kind)
         with submission_span(kind) as current:
-            # Every task of a run would fail with a wrong configuration: it is read before there is a run.
+            # Read the configuration first, because with an invalid one every task of the run would fail.
             parse_configuration(self._configuration_content, self.settings.configuration_file)
             submission = submit_due(
                 kind,
@@ -169,7 +211,7 @@ class Product(Adapters):
             return submission
 
     def plan(self, kind: Kind) -> tuple[DuePlan, Estimate]:
-        """Return the training or scoring that is due now and what it will take; nothing is submitted."""
+        """Return the run of this kind that is due now and an estimate of its duration and cost; submit nothing."""
         from sensorwatch.scheduling.estimates import Fleet, estimate
         from sensorwatch.scheduling.submit import plan_due
 
@@ -194,25 +236,28 @@ class Product(Adapters):
         return plan, estimate(kind, tasks, self.store.shard_activity(), self.store.task_history(kind), fleet)
 
     def data_file(self, place: str, content: bytes) -> FileWindows:
-        """Return the windows in a data file, of the sensors in the catalogue."""
+        """Return the windows in a data file of the sensors in the catalogue.
+
+        ``place`` is the path or blob name of the file; its suffix gives the format.
+        """
         from sensorwatch.models.scoring.file_windows import parse_data
 
         return parse_data(place, content, self.store.sensors(), self.settings.window_seconds)
 
     def import_models(self, paths: Sequence[Path], key: SensorKey | None = None) -> ImportedModels:
-        """Take in models that were trained elsewhere.
+        """Import models that were trained elsewhere.
 
         Parameters
         ----------
         paths
             Files named ``model_{device}_{tag}.skops`` or ``.onnx``.
         key
-            Whose model the one file is, whatever its name.
+            Sensor of the model, if there is only one file; its name is then ignored.
 
         Raises
         ------
         InvalidInputError
-            A file can't be used; nothing is imported.
+            A file is not a valid model; nothing is imported.
         """
         from sensorwatch.models.import_models import ModelFile, import_models, sensor_of
 
@@ -228,21 +273,23 @@ class Product(Adapters):
         )
 
     def score_data(self, place: str, *, run_id: str | None = None, shard: int | None = None) -> DataScoring:
-        """Score a data file instead of the database's windows.
+        """Score the windows in a data file instead of those in the database.
 
         Parameters
         ----------
         place
-            A path, or ``CONTAINER/NAME`` of a blob.
+            Path of a file, or ``CONTAINER/NAME`` of a blob.
         run_id
-            The run that the prediction files belong to; None: one that follows from the file's content.
+            Run of the prediction files; None for an id derived from the content of the file.
         shard
-            Score the sensors of this shard only.
+            Only shard to score; None for all.
 
         Raises
         ------
-        NotFoundError, InvalidInputError
-            There is no such file, or it holds nothing to score.
+        NotFoundError
+            The file does not exist.
+        InvalidInputError
+            The file contains nothing to score.
         """
         from sensorwatch.models.scoring.file_windows import read_data
         from sensorwatch.models.scoring.score_file import data_run_id, score_data
@@ -266,9 +313,18 @@ class Product(Adapters):
         detector: str | None = None,
         training_seconds: int | None = None,
     ) -> TrainSummary:
-        """Train a shard's sensors as the settings say; what is given stands in for theirs.
+        """Train the sensors of a shard.
 
-        A ``detector`` is every sensor's, whatever the configuration says.
+        Parameters
+        ----------
+        task
+            Shard and range of windows.
+        store, registry
+            Source of windows and destination of models; by default those of the settings.
+        detector
+            Detector of all sensors, instead of the configured ones.
+        training_seconds
+            Length of the training range; by default that of the settings.
         """
         from sensorwatch.config.file import Configuration
         from sensorwatch.models.training.challengers import train_challengers
@@ -318,7 +374,17 @@ class Product(Adapters):
         registry: ModelRegistry | None = None,
         predictions: PredictionWriter | None = None,
     ) -> ScoreSummary:
-        """Score a shard's windows; what is given stands in for the settings'."""
+        """Score the windows of a shard.
+
+        Detector checkpoints are kept only if no argument but ``task`` is given.
+
+        Parameters
+        ----------
+        task
+            Shard and range of windows.
+        store, registry, predictions
+            Source of windows, source of models and destination of predictions; by default those of the settings.
+        """
         from sensorwatch.models.scoring.score import score
 
         with observed(task) as current:
@@ -327,11 +393,11 @@ class Product(Adapters):
                 store=store or self.store,
                 registry=registry or self.models,
                 predictions=predictions or self.prediction_files,
-                # A trial leaves no trace.
+                # A trial must not change stored checkpoints.
                 checkpoints=self.checkpoints if (store, registry, predictions) == (None, None, None) else None,
                 policy=self.configuration.estimators,
             )
-            # Models of a backtest are in memory: they have no age.
+            # A given registry belongs to a backtest, whose models have no meaningful age.
             if registry is None and summary.version is not None:
                 made_at = datetime.strptime(summary.version.partition("-")[0], _VERSION_TIME).replace(tzinfo=UTC)
                 metrics.MODEL_AGE.record(max(0.0, (self.clock() - made_at).total_seconds()))
@@ -346,7 +412,17 @@ class Product(Adapters):
             return summary
 
     def publish(self, name: str, content: bytes, traceparent: str | None = None) -> PublishOutcome:
-        """Publish a prediction file, and send the notifications that follow; ``traceparent`` is that of its writer."""
+        """Publish a prediction file, and send the resulting notifications.
+
+        Parameters
+        ----------
+        name
+            Name of the file in the container of predictions.
+        content
+            Content of the file.
+        traceparent
+            Trace context of the task that wrote the file.
+        """
         from sensorwatch.alerts.publish import publish
 
         with span("publish", kind="consumer", parent=traceparent, attributes={"sensorwatch.file": name}) as current:
@@ -357,7 +433,7 @@ class Product(Adapters):
             return outcome
 
     def sweep(self) -> Sweep:
-        """Bring open runs up to date, watch for sensors without data, send waiting notifications, record health."""
+        """Update open runs, check for sensors without data, send waiting notifications and record health metrics."""
         from sensorwatch.alerts.no_data import watch_no_data
         from sensorwatch.scheduling.sweep import sweep_runs
 
@@ -381,11 +457,11 @@ class Product(Adapters):
         try:
             return len(self.pool.problems())
         except SensorwatchError as exc:
-            _log.warning("can't read the state of the pool: %s", exc)
+            _log.warning("cannot read the state of the pool: %s", exc)
             return 1
 
     def missed_cycles(self) -> list[tuple[Kind, datetime]]:
-        """Return the timers that were due and planned nothing although there was something to do."""
+        """Return kind and due time of the timers that should have planned a run but did not."""
         from sensorwatch.scheduling.missed_cycles import missed_cycles
 
         settings = self.settings
@@ -404,12 +480,12 @@ class Product(Adapters):
         return Outbox(self.store, self.sinks, self.clock, DeliveryRules.from_settings(self.settings))
 
     def notify(self) -> int:
-        """Send waiting notifications to every sink; return how many deliveries were made."""
+        """Send waiting notifications to all sinks; return the number of deliveries."""
         self.store.release_held()
         return self._outbox.deliver()
 
     def delete_old_windows(self) -> int:
-        """Delete windows that are older than the settings ask for; return how many."""
+        """Delete windows older than the retention period; return their number."""
         from sensorwatch.ingestion.retention import delete_old_windows
 
         return delete_old_windows(
@@ -417,7 +493,7 @@ class Product(Adapters):
         )
 
     def delete_old_jobs(self) -> list[str]:
-        """Delete jobs that ended long ago; return their ids."""
+        """Delete jobs that ended before the retention period; return their ids."""
         from sensorwatch.scheduling.sweep import delete_old_jobs
 
         return delete_old_jobs(pool=self.pool, clock=self.clock, retention_days=self.settings.job_retention_days)

@@ -1,4 +1,4 @@
-"""Spans of use cases: their attributes, and the metrics of tasks and submissions."""
+"""Spans of use cases with their attributes, and metrics of tasks and submissions."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["batch_attributes", "note_counts", "note_submission", "observed", "submission_span"]
 
 _NO_START = -(2**53)
-"""Attribute of a task without a lower bound, in seconds since 1970-01-01T00:00:00Z."""
+"""Span attribute of a task without a start, in seconds since 1970-01-01T00:00:00Z."""
 
 
 @contextmanager
 def submission_span(kind: Kind) -> Iterator[Span]:
-    """Observe a submission; one that fails counts as a missed cycle."""
+    """Open a span for a submission; count a failure as a missed cycle."""
     with span(f"submit {kind}", kind="producer") as current:
         try:
             yield current
@@ -36,12 +36,12 @@ def submission_span(kind: Kind) -> Iterator[Span]:
 
 
 def note_submission(current: Span, submission: Submission) -> None:
-    """Note a submission's run and tasks in its span."""
+    """Add a submission's run and number of tasks to its span."""
     current.set_attributes({"sensorwatch.run": submission.run_id or "", "sensorwatch.tasks": submission.tasks})
 
 
 def batch_attributes(partition: Partition, events: Sequence[RawEvent]) -> dict[str, str | int]:
-    """Return the attributes of a span over a batch of a partition's events."""
+    """Return the span attributes of a batch of events."""
     return {
         "messaging.system": "eventhubs",
         "messaging.destination.name": partition.hub,
@@ -52,16 +52,17 @@ def batch_attributes(partition: Partition, events: Sequence[RawEvent]) -> dict[s
 
 
 def note_counts(current: Span, counts: IngestCounts | ServingCounts) -> None:
-    """Note a batch's counts in its span."""
+    """Add a batch's counts to its span."""
     if current.is_recording():
         current.set_attributes({f"sensorwatch.readings.{name}": number for name, number in counts._asdict().items()})
 
 
 @contextmanager
 def observed(task: TaskSpec) -> Iterator[Span]:
-    """Observe a task that is worked on inside.
+    """Open a span for a task, and record its duration.
 
-    Its windows are ``after < end <= until``, in seconds since 1970-01-01T00:00:00Z.
+    The attributes ``after`` and ``until`` are the task's range, ``after < end <= until``, in seconds since
+    1970-01-01T00:00:00Z.
     """
     attributes: dict[str, str | int] = {
         "sensorwatch.run": task.run_id,
