@@ -106,9 +106,8 @@ def test_a_cycle_is_missed_by_a_late_timer_a_failed_submission_and_a_failed_task
     system.pool.away = True
     with pytest.raises(TransientError):
         system.product.submit_due("train")
-    system.pool.away = False
+    system.pool.away, system.pool.succeeds = False, False
     system.product.submit_due("score", past_due=True)
-    system.pool.succeeds = False
     system.product.submit_due("train")
     assert system.product.sweep().failed_tasks == 1
     system.product.sweep()
