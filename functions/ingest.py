@@ -33,6 +33,9 @@ _log = logging.getLogger(__name__)
 )
 def ingest(events: typing.List[func.EventHubEvent]) -> None:  # noqa: UP006
     """Ingest a batch of one partition's events."""
+    # Hosts may call a function without events, which then has no partition.
+    if not events:
+        return
     product = get_product()
     partition = Partition(
         product.settings.event_hub_name, product.settings.event_hub_consumer_group, partition_id(events[0])

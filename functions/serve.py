@@ -20,6 +20,9 @@ _log = logging.getLogger(__name__)
 
 def serve(events: typing.List[func.EventHubEvent]) -> None:  # noqa: UP006
     """Score a batch of one partition's events."""
+    # Hosts may call a function without events, which then has no partition.
+    if not events:
+        return
     product = get_product()
     group = product.settings.serving_consumer_group or ""
     partition = Partition(product.settings.event_hub_name, group, partition_id(events[0]))

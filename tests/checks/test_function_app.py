@@ -171,14 +171,15 @@ def deliver(
     *,
     enqueued: str | None = "2026-11-20T10:00:00.1234567Z",
     context: Callable[[str], TypedData] = object_context,
+    function: str = "ingest",
 ) -> Any:
-    """Deliver a batch of partition 0 whose sequence numbers start at 100."""
+    """Deliver a batch of partition 0 whose sequence numbers start at 100, to ``ingest`` or another function."""
     properties = [
         {"SequenceNumber": 100 + index, "Offset": str(index), "PartitionKey": None, "EnqueuedTimeUtc": enqueued}
         for index in range(len(bodies))
     ]
     metadata = {"PartitionContext": context("0"), "SystemPropertiesArray": TypedData(json=json.dumps(properties))}
-    return app.invoke("ingest", TypedData(collection_bytes=Message(bytes=list(bodies))), metadata)
+    return app.invoke(function, TypedData(collection_bytes=Message(bytes=list(bodies))), metadata)
 
 
 def test_a_batch_becomes_windows_and_what_is_unusable_becomes_dead_letters(
@@ -196,6 +197,14 @@ def test_a_batch_of_nothing_but_garbage_does_not_fail(app: Worker, product: Prod
     assert_success(deliver(app, [b"", b"\xff" * 10, b"[]", b"{"]))
     (status,) = product.store.ingest_status()
     assert status.counts.invalid == status.counts.received == 4
+
+
+def test_an_empty_batch_changes_nothing(app: Worker, product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_success(deliver(app, []))
+    assert "store" not in product.__dict__
+    monkeypatch.setenv("SERVING_CONSUMER_GROUP", "serving")
+    with worker(ROOT) as other:
+        assert_success(deliver(other, [], function="serve"))
 
 
 def test_a_batch_delivered_twice_counts_once(app: Worker, product: Product) -> None:
