@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 
 import typer
 from rich.console import Console
@@ -14,10 +15,11 @@ from sensorwatch.cli.context import TIME_FORMATS, CommandContext, JsonOption, pr
 from sensorwatch.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sensorwatch.app import Product
-    from sensorwatch.ingestion.records import Reading
+    from sensorwatch.ingestion.arrival import Rejection
+    from sensorwatch.ingestion.records import IngestCounts, Reading
     from sensorwatch.simulation.self_labelled import SelfLabelledFleet
 
 __all__ = ["register"]
@@ -29,6 +31,16 @@ _SpeedOption = Annotated[
 ]
 _PerEventOption = Annotated[
     int, typer.Option(min=1, help="Number of readings of a device in one event, as a JSON array; more is faster.")
+]
+
+_WaitOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--wait/--no-wait",
+        help="Wait until all sent readings are ingested, and count them; default: only if the event hub is on this "
+        "machine.",
+        show_default=False,
+    ),
 ]
 
 
@@ -74,6 +86,7 @@ def simulate(
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 1,
     speed: _SpeedOption = None,
     readings_per_event: _PerEventOption = 1,
+    wait: _WaitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Send readings of a simulated fleet, optionally with labelled anomalies."""
@@ -116,13 +129,15 @@ def simulate(
     if injected:
         write_ground_truth(truth, injected)
     total = int(len(sensors) * minutes * 60 / interval)
-    sent = _send(product, readings, total, speed, readings_per_event)
+    delivery = _send(product, readings, total, _Pace(speed, readings_per_event), wait=wait)
     if as_json:
-        print_json({"sent": sent, "sensors": len(sensors), "start": start, "end": until, "anomalies": len(injected)})
+        about = {"sensors": len(sensors), "start": start, "end": until, "anomalies": len(injected)}
+        print_json(delivery.as_json() | about)
     else:
-        typer.echo(f"sent {sent} readings of {len(sensors)} sensors")
+        typer.echo(f"sent {delivery.sent} readings of {len(sensors)} sensors{delivery.outcome()}")
         if injected:
             typer.echo(f"injected {len(injected)} anomalies, listed in {truth}")
+        delivery.print_rejected()
 
 
 def replay(
@@ -137,6 +152,7 @@ def replay(
     ] = None,
     shift_to_now: Annotated[bool, typer.Option(help="Shift the times so that the last reading is now.")] = False,
     readings_per_event: _PerEventOption = 1,
+    wait: _WaitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Send the readings of a CSV file, ordered by time."""
@@ -146,24 +162,96 @@ def replay(
     recording = read_recording(file).between(after and after.replace(tzinfo=UTC), until and until.replace(tzinfo=UTC))
     if shift_to_now:
         recording = recording.shifted_to(product.clock())
-    sent = _send(product, recording.readings, len(recording.readings), speed, readings_per_event)
+    delivery = _send(product, recording.readings, len(recording.readings), _Pace(speed, readings_per_event), wait=wait)
     if as_json:
-        print_json({"sent": sent, "skipped": [row._asdict() for row in recording.skipped]})
+        print_json(delivery.as_json() | {"skipped": [row._asdict() for row in recording.skipped]})
         return
-    typer.echo(f"sent {sent} readings")
+    typer.echo(f"sent {delivery.sent} readings{delivery.outcome()}")
     for row in recording.skipped:
         typer.echo(f"skipped line {row.line}: {row.reason}: {row.detail}", err=True)
+    delivery.print_rejected()
 
 
-def _send(
-    product: Product, readings: Iterable[Reading], total: int, speed: float | None, readings_per_event: int
-) -> int:
-    columns = (TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress, product.sender() as sender:
-        bar = progress.add_task("sending", total=total)
-        return sender.send(
-            readings,
-            readings_per_event=readings_per_event,
-            speed=speed,
-            progress=lambda sent: progress.update(bar, completed=sent),
+class _Pace(NamedTuple):
+    """Speed relative to real time (None: as fast as possible), and number of readings in one event."""
+
+    speed: float | None
+    readings_per_event: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """Number of readings sent, and what became of them; ``counts`` is None without waiting for ingestion."""
+
+    sent: int
+    counts: IngestCounts | None = None
+    rejected: Sequence[Rejection] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Return the figures as JSON values."""
+        counts = None if self.counts is None else self.counts._asdict()
+        return {"sent": self.sent, "ingested": counts, "rejected": [each._asdict() for each in self.rejected]}
+
+    def outcome(self) -> str:
+        """Return the outcome as the end of a line: a sum that must be the number sent."""
+        counts = self.counts
+        if counts is None:
+            return "; `sensorwatch ingest-status` shows how many of them are ingested"
+        summed = (
+            f"{counts.accepted} accepted + {counts.late} late + {counts.duplicate} duplicate + {counts.invalid} invalid"
         )
+        if counts.received == self.sent:
+            return f" = {summed}"
+        return f"; ingested meanwhile, with those of other senders or deliveries: {counts.received} = {summed}"
+
+    def print_rejected(self) -> None:
+        """Print why readings were rejected, one line a reason."""
+        for each in self.rejected:
+            typer.echo(f"{each.readings} readings rejected: {each.reason}: {each.detail}", err=True)
+        if self.rejected:
+            typer.echo("`sensorwatch deadletters list` lists them.", err=True)
+
+
+def _send(product: Product, readings: Iterable[Reading], total: int, pace: _Pace, *, wait: bool | None) -> _Delivery:
+    """Send readings and, if asked or on a local stack, wait until they are ingested; with progress bars.
+
+    Parameters
+    ----------
+    product
+        Adapters of the settings.
+    readings
+        Readings, oldest first.
+    total
+        Their expected number, for the progress bar.
+    pace
+        Speed, and size of events.
+    wait
+        Whether to wait; None waits if the event hub is on this machine.
+    """
+    from sensorwatch.ingestion.arrival import SentEvents, ingest_counts, rejections, wait_until_ingested
+
+    settings = product.settings
+    source = settings.event_hub_name, settings.event_hub_consumer_group
+    waits = settings.event_hub_is_local if wait is None else wait
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress, product.sender() as sender:
+        begun, counts = product.clock(), ingest_counts(product.store, *source) if waits else None
+        before = sender.last_events() if waits else {}
+        sending = progress.add_task("sending", total=total)
+        sent = sender.send(
+            readings,
+            readings_per_event=pace.readings_per_event,
+            speed=pace.speed,
+            progress=lambda done: progress.update(sending, completed=done),
+        )
+        progress.update(sending, completed=sent, total=sent)
+        if counts is None:
+            return _Delivery(sent)
+        events = SentEvents(*source, begun, counts, before, sender.last_events())
+        ingesting = progress.add_task("ingesting", total=sent)
+        ingested = wait_until_ingested(
+            events, product.store, progress=lambda done: progress.update(ingesting, completed=min(done, sent))
+        )
+        progress.update(ingesting, completed=sent)
+    rejected = rejections(events, product.dead_letters) if ingested.late or ingested.invalid else []
+    return _Delivery(sent, ingested, rejected)

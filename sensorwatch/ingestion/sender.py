@@ -11,6 +11,7 @@ from opentelemetry.trace import use_span
 from sensorwatch.azure.event_hub import open_producer, translate_event_hub_errors
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.ingestion.decode import TICKS_PER_SECOND, encode
+from sensorwatch.ingestion.records import OffsetCheckpoint
 from sensorwatch.telemetry import start_span
 from sensorwatch.telemetry.tracing import traceparent_of
 
@@ -69,6 +70,22 @@ class EventHubSender:
         """
         with translate_event_hub_errors():
             return list(self._client.get_partition_ids())
+
+    def last_events(self) -> dict[str, OffsetCheckpoint]:
+        """Return the last event of each partition, by partition id; empty partitions are left out.
+
+        Raises
+        ------
+        TransientError, SettingsError
+            As for :meth:`partition_ids`.
+        """
+        with translate_event_hub_errors():
+            found = [self._client.get_partition_properties(each) for each in self._client.get_partition_ids()]
+        return {
+            each["id"]: OffsetCheckpoint(each["last_enqueued_sequence_number"], each["last_enqueued_time_utc"])
+            for each in found
+            if not each["is_empty"]
+        }
 
     def send(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from pydantic import Field, SecretStr, field_validator
 
 from sensorwatch.settings.group import ContainerName, SettingsGroup
@@ -36,6 +38,14 @@ class ConnectionSettings(SettingsGroup):
     serving_consumer_group: str | None = Field(
         None, description="Consumer group of the serve function. Without it, real-time scoring is off."
     )
+
+    @property
+    def event_hub_is_local(self) -> bool:
+        """True if the event hub is a server on this machine."""
+        connection = self.event_hub_connection.get_secret_value() if self.event_hub_connection else ""
+        pairs = (part.partition("=") for part in connection.split(";"))
+        endpoint = next((value for key, _, value in pairs if key.strip().lower() == "endpoint"), "")
+        return urlsplit(endpoint).hostname in {"127.0.0.1", "::1", "localhost"}
 
     @field_validator("database_url")
     @classmethod

@@ -94,12 +94,14 @@ def test_the_composed_signals_of_the_page_are_sent_with_their_labels(connection:
         "EVENT_HUB_NAME": "composed",
     }
     simulate = ["simulate", "--signal-file", str(file), "--truth", str(truth), "--minutes", "60", "--devices", "2"]
-    simulate += ["--end", "2026-11-20T12:00:00", "--interval-seconds", "5", "--readings-per-event", "100", "--json"]
+    simulate += ["--end", "2026-11-20T12:00:00", "--interval-seconds", "5", "--readings-per-event", "100"]
+    simulate += ["--no-wait", "--json"]
     run = CliRunner()
     ended = run.invoke(app, simulate, env=environment, catch_exceptions=False)
     assert ended.exit_code == 0, ended.output
     labels = read_ground_truth(truth)
     sent = json.loads(ended.stdout)
+    assert sent["ingested"] is None
     assert (sent["sent"], sent["sensors"], sent["anomalies"]) == (8 * 720, 8, len(labels))
     assert {(label.tag, label.kind) for label in labels} == {("load", "marked"), ("queue", "marked")}
     received = receive(connection, "composed", 8 * 720)
