@@ -57,7 +57,8 @@ def checkpoint_table(models: pa.Table, advanced: Mapping[str, AdvancedCheckpoint
 def restored(models: pa.Table, checkpoints: pa.Table | None, start: datetime) -> pa.Table:
     """Return the models with their checkpoints at ``start``.
 
-    A model gets the later of its own checkpoint and the stored one; a checkpoint after ``start`` is not used.
+    A model gets the later of its own checkpoint and the stored one. A checkpoint after ``start`` is not used, nor one
+    that lacks the state of a member that the model has.
 
     Parameters
     ----------
@@ -86,6 +87,7 @@ def restored(models: pa.Table, checkpoints: pa.Table | None, start: datetime) ->
         own_times, stored_times = checkpoint_times(params), checkpoint_times(others)
         better = (stored_ids[place] == ids) & others.field(CHECKPOINT).is_valid().to_numpy(zero_copy_only=False)
         better &= (stored_times <= until) & ((own_times > until) | (stored_times > own_times))
+        better &= _has_all_parts(others.field(CHECKPOINT), params.field(CHECKPOINT))
         rows = np.flatnonzero(better)
         column = models.schema.get_field_index(params_column(name))
         merged = _replaced(params, rows, others.take(pa.array(rows)))
@@ -124,6 +126,19 @@ def reading_start(models: pa.Table, stored_until: datetime | None, start: dateti
         ]
         stored_until = datetime.fromtimestamp(int(times.min()), UTC) if len(times) else start
     return min(start, max(stored_until, start - timedelta(seconds=CATCH_UP_SECONDS)))
+
+
+def _has_all_parts(checkpoints: pa.Array, needed: pa.Array) -> npt.NDArray[np.bool_]:
+    """Return whether each checkpoint has every part that another one has, shape ``(n_sensors,)``.
+
+    A model that was trained on more windows may have members that its predecessor lacked: their state is a part.
+    """
+    complete: npt.NDArray[np.bool_] = checkpoints.is_valid().to_numpy(zero_copy_only=False)
+    complete |= needed.is_null().to_numpy(zero_copy_only=False)
+    for own, other in zip(checkpoints.flatten(), needed.flatten(), strict=True):
+        if pa.types.is_struct(own.type):
+            complete &= _has_all_parts(own, other)
+    return complete
 
 
 def _replaced(rows: pa.Array, at: Integers, others: pa.Array) -> pa.Array:

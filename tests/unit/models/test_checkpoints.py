@@ -171,3 +171,16 @@ def test_what_was_expected_differs_from_window_to_window() -> None:
         inside = row["expected_low"] <= row["value"] <= row["expected_high"]
         assert inside == (row["prediction"] == 1)
     assert datetime.fromtimestamp(rows[0]["ts"], UTC) == NOON + WINDOW
+
+
+@pytest.mark.parametrize("trained", [100, 110, 126])
+def test_a_checkpoint_without_a_member_of_the_new_model_is_not_used(trained: int) -> None:
+    # So few windows give no `kmeans`: the first checkpoints lack it, and the model trained on more has it.
+    scene = Scene("auto", trained=trained, new=400)
+    middle = NOON + 200 * WINDOW
+    before = scene.score(middle, NOON, scene.checkpoints)
+    # Trained up to a time before that of the checkpoint, which is therefore the newer one.
+    scene.train(NOON + 150 * WINDOW)
+    after = scene.score(scene.end, middle, scene.checkpoints)
+    assert len(before) == len(after) == 3 * 200
+    assert all(np.isfinite(score) for score in after.values())
