@@ -1,1 +1,1 @@
-"""A fleet of sensors that behaves like one: for the demo, the tests and the benchmarks."""
+"""Simulated fleets of sensors, with faults and their labels, for the demo, tests and benchmarks."""

@@ -1,10 +1,11 @@
-"""Faults that are put into a healthy signal, each with its label.
+"""Faults that are injected into the readings of a simulated fleet, each with its label.
 
-- ``spike``: for some seconds the value jumps by 8-12 times the noise.
-- ``level-shift``: for minutes it lies 7-10 times the noise beside its course.
-- ``stuck``: it stays exactly at the last healthy value. It remains in range, so a model of the range can't see it.
-- ``dropout``: it reads 0, as a dead transmitter does.
-- ``noise-burst``: the noise is 8 times as strong.
+- ``spike``: for 10 s, the value is 8-12 times the noise away from normal.
+- ``level-shift``: for 2 min, the value is 7-10 times the noise away from normal.
+- ``stuck``: for 2 min, the value stays at the last healthy one. It is within the normal range, so a detector that only
+  checks the range can't find it.
+- ``dropout``: for 1 min, the value is 0, as from a dead transmitter.
+- ``noise-burst``: for 1 min, the noise is about 8 times as strong.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ AnomalyKind = Literal["dropout", "level-shift", "noise-burst", "spike", "stuck"]
 ANOMALY_KINDS: tuple[AnomalyKind, ...] = get_args(AnomalyKind)
 
 LabelKind = AnomalyKind | Literal["busy", "marked"]
-"""What a label may say: one of the faults here, that a simulated processor was busy, or that a piece of a composed
-signal marked what it gave."""
+"""Kinds of labels: the injected faults, ``busy`` for a simulated processor, and ``marked`` for values that a shape in a
+composed signal marks as anomalous."""
 
 LABEL_KINDS: tuple[LabelKind, ...] = (*ANOMALY_KINDS, "busy", "marked")
 
@@ -45,7 +46,19 @@ _DECIMALS = 3
 
 @dataclass(frozen=True, slots=True)
 class InjectedAnomaly:
-    """One fault's label: the readings with ``start <= time < end`` (UTC) are disturbed."""
+    """Label of one fault in the ground truth.
+
+    Attributes
+    ----------
+    device, tag
+        The sensor.
+    kind
+        Kind of the fault.
+    start
+        Inclusive start of the disturbed readings (UTC).
+    end
+        Exclusive end of the disturbed readings (UTC).
+    """
 
     device: str
     tag: str
@@ -57,15 +70,28 @@ class InjectedAnomaly:
 def plan_anomalies(
     sensors: Sequence[SensorKey], start: datetime, end: datetime, *, per_kind: int, seed: int
 ) -> list[InjectedAnomaly]:
-    """Choose sensors and times for anomalies between ``start`` and ``end`` (UTC), ordered by start.
+    """Return faults at random times of a range, ordered by start.
 
-    Sensors take turns. Two anomalies of a sensor have at least a minute between them, and none begins in the first
-    minute, so that there is something healthy to compare with.
+    Sensors take turns. Two faults of one sensor are at least a minute apart, and none begins in the first minute of the
+    range, so that there are healthy readings to compare with.
+
+    Parameters
+    ----------
+    sensors
+        The sensors to disturb.
+    start
+        Inclusive start of the range (UTC).
+    end
+        Exclusive end of the range (UTC).
+    per_kind
+        Number of faults of each kind.
+    seed
+        Seed of all random numbers.
 
     Raises
     ------
     InvalidInputError
-        They don't fit into the range.
+        The faults don't fit into the range.
     """
     rng = generator(seed, "plan", start.isoformat(), end.isoformat())
     order = rng.permutation(len(sensors))
@@ -100,30 +126,30 @@ def _place(
             return InjectedAnomaly(device, tag, kind, begin, begin + length)
     raise InvalidInputError(
         f"no room for anomaly {number + 1} ({kind}, {_SECONDS[kind]} s) on {len(sensors)} sensors between "
-        f"{start.astimezone(UTC):%H:%M:%S} and {end.astimezone(UTC):%H:%M:%S}; take a longer range or fewer anomalies"
+        f"{start.astimezone(UTC):%H:%M:%S} and {end.astimezone(UTC):%H:%M:%S}; use a longer range or fewer anomalies"
     )
 
 
 def disturb(
     kind: AnomalyKind, clean: npt.NDArray[np.float64], signal: Signal, rng: np.random.Generator
 ) -> npt.NDArray[np.float64]:
-    """Return the values of an anomaly's readings.
+    """Return the disturbed values of a fault's readings.
 
     Parameters
     ----------
     kind
-        What happens.
+        Kind of the fault.
     clean
-        Healthy values, shape ``(1 + n_readings,)``: that of the reading before the anomaly, then those in it.
+        Healthy values of the reading before the fault and of the readings in it, shape ``(1 + n_readings,)``, float64.
     signal
-        Of the sensor.
+        Healthy signal of the sensor.
     rng
-        Decides magnitude and direction.
+        Random generator for magnitude and direction.
 
     Returns
     -------
     numpy.ndarray
-        Shape ``(n_readings,)``.
+        Shape ``(n_readings,)``, float64, three decimals.
     """
     healthy = clean[1:]
     direction = rng.choice((-1.0, 1.0))

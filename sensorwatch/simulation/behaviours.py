@@ -1,14 +1,13 @@
-"""How different sensors behave while all is well: six kinds, each with a range of shapes.
+"""Normal behaviour of simulated sensors for the synthetic benchmark: six kinds, each with random parameters.
 
-- ``steady``: noise around a level, more or less correlated from window to window.
-- ``daily``: a cycle of a day with harmonics, weaker or stronger at the weekend.
-- ``cyclic``: a machine's cycle of some 15 to 60 windows, never twice the same in length and height.
-- ``drifting``: a level that wanders over days, without a bound that its past would show.
-- ``switching``: two to four levels, each held for a while: a machine's modes.
-- ``bursty``: quiet, with bursts that come at random and die down: load, traffic, demand.
+- ``steady``: noise around a level, with more or less correlation from window to window.
+- ``daily``: a daily cycle with harmonics and another amplitude at the weekend.
+- ``cyclic``: a machine cycle of about 15 to 60 windows that varies in length and height.
+- ``drifting``: a random walk of the level over days.
+- ``switching``: two to four levels, each held for a while, like the modes of a machine.
+- ``bursty``: quiet, with random bursts that decay, like load, traffic or demand.
 
-Half of them age: a slow course comes on top. Noise is normal or heavy-tailed, and values have as many decimals as an
-instrument's.
+Half of the sensors also have a slow trend. Noise is normal or heavy-tailed. Values are rounded as an instrument does.
 """
 
 from __future__ import annotations
@@ -36,16 +35,16 @@ _THURSDAY = 3
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """A healthy sensor's windows.
+    """Windows of a healthy sensor.
 
     Attributes
     ----------
     values
-        Shape ``(n_windows,)``.
+        Values of the windows, shape ``(n_windows,)``, float64.
     noise
-        Standard deviation of what no model could foresee.
+        Standard deviation of the noise, which no model can predict.
     decimals
-        To which the values are rounded.
+        Number of decimals of the values.
     """
 
     values: Floats
@@ -54,16 +53,16 @@ class Course:
 
 
 def course(kind: Behaviour, times: npt.NDArray[np.int64], rng: np.random.Generator) -> Course:
-    """Return windows of a healthy sensor whose shape the generator draws.
+    """Return windows of a healthy sensor with random parameters.
 
     Parameters
     ----------
     kind
-        How it behaves.
+        Kind of behaviour.
     times
-        Ends of the windows in seconds since 1970-01-01T00:00:00Z, evenly spaced, shape ``(n_windows,)``.
+        Ends of the windows in seconds since 1970-01-01T00:00:00Z, evenly spaced, shape ``(n_windows,)``, int64.
     rng
-        Decides everything else.
+        Random generator for all parameters and noise.
     """
     noise = 10 ** rng.uniform(-2, 1)
     shape = (_SHAPES[kind](times, rng) + _ageing(len(times), rng)) * noise
@@ -74,14 +73,14 @@ def course(kind: Behaviour, times: npt.NDArray[np.int64], rng: np.random.Generat
 
 
 def _ageing(n: int, rng: np.random.Generator) -> Floats:
-    """Return the slow course that half of the sensors have beside everything else."""
+    """Return the slow trend that half of the sensors have, shape ``(n,)``."""
     if rng.random() < 0.5:
         return np.zeros(n)
     return rng.uniform(1, 5) * np.sin(rng.uniform(0.5, 4) * np.linspace(0, math.pi, n) + rng.uniform(0, math.tau))
 
 
 def _noise(n: int, rng: np.random.Generator) -> Floats:
-    """Return noise of standard deviation one."""
+    """Return normal or heavy-tailed noise with a standard deviation of 1, shape ``(n,)``."""
     if rng.random() < 0.5:
         return rng.standard_normal(n)
     freedom = rng.uniform(4, 10)
@@ -89,7 +88,7 @@ def _noise(n: int, rng: np.random.Generator) -> Floats:
 
 
 def _correlated(n: int, correlation: float, rng: np.random.Generator) -> Floats:
-    """Return an autoregressive course of order one with standard deviation one."""
+    """Return a first-order autoregressive series with a standard deviation of 1, shape ``(n,)``."""
     steps = rng.standard_normal(n) * math.sqrt(1 - correlation**2)
     values = np.empty(n)
     value = rng.standard_normal()

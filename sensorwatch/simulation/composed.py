@@ -1,4 +1,4 @@
-"""A fleet whose sensors read composed signals."""
+"""Simulated fleet with composed signals."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ __all__ = ["ComposedFleet"]
 
 @dataclass(frozen=True)
 class ComposedFleet(SelfLabelledFleet):
-    """Devices that each have each tag, with its signal; what is random in it each draws on its own.
+    """Devices that all have the same tags, each tag with its signal; random numbers differ from sensor to sensor.
 
     Attributes
     ----------
     devices
-        Their names.
+        Names of the devices.
     signals
-        What a tag reads.
+        Signals by tag.
     interval_seconds
-        Between two readings of a sensor; at least a millisecond.
+        Time between two readings of a sensor, in seconds, at least 0.001.
     seed
-        Decides everything random.
+        Seed of all random numbers.
 
     Raises
     ------
     InvalidInputError
-        There is no sensor, they read too often, or, when they read, a signal's values are no finite numbers.
+        There are no sensors, the interval is too short, or a value of a signal is not finite.
     """
 
     label_kind: ClassVar[LabelKind] = "marked"
@@ -64,6 +64,6 @@ class ComposedFleet(SelfLabelledFleet):
             found = self.signals[sensor.tag].over(span)
         if not np.isfinite(found.values).all():
             raise InvalidInputError(
-                f"the signal of `{sensor.tag}` gets larger than numbers can be; multiply smaller ones"
+                f"the signal of `{sensor.tag}` exceeds the range of numbers; multiply smaller signals"
             )
         return found

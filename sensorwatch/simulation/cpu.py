@@ -1,4 +1,4 @@
-"""Simulated processors whose load follows a Markov chain that labels what it emits."""
+"""Simulated processors whose load follows a Markov chain that labels its values."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class CpuFleet(SelfLabelledFleet):
     Attributes
     ----------
     processors
-        How many.
+        Number of processors.
     interval_seconds
-        Between two readings of a processor; at least a millisecond.
+        Time between two readings of a processor, in seconds, at least 0.001.
     seed
-        Decides everything random.
+        Seed of all random numbers.
     signal
-        The chain that all follow, each on its own.
+        Markov chain of every processor; random numbers differ from processor to processor.
     """
 
     label_kind: ClassVar[LabelKind] = "busy"

@@ -1,17 +1,18 @@
-"""What goes wrong with a sensor or with what it measures: ten kinds, from what anyone sees to what hides in the noise.
+"""Faults of sensors and processes for the synthetic benchmark: ten kinds, from obvious ones to some near the noise.
 
-- ``spike``: one to three windows far off.
-- ``intermittent``: single windows that are off, some in a stretch: a loose contact.
-- ``level-shift``: a stretch beside its course.
-- ``ramp``: it runs away from its course, and is put right.
-- ``bump``: it leaves its course and comes back smoothly.
-- ``noise-burst``: the noise is some times as strong.
-- ``oscillation``: a control loop hunts.
-- ``damped``: the changes are only a part of what they should be: a clogged line, a filter.
-- ``stuck``: it stays at the last value.
-- ``dropout``: it reads 0, or a fill value that may be a usual one.
+- ``spike``: one to three windows far from normal.
+- ``intermittent``: several single windows far from normal, as from a loose contact.
+- ``level-shift``: values away from normal by a constant.
+- ``ramp``: values that move away from normal more and more, until a repair.
+- ``bump``: values that move away from normal and return smoothly.
+- ``noise-burst``: noise that is several times as strong.
+- ``oscillation``: an oscillation, as of an unstable control loop.
+- ``damped``: changes that are too small, as behind a clogged line or a filter.
+- ``stuck``: values that stay at the last one.
+- ``dropout``: values of 0, or of a fill value that may be a normal value.
 
-How far off is a few times the noise, whatever the signal's own range: much of it is seen only by what comes before.
+The size of a fault is a few times the noise, independent of the range of the signal. So many faults can be found only
+by comparison with the windows before them.
 """
 
 from __future__ import annotations
@@ -63,29 +64,31 @@ _WINDOWS: dict[Fault, tuple[int, int]] = {
 
 
 def fault_windows(kind: Fault, rng: np.random.Generator) -> int:
-    """Return how many windows a fault of this kind lasts."""
+    """Return a random length for a fault of this kind, in windows."""
     shortest, longest = _WINDOWS[kind]
     return int(rng.integers(shortest, longest + 1))
 
 
 def faulty(kind: Fault, healthy: Course, first: int, n: int, rng: np.random.Generator) -> Floats:
-    """Return the values of a fault's windows.
+    """Return the values of the windows in a fault.
 
     Parameters
     ----------
     kind
-        What happens.
+        Kind of the fault.
     healthy
-        The course of the sensor.
-    first, n
-        The windows of the course to which it happens; ``first`` is not 0.
+        Windows of the healthy sensor.
+    first
+        Position of the fault's first window, at least 1.
+    n
+        Number of windows in the fault.
     rng
-        Decides magnitude and direction.
+        Random generator for magnitude and direction.
 
     Returns
     -------
     numpy.ndarray
-        Shape ``(n,)``.
+        Shape ``(n,)``, float64.
     """
     clean = healthy.values[first : first + n]
     values: Floats = _VALUES[kind](clean, healthy, float(healthy.values[first - 1]), rng)
@@ -93,7 +96,7 @@ def faulty(kind: Fault, healthy: Course, first: int, n: int, rng: np.random.Gene
 
 
 def _off(healthy: Course, least: float, most: float, rng: np.random.Generator) -> float:
-    """Return a distance with a sign, between so many times the noise."""
+    """Return a random signed distance of ``least`` to ``most`` times the noise."""
     return float(rng.choice((-1, 1)) * rng.uniform(least, most) * healthy.noise)
 
 

@@ -1,4 +1,4 @@
-"""A fleet of simulated sensors: readings in the order of time, with or without anomalies."""
+"""Simulated fleet: readings ordered by time, with or without injected faults."""
 
 from __future__ import annotations
 
@@ -31,9 +31,16 @@ _CHUNK_READINGS = 500_000
 
 
 class FleetColumns(NamedTuple):
-    """Readings as columns in the order of time, each of shape ``(n_readings,)``.
+    """Readings as columns ordered by time; every array has shape ``(n_readings,)``.
 
-    ``ticks`` are 100 ns since 1970-01-01T00:00:00Z, ``sensor`` is the position in the fleet's ``sensors``.
+    Attributes
+    ----------
+    ticks
+        Times in units of 100 ns since 1970-01-01T00:00:00Z, int64.
+    sensor
+        Positions in the fleet's ``sensors``, int64.
+    value
+        Values, float64.
     """
 
     ticks: npt.NDArray[np.int64]
@@ -53,16 +60,16 @@ def tag_names(count: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Fleet:
-    """Sensors that each read every ``interval_seconds``, staggered; the same seed gives the same readings.
+    """Sensors with readings at a constant interval, each with its own phase; the same seed gives the same readings.
 
     Attributes
     ----------
     devices, tags
-        Each device has each tag.
+        Names of the devices and of the tags that every device has.
     interval_seconds
-        Between two readings of a sensor; at least a millisecond.
+        Time between two readings of a sensor, in seconds, at least 0.001.
     seed
-        Decides everything random.
+        Seed of all random numbers.
     """
 
     devices: tuple[str, ...] = device_names(3)
@@ -82,7 +89,13 @@ class Fleet:
         return tuple(SensorKey(device, tag) for device in self.devices for tag in self.tags)
 
     def readings(self, start: datetime, end: datetime, anomalies: Sequence[InjectedAnomaly] = ()) -> Iterator[Reading]:
-        """Yield the readings with ``start <= time < end`` (aware), oldest first; see :meth:`columns`."""
+        """Yield the readings with ``start <= time < end`` (aware), oldest first.
+
+        Parameters
+        ----------
+        start, end, anomalies
+            As in :meth:`columns`.
+        """
         sensors = self.sensors
         first, last = ticks_of(start), ticks_of(end)
         step = max(_CHUNK_READINGS // len(sensors), 1) * self._interval_ticks
@@ -93,16 +106,18 @@ class Fleet:
                 yield Reading(device, tag, tick, value)
 
     def columns(self, start: datetime, end: datetime, anomalies: Sequence[InjectedAnomaly] = ()) -> FleetColumns:
-        """Return the readings with ``start <= time < end`` (aware), oldest first.
+        """Return the readings with ``start <= time < end``, oldest first.
 
-        However a time is cut into ranges, the readings are the same.
+        The readings don't depend on how a time is divided into ranges.
 
         Parameters
         ----------
-        start, end
-            The range.
+        start
+            Inclusive start of the range (aware).
+        end
+            Exclusive end of the range (aware).
         anomalies
-            Those that disturb the readings; parts outside the range and other sensors' are ignored.
+            Faults that disturb the readings. Faults outside the range and of unknown sensors are ignored.
         """
         return self._columns(ticks_of(start), ticks_of(end), anomalies)
 

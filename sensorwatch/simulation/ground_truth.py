@@ -1,11 +1,11 @@
-"""The ground-truth file: which anomalies were injected, one JSON object a line.
+"""Ground-truth file: labels of injected faults, one JSON object per line.
 
 ::
 
     {"device": "oven-3", "tag": "flow", "kind": "spike", "start": "2026-11-20T10:04:01+00:00", "end": "2026-…"}
 
-Readings with ``start <= time < end`` (UTC) are disturbed; ``kind`` is one of those in
-:mod:`sensorwatch.simulation.anomalies`.
+Readings with ``start <= time < end`` (UTC) are disturbed. ``kind`` is one of
+:data:`sensorwatch.simulation.anomalies.LABEL_KINDS`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["read_ground_truth", "write_ground_truth"]
 
 
 def write_ground_truth(path: Path, anomalies: Iterable[InjectedAnomaly]) -> None:
-    """Write the labels, replacing the file; its folder is created."""
+    """Write labels to a file, replacing it; its folder is created."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [
         json.dumps(
@@ -46,7 +46,7 @@ def read_ground_truth(path: Path) -> list[InjectedAnomaly]:
     Raises
     ------
     InvalidInputError
-        The file is missing, or a line is no label.
+        The file is missing, or a line is not a label.
     """
     try:
         lines = decode_text(path.read_bytes()).splitlines()

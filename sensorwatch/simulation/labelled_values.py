@@ -1,4 +1,4 @@
-"""Simulated readings with the truth about them."""
+"""Simulated readings with labels."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["LabelledValues", "ReadingSpan"]
 
 
 class ReadingSpan(NamedTuple):
-    """Successive readings of a sensor.
+    """Consecutive readings of a sensor.
 
     Attributes
     ----------
     first
-        Number of the first one.
+        Number of the first reading.
     seconds
-        When they are taken, ascending, shape ``(n_readings,)``.
+        Times of the readings in seconds since 1970-01-01T00:00:00Z, ascending, shape ``(n_readings,)``, float64.
     names
-        The seed, then what else random numbers belong to: the sensor, and the piece's place in the signal.
+        Seed and names that determine the random numbers: those of the sensor, and the positions of nested parts.
     """
 
     first: int
@@ -31,12 +31,12 @@ class ReadingSpan(NamedTuple):
     names: tuple[int, *tuple[str | int, ...]]
 
     def inside(self, part: int) -> ReadingSpan:
-        """Return the same readings as a part of a piece sees them."""
+        """Return the same readings with the random numbers of a nested part."""
         return self._replace(names=(*self.names, part))
 
 
 class LabelledValues(NamedTuple):
-    """Values, and of each whether the chain was in its anomalous state; both of shape ``(n_values,)``."""
+    """Values (float64) with a mask of the anomalous ones (bool), both of shape ``(n_values,)``."""
 
     values: Floats
     anomalous: npt.NDArray[np.bool_]

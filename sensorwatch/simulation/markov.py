@@ -1,17 +1,17 @@
-"""Two-state Markov chains that label what they emit: the load of a processor that is busy now and then.
+"""Two-state Markov chains that label their values, such as the load of a processor that is sometimes busy.
 
-A chain is in one of two states, normal (0) and anomalous (1). Every ``steps_per_change`` values it may change, with the
-probabilities of a transition matrix, and in each state it emits normally distributed values of that state's own mean
-and standard deviation. The defaults are those of the signal that Lightbend's anomaly detection for a processor's load
-is trained on.
+A chain is in one of two states, normal (0) or anomalous (1). It may change its state every ``steps_per_change`` values,
+with the probabilities of a transition matrix. In each state it emits normally distributed values with the mean and the
+standard deviation of that state. The defaults are those of the signal on which Lightbend's anomaly detection for the
+load of processors is trained.
 
-**A value follows from the seed, the sensor's name and the value's number alone**, so a range gives the same values
-however it is cut. For that the state has to be known in the middle of nowhere. Each change draws one uniform number and
-takes the state to 1 if it is below the probability of that. Below both states' probabilities, or not below either, the
-draw decides whatever the state was. So one goes back to the newest draw of that kind, and from there on forward: the
-state is exactly that of a chain that has been running for ever.
+**A value depends only on the seed, the sensor's name and the value's number.** So the values don't depend on how a
+range is divided, and the state has to be computed without simulating the chain from its beginning. Each step draws a
+uniform number, and the next state is 1 if the number is below the probability of state 1. If the number is below this
+probability for both states, or for neither, it determines the next state alone. So the search goes back to the newest
+such number and follows the chain forward from there. The result is exactly the state of a chain without a beginning.
 
-Source of going back: J. G. Propp, D. B. Wilson, Exact sampling with coupled Markov chains, Random Structures and
+Source of this method: J. G. Propp, D. B. Wilson, Exact sampling with coupled Markov chains, Random Structures and
 Algorithms 9 (1996), 223-252.
 """
 
@@ -42,7 +42,7 @@ _FARTHER_BACK = 4096
 
 
 class Emission(NamedTuple):
-    """What a state emits: the mean and the standard deviation of its values."""
+    """Mean and standard deviation of the values in a state."""
 
     mean: float
     deviation: float
@@ -54,21 +54,21 @@ _ANOMALOUS = Emission(0.6, 0.1)
 
 @dataclass(frozen=True, slots=True)
 class MarkovSignal:
-    """A chain.
+    """A two-state Markov chain.
 
     Attributes
     ----------
     transitions
-        Row by row, from which state the chain comes, the probabilities of normal and anomalous next.
+        One row for each state, normal first: the probabilities that the next state is normal or anomalous.
     normal, anomalous
-        What the two states emit.
+        Distributions of the values in the two states.
     steps_per_change
-        How many values are emitted between two changes of state.
+        Number of values between two possible changes of state.
 
     Raises
     ------
     InvalidInputError
-        A row is no distribution, the chain never forgets its state, or another number is out of its range.
+        A row is not a distribution, the chain never forgets its first state, or another number is out of range.
 
     Examples
     --------
@@ -81,7 +81,7 @@ class MarkovSignal:
     normal: Emission = _NORMAL
     anomalous: Emission = _ANOMALOUS
     steps_per_change: int = 3
-    # What a file says of a chain is held to the fields, as it is of every other piece of a composed signal.
+    # As in all shapes of a composed signal, unknown fields in a file are errors.
     __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
@@ -91,8 +91,8 @@ class MarkovSignal:
         low, high = sorted(row[1] for row in self.transitions)
         if low == 0 and high == 1:
             raise InvalidInputError(
-                f"transitions: expected a chain that forgets where it began, got `{self.transitions}`, which goes on "
-                "from its first state for ever"
+                f"transitions: expected a chain that forgets its first state, got `{self.transitions}`, whose first "
+                "state determines all others"
             )
         if not all(map(math.isfinite, (*self.normal, *self.anomalous))):
             raise InvalidInputError(
@@ -106,21 +106,23 @@ class MarkovSignal:
             raise InvalidInputError(f"steps_per_change must be at least 1, got `{self.steps_per_change}`")
 
     def emit(self, first: int, count: int, *, seed: int, device: str, tag: str) -> LabelledValues:
-        """Return a sensor's values number ``first`` up to, not including, ``first + count``; numbers may be negative.
+        """Return consecutive values of a sensor.
 
         Parameters
         ----------
-        first, count
-            Which values.
+        first
+            Number of the first value; may be negative.
+        count
+            Number of values.
         seed
-            Decides everything random.
+            Seed of all random numbers.
         device, tag
-            The sensor's names: each has a chain of its own.
+            The sensor. Random numbers differ from sensor to sensor.
         """
         return self._emit(first, count, (seed, "markov", device, tag))
 
     def over(self, span: ReadingSpan) -> LabelledValues:
-        """Return the values of readings, as a piece of a composed signal."""
+        """Return the values of readings, as a shape in a composed signal."""
         return self._emit(span.first, len(span.seconds), (*span.names, "markov"))
 
     def _emit(self, first: int, count: int, names: Names) -> LabelledValues:
@@ -135,7 +137,7 @@ class MarkovSignal:
         return LabelledValues(mean + np.where(anomalous, *_deviations(self)) * noise, anomalous)
 
     def _states(self, first: int, count: int, names: Names) -> npt.NDArray[np.bool_]:
-        """Return whether the chain is anomalous after each of these changes."""
+        """Return True for each of these changes after which the chain is anomalous, shape ``(count,)``."""
         from_normal, from_anomalous = (row[1] for row in self.transitions)
         low, high = sorted((from_normal, from_anomalous))
         flips = from_normal > from_anomalous
@@ -151,7 +153,7 @@ class MarkovSignal:
         states = (uniform < low)[newest]
         if flips:
             states = states ^ ((position - newest) % 2 == 1)
-        # Before the first draw that decides the state is not known; that draw is at or before the first wanted change.
+        # States before the first deciding draw are unknown; that draw is not after the first wanted change.
         return states[back:]
 
 

@@ -1,4 +1,4 @@
-"""Injected against detected: what was found of the anomalies, and how much of what was found was one."""
+"""Comparison of detected windows with injected anomalies: recall and precision."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Detection", "MatchReport", "Recall", "match"]
 
 
 class Detection(NamedTuple):
-    """An anomalous window: its sensor and its end, in seconds since 1970-01-01T00:00:00Z."""
+    """An anomalous window: its sensor, and its end in seconds since 1970-01-01T00:00:00Z."""
 
     device: str
     tag: str
@@ -24,32 +24,36 @@ class Detection(NamedTuple):
 
 
 class Recall(NamedTuple):
-    """How many anomalies were injected, and how many of them have at least one detected window."""
+    """Number of injected anomalies, and of those with at least one detected window."""
 
     injected: int
     detected: int
 
     @property
     def share(self) -> float | None:
-        """Detected of injected, 0-1; None where nothing was injected."""
+        """Share (0-1) of injected anomalies that were detected; None if none were injected."""
         return self.detected / self.injected if self.injected else None
 
 
 @dataclass(frozen=True, slots=True)
 class MatchReport:
-    """What came of the comparison.
+    """Result of the comparison.
 
     Attributes
     ----------
     by_kind
-        The recall of each kind that was injected.
+        Recall of each kind that was injected.
     total
-        The recall of all.
-    windows, true_windows, windows_behind
-        Distinct windows detected, those of them that overlap an anomaly of their sensor, and those that do not, but
-        begin soon enough behind one: a detector that looks back still sees it then.
+        Recall of all kinds together.
+    windows
+        Number of distinct detected windows.
+    true_windows
+        Number of detected windows that overlap an anomaly of their sensor.
+    windows_behind
+        Number of detected windows that overlap no anomaly but begin soon after one. They are counted separately,
+        because a detector that uses previous windows still uses the anomaly then.
     missed
-        The anomalies without a detected window.
+        Anomalies without a detected window.
     """
 
     by_kind: Mapping[LabelKind, Recall]
@@ -61,7 +65,7 @@ class MatchReport:
 
     @property
     def precision(self) -> float | None:
-        """True of detected windows, 0-1; None where nothing was detected."""
+        """Share (0-1) of detected windows that overlap an anomaly; None if nothing was detected."""
         return self.true_windows / self.windows if self.windows else None
 
 
@@ -73,11 +77,22 @@ def match(
     tolerance_seconds: float = 0.0,
     behind_seconds: float = 0.0,
 ) -> MatchReport:
-    """Compare detected windows with the labels.
+    """Compare detected windows with labels.
 
-    A window ``(end - window_seconds, end]`` meets an anomaly of its sensor when they have a moment in common; the
-    anomaly's span is widened by ``tolerance_seconds`` at both ends first. A window that meets none counts as behind one
-    if it begins at most ``behind_seconds`` after its end.
+    Parameters
+    ----------
+    injected
+        The labels.
+    detections
+        The detected windows; duplicates are counted once.
+    window_seconds
+        Length of a window, in seconds. A window ``(end - window_seconds, end]`` is compared with anomalies of its
+        sensor.
+    tolerance_seconds
+        Time in seconds by which an anomaly is extended at both ends before the comparison.
+    behind_seconds
+        A window that overlaps no anomaly counts in ``windows_behind`` if it begins less than this time, in seconds,
+        after the end of one.
     """
     spans: dict[tuple[str, str], list[tuple[float, float, int]]] = {}
     for position, anomaly in enumerate(injected):

@@ -1,4 +1,4 @@
-"""Moments in files of signals: a time, or so many seconds after the simulated time begins."""
+"""Times in signal files: absolute, or in seconds after the beginning of the simulated time."""
 
 from __future__ import annotations
 
@@ -14,22 +14,25 @@ if TYPE_CHECKING:
 __all__ = ["START", "moment"]
 
 START = "start"
-"""What the validation's context calls the beginning of the simulated time, in seconds since 1970-01-01T00:00:00Z."""
+"""Key in the context of validation: the beginning of the simulated time, in seconds since 1970-01-01T00:00:00Z."""
 
 
 def moment(given: object, info: ValidationInfo) -> object:
-    """Return a moment in seconds since 1970-01-01T00:00:00Z; what is none is returned as it is.
+    """Return a time in seconds since 1970-01-01T00:00:00Z; values of other types are returned unchanged.
 
     Parameters
     ----------
     given
-        A time, in UTC where it has no zone; its ISO 8601 text; or seconds after the beginning of the simulated time,
-        also as text, since YAML takes 1e3 for one. They are seconds since 1970 where the context knows of no beginning.
+        A time (UTC if it has no zone), its ISO 8601 text, or seconds after the beginning of the simulated time. These
+        seconds may also be text, because YAML reads ``1e3`` as text.
+    info
+        Its context has the beginning of the simulated time under :data:`START`; without it, seconds are counted from
+        1970-01-01T00:00:00Z.
 
     Raises
     ------
     ValueError
-        A text is no time.
+        A text is not a time.
     """
     if isinstance(given, str):
         with suppress(ValueError):

@@ -1,4 +1,4 @@
-"""Recorded readings: a CSV file with TS, Device, Tag and Value, in any order of columns and rows."""
+"""Recorded readings from a CSV file with the columns TS, Device, Tag and Value, in any order of columns and rows."""
 
 from __future__ import annotations
 
@@ -22,12 +22,22 @@ __all__ = ["BadRow", "Recording", "read_recording"]
 
 _COLUMNS = ("TS", "Device", "Tag", "Value")
 _FOREVER = 1 << 62
-# A recording may be of any time; only what no reading may be is refused.
+# A recording may be of any time, so no reading is too old or too far in the future.
 _RULES = ReadingRules(earliest_ticks=-_FOREVER, future_ticks=_FOREVER)
 
 
 class BadRow(NamedTuple):
-    """A row that can't be used: its line in the file (the header is line 1) and why."""
+    """A row that can't be used.
+
+    Attributes
+    ----------
+    line
+        Its line in the file; the header is line 1.
+    reason
+        Reason as a word, as for rejected messages.
+    detail
+        Reason as a sentence.
+    """
 
     line: int
     reason: str
@@ -36,7 +46,7 @@ class BadRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """The readings of a file, oldest first, and the rows that were skipped."""
+    """Readings of a file, oldest first, and its skipped rows."""
 
     readings: tuple[Reading, ...]
     skipped: tuple[BadRow, ...]
@@ -47,7 +57,7 @@ class Recording:
         Raises
         ------
         InvalidInputError
-            There are none.
+            The range has no readings.
         """
         low = -_FOREVER if after is None else ticks_of(after)
         high = _FOREVER if until is None else ticks_of(until)
@@ -55,12 +65,12 @@ class Recording:
         if not readings:
             first, last = (time_of(reading.ticks).isoformat() for reading in (self.readings[0], self.readings[-1]))
             raise InvalidInputError(
-                f"no readings after {after} and until {until}; the file's are from {first} to {last}"
+                f"no readings after {after} and until {until}; the file has readings from {first} to {last}"
             )
         return Recording(readings, self.skipped)
 
     def shifted_to(self, last: datetime) -> Recording:
-        """Return the same recording, moved in time so that its last reading is at ``last`` (aware)."""
+        """Return the recording with all times shifted so that its last reading is at ``last`` (aware)."""
         by = ticks_of(last) - self.readings[-1].ticks
         moved = tuple(reading._replace(ticks=reading.ticks + by) for reading in self.readings)
         return Recording(moved, self.skipped)
@@ -69,8 +79,8 @@ class Recording:
 def read_recording(path: Path) -> Recording:
     """Read a CSV file.
 
-    Columns are found by their names in the first line, in any order and case; others are ignored. A TS without a zone
-    is UTC. Rows of the same time keep the file's order.
+    The first line has the names of the columns, in any order and case; other columns are ignored. A TS without a zone
+    is in UTC. Rows with the same time keep their order.
 
     Raises
     ------
@@ -94,8 +104,8 @@ def read_recording(path: Path) -> Recording:
     except (ValueError, csv.Error) as exc:
         raise InvalidInputError(f"{path}: expected CSV, got: {exc}") from exc
     if not readings:
-        first = f"; the first, in line {skipped[0].line}: {skipped[0].detail}" if skipped else ""
-        raise InvalidInputError(f"{path}: no usable row, {len(skipped)} bad ones{first}")
+        first = f"; the first is line {skipped[0].line}: {skipped[0].detail}" if skipped else ""
+        raise InvalidInputError(f"{path}: expected at least one usable row, got none; bad rows: {len(skipped)}{first}")
     readings.sort(key=lambda reading: reading.ticks)
     return Recording(tuple(readings), tuple(skipped))
 
@@ -119,5 +129,5 @@ def _reading(row: list[str], columns: Mapping[str, int]) -> Reading | Rejected:
         fields["Value"] = float(row[columns["Value"]])
     except ValueError:
         return Rejected("wrong-type", f"Value is `{row[columns['Value']][:60]}`; expected a number")
-    # The same judge as for messages, so that what is sent is not rejected when it arrives.
+    # Rows are checked as messages are, so that a reading that is sent is not rejected on arrival.
     return decode(json.dumps(fields).encode(), enqueued_ticks=0, rules=_RULES)[0]

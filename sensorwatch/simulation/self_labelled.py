@@ -1,7 +1,7 @@
-"""Simulated sensors whose signals say themselves which of their readings are anomalous.
+"""Simulated fleets whose signals label their own anomalous readings.
 
-Reading number ``n`` of every sensor is taken in the middle of the ``n``-th interval since 1970-01-01T00:00:00Z, so a
-label that covers whole intervals covers whole windows, where windows are as long as the interval.
+Reading number ``n`` of every sensor is in the middle of the ``n``-th interval since 1970-01-01T00:00:00Z. Labels cover
+whole intervals. So if windows are as long as the interval, labels cover whole windows.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ _DECIMALS = 6
 
 
 class SelfLabelledFleet(ABC):
-    """Sensors that all read at the same moments; the same seed gives the same readings.
+    """Sensors with readings at the same times; the same seed gives the same readings.
 
     Attributes
     ----------
     label_kind
-        What its labels say.
+        Kind of the labels.
     interval_seconds
-        Between two readings of a sensor; at least a millisecond.
+        Time between two readings of a sensor, in seconds, at least 0.001.
     seed
-        Decides everything random.
+        Seed of all random numbers.
     """
 
     label_kind: ClassVar[LabelKind]
@@ -57,12 +57,12 @@ class SelfLabelledFleet(ABC):
 
     @abstractmethod
     def _emit(self, sensor: SensorKey, span: ReadingSpan) -> LabelledValues:
-        """Return a sensor's readings; the span is named by seed, device and tag."""
+        """Return the readings of a sensor; the names of ``span`` are seed, device and tag."""
 
     def readings(self, start: datetime, end: datetime) -> Iterator[Reading]:
         """Yield the readings with ``start <= time < end`` (aware), oldest first.
 
-        However a time is cut into ranges, the readings are the same.
+        The readings don't depend on how a time is divided into ranges.
         """
         first, last = self._number_at(start), self._number_at(end)
         sensors = self.sensors
@@ -76,7 +76,7 @@ class SelfLabelledFleet(ABC):
                     yield Reading(device, tag, ticks, value)
 
     def labels(self, start: datetime, end: datetime) -> list[InjectedAnomaly]:
-        """Return when which sensor was anomalous, of the readings with ``start <= time < end``, ordered by start.
+        """Return the labels of the anomalous readings with ``start <= time < end`` (aware), ordered by start.
 
         A label covers the whole intervals of its readings.
         """
@@ -102,12 +102,12 @@ class SelfLabelledFleet(ABC):
         return round(self.interval_seconds * TICKS_PER_SECOND)
 
     def _values(self, sensor: SensorKey, first: int, last: int) -> LabelledValues:
-        """Return a sensor's readings with numbers from ``first`` up to, not including, ``last``."""
+        """Return the readings of a sensor with numbers from ``first`` (inclusive) to ``last`` (exclusive)."""
         seconds = self._ticks(first, last) / TICKS_PER_SECOND
         return self._emit(sensor, ReadingSpan(first, seconds, (self.seed, *sensor)))
 
     def _ticks(self, first: int, last: int) -> npt.NDArray[np.int64]:
-        """Return when readings are taken."""
+        """Return the times of readings, in ticks of 100 ns."""
         return np.arange(first, last, dtype=np.int64) * self._interval_ticks + self._interval_ticks // 2
 
     def _number_at(self, time: datetime) -> int:
@@ -115,5 +115,5 @@ class SelfLabelledFleet(ABC):
         return -((self._interval_ticks // 2 - ticks_of(time)) // self._interval_ticks)
 
     def _time(self, near: datetime, number: int) -> datetime:
-        """Return when the interval of a reading begins."""
+        """Return the start of a reading's interval, in the time zone of ``near``."""
         return near + timedelta(microseconds=(number * self._interval_ticks - ticks_of(near)) // 10)

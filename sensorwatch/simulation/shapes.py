@@ -1,12 +1,12 @@
-"""Pieces that signals are composed of, as in an experiment's signal generator, and their sums and products.
+"""Shapes that signals are composed of, as in a signal generator, and their sums and products.
 
 Noise (:class:`Normal`, :class:`Uniform`), :class:`Step`, :class:`Ramp`, :class:`Pulse`, :class:`RandomPulses`,
 :class:`Sinusoid` and :class:`Constant`; the two-state chain is :class:`~sensorwatch.simulation.markov.MarkovSignal`.
 :class:`Sum` is the additive model of a signal, :class:`Product` the multiplicative one.
 
-**A value follows from the seed, the names and the reading's number alone**: a span gives the same values however it is
-cut. Moments are in seconds since 1970-01-01T00:00:00Z. Equal pieces at different places of a signal draw different
-numbers.
+**A value depends only on the seed, the names and the reading's number.** So the values don't depend on how a span is
+divided. Times are in seconds since 1970-01-01T00:00:00Z. Equal shapes at different positions in a signal have different
+random numbers.
 """
 
 from __future__ import annotations
@@ -55,39 +55,39 @@ _Moment = Annotated[float, BeforeValidator(moment)]
 
 
 class Shape(Protocol):
-    """A signal, or a piece of one."""
+    """A signal, or a part of one."""
 
     def over(self, span: ReadingSpan) -> LabelledValues:
-        """Return the readings' values, and which of them it marks as anomalous."""
+        """Return the values of readings, with a mask of those that it marks as anomalous."""
         ...
 
 
 @dataclass(frozen=True, slots=True, config=_CHECKED)
 class Constant:
-    """The same ``value`` always."""
+    """A constant ``value``."""
 
     value: float
 
     def over(self, span: ReadingSpan) -> LabelledValues:
-        """Return the readings' values, none marked."""
+        """Return the values of readings, none of them marked."""
         return _unmarked(np.full(len(span.seconds), self.value))
 
 
 @dataclass(frozen=True, slots=True, config=_CHECKED)
 class Normal:
-    """Normally distributed noise of a ``mean`` and a standard ``deviation``."""
+    """Normally distributed noise with a ``mean`` and a standard ``deviation``."""
 
     deviation: Annotated[float, Field(ge=0)] = 1.0
     mean: float = 0.0
 
     def over(self, span: ReadingSpan) -> LabelledValues:
-        """Return the readings' values, none marked."""
+        """Return the values of readings, none of them marked."""
         return _unmarked(self.mean + self.deviation * _noise(span, np.random.Generator.standard_normal))
 
 
 @dataclass(frozen=True, slots=True, config=_CHECKED)
 class Uniform:
-    """Noise that is uniformly distributed in ``low <= value < high``."""
+    """Uniformly distributed noise, ``low <= value < high``."""
 
     low: float = 0.0
     high: float = 1.0
@@ -97,26 +97,26 @@ class Uniform:
             raise ValueError(f"expected `low` not above `high`, got `{self.low}` and `{self.high}`")
 
     def over(self, span: ReadingSpan) -> LabelledValues:
-        """Return the readings' values, none marked."""
+        """Return the values of readings, none of them marked."""
         return _unmarked(self.low + (self.high - self.low) * _noise(span, np.random.Generator.random))
 
 
 @dataclass(frozen=True, slots=True, config=_CHECKED)
 class Step:
-    """``before``, and from the moment ``at`` on ``after``."""
+    """The value ``before`` until the time ``at``, and ``after`` from that time on."""
 
     at: _Moment
     before: float = 0.0
     after: float = 1.0
 
     def over(self, span: ReadingSpan) -> LabelledValues:
-        """Return the readings' values, none marked."""
+        """Return the values of readings, none of them marked."""
         return _unmarked(np.where(span.seconds < self.at, self.before, self.after))
 
 
 @dataclass(frozen=True, slots=True, config=_CHECKED)
 class Ramp:
-    """``before`` until the moment ``begin``, then straight to ``after``, which it is from the moment ``end`` on."""
+    """The value ``before`` until the time ``begin``, then a straight line to ``after`` at ``end``, then ``after``."""
 
     begin: _Moment
     end: _Moment
@@ -125,23 +125,29 @@ class Ramp:
 
     def __post_init__(self) -> None:
         if self.end <= self.begin:
-            raise ValueError("expected `end` after `begin`; take a `step` for a change at once")
+            raise ValueError("expected `end` after `begin`; use a `step` for a sudden change")
 
     def over(self, span: ReadingSpan) -> LabelledValues:
-        """Return the readings' values, none marked."""
+        """Return the values of readings, none of them marked."""
         return _unmarked(np.interp(span.seconds, (self.begin, self.end), (self.before, self.after)))
 
 
 @dataclass(frozen=True, slots=True, config=_CHECKED)
 class Pulse:
-    """``height`` for ``seconds`` from the moment ``begin`` on, otherwise ``rest``.
+    """The value ``height`` during a pulse, otherwise ``rest``.
 
     Attributes
     ----------
+    begin
+        Start of the (first) pulse, inclusive.
+    seconds
+        Length of the pulse, in seconds; its end is exclusive.
     every_seconds
-        After which time it comes again, for ever; None: it comes once.
+        Interval, in seconds, at which the pulse repeats for ever; None: no repetition.
+    height, rest
+        Values during and outside the pulse.
     anomalous
-        Whether readings in it are marked.
+        True to mark readings in the pulse as anomalous.
     """
 
     begin: _Moment
@@ -156,7 +162,7 @@ class Pulse:
             raise ValueError(f"expected `every_seconds` above `seconds` ({self.seconds}), got `{self.every_seconds}`")
 
     def over(self, span: ReadingSpan) -> LabelledValues:
-        """Return the readings' values; those in a pulse are marked if it is anomalous."""
+        """Return the values of readings, with those in a pulse marked if it is anomalous."""
         since = span.seconds - self.begin
         on = (since >= 0) & ((since if self.every_seconds is None else since % self.every_seconds) < self.seconds)
         return _pulsed(on, self.height, self.rest, self.anomalous)
@@ -164,19 +170,25 @@ class Pulse:
 
 @dataclass(frozen=True, slots=True, config=_CHECKED)
 class RandomPulses:
-    """``height`` in pulses that begin at random, otherwise ``rest``.
+    """The value ``height`` during pulses at random times, otherwise ``rest``.
 
-    Pulses begin independently of one another, one every ``every_seconds`` on average, and last any time from
-    ``shortest_seconds`` to ``longest_seconds``, each as likely. Where some overlap it is one longer pulse. So the part
+    Pulses begin independently of each other, on average one every ``every_seconds``. Their lengths are uniformly
+    distributed from ``shortest_seconds`` to ``longest_seconds``. Overlapping pulses are one longer pulse. So the share
     of time in pulses is ``1 - exp(-(shortest_seconds + longest_seconds) / 2 / every_seconds)``.
 
-    Source of that part: the busy probability of a queue with infinitely many servers, M/G/∞; L. Takács, Introduction to
-    the Theory of Queues (1962), chapter 3.
+    Source of that share: the busy probability of a queue with infinitely many servers, M/G/∞; L. Takács, Introduction
+    to the Theory of Queues (1962), chapter 3.
 
     Attributes
     ----------
+    every_seconds
+        Mean time between the beginnings of two pulses, in seconds.
+    shortest_seconds, longest_seconds
+        Range of the length of a pulse, in seconds.
+    height, rest
+        Values during and outside pulses.
     anomalous
-        Whether readings in pulses are marked.
+        True to mark readings in pulses as anomalous.
     """
 
     every_seconds: _Seconds
@@ -195,11 +207,11 @@ class RandomPulses:
         if self.longest_seconds > _MOST_AT_ONCE * self.every_seconds:
             raise ValueError(
                 f"expected `longest_seconds` of at most {_MOST_AT_ONCE} times `every_seconds` "
-                f"({self.every_seconds}), got `{self.longest_seconds}`: it would be one pulse without an end"
+                f"({self.every_seconds}), got `{self.longest_seconds}`; longer pulses would never end"
             )
 
     def over(self, span: ReadingSpan) -> LabelledValues:
-        """Return the readings' values; those in a pulse are marked if they are anomalous."""
+        """Return the values of readings, with those in a pulse marked if pulses are anomalous."""
         if not len(span.seconds):
             return _unmarked(np.empty(0))
         begins, ends = self._pulses(float(span.seconds[0]), float(span.seconds[-1]), span.names)
@@ -207,9 +219,10 @@ class RandomPulses:
         return _pulsed(on, self.height, self.rest, self.anomalous)
 
     def _pulses(self, first: float, last: float, names: tuple[int, *tuple[str | int, ...]]) -> tuple[Floats, Floats]:
-        """Return when pulses begin and when they end, ascending each: all that hold a moment between two, and others.
+        """Return the beginnings and the ends of pulses, each ascending.
 
-        Time is cut into blocks that each have a generator of their own.
+        All pulses that overlap ``first`` to ``last`` are included, and some others. Time is divided into blocks, each
+        with its own random generator.
         """
         block_seconds = _BLOCK_PULSES * self.every_seconds
         begins, lengths = [], []
@@ -226,32 +239,32 @@ class RandomPulses:
 
 @dataclass(frozen=True, slots=True, config=_CHECKED)
 class Sinusoid:
-    """A sine around zero, ``amplitude`` high and deep, that passes zero upwards at the moment ``begin``."""
+    """A sine around zero with an ``amplitude``, rising through zero at the time ``begin``."""
 
     period_seconds: _Seconds
     amplitude: float = 1.0
     begin: _Moment = 0.0
 
     def over(self, span: ReadingSpan) -> LabelledValues:
-        """Return the readings' values, none marked."""
+        """Return the values of readings, none of them marked."""
         turns = (span.seconds - self.begin) / self.period_seconds
         return _unmarked(self.amplitude * np.sin(math.tau * (turns % 1)))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Sum:
-    """Pieces added up, the additive model; what one of them marks is marked."""
+    """Sum of parts (additive model). A reading is marked if any part marks it."""
 
     parts: tuple[Shape, ...]
 
     def over(self, span: ReadingSpan) -> LabelledValues:
-        """Return the readings' values, and which of them a part marks."""
+        """Return the values of readings, with those marked that any part marks."""
         return _combined(self.parts, span, np.add, 0.0)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Product:
-    """Pieces multiplied, the multiplicative model; what one of them marks is marked.
+    """Product of parts (multiplicative model). A reading is marked if any part marks it.
 
     Examples
     --------
@@ -263,7 +276,7 @@ class Product:
     parts: tuple[Shape, ...]
 
     def over(self, span: ReadingSpan) -> LabelledValues:
-        """Return the readings' values, and which of them a part marks."""
+        """Return the values of readings, with those marked that any part marks."""
         return _combined(self.parts, span, np.multiply, 1.0)
 
 

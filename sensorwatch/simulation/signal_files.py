@@ -1,4 +1,4 @@
-"""Files of composed signals: what each tag of a simulated fleet reads.
+"""Signal files: the composed signal of each tag of a simulated fleet.
 
 ::
 
@@ -14,8 +14,8 @@
           - sum: [5, {uniform: {low: -0.5, high: 0.5}}]
           - random_pulses: {every_seconds: 300, shortest_seconds: 5, longest_seconds: 20, height: 3, rest: 1}
 
-A piece is one of those of :mod:`sensorwatch.simulation.shapes` by its name, with what it takes. A moment (``at``,
-``begin``, ``end``) is a time, or a number of seconds after the simulated time begins.
+A shape has the name of a class in :mod:`sensorwatch.simulation.shapes` and its fields. Times (``at``, ``begin``,
+``end``) are absolute, or in seconds after the beginning of the simulated time.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ if TYPE_CHECKING:
 
     from sensorwatch.simulation.shapes import Shape
 
-__all__ = ["PIECES", "read_signals"]
+__all__ = ["SHAPES", "read_signals"]
 
-PIECES: Mapping[str, TypeAdapter[Any]] = {
+SHAPES: Mapping[str, TypeAdapter[Any]] = {
     "constant": TypeAdapter(Constant),
     "markov": TypeAdapter(MarkovSignal),
     "normal": TypeAdapter(Normal),
@@ -63,28 +63,29 @@ PIECES: Mapping[str, TypeAdapter[Any]] = {
     "step": TypeAdapter(Step),
     "uniform": TypeAdapter(Uniform),
 }
-"""The pieces that have no parts, by their names."""
+"""Basic shapes, which have no nested signals, by name."""
 
-_MODELS: Mapping[str, type[Sum | Product]] = {"product": Product, "sum": Sum}
+_COMBINATIONS: Mapping[str, type[Sum | Product]] = {"product": Product, "sum": Sum}
 _DEEPEST = 20
 _SHOWN_CHARACTERS = 120
 _NAME_CHARACTERS = 64
 
 
 def read_signals(path: Path, start: datetime) -> dict[str, Shape]:
-    """Return the signals in a file by their tags.
+    """Return the signals in a file by tag.
 
     Parameters
     ----------
     path
         A YAML file.
     start
-        When the simulated time begins (aware).
+        Beginning of the simulated time (aware).
 
     Raises
     ------
     InvalidInputError
-        The file can't be read, or has mistakes: a line for each, with its place, expected and got.
+        The file can't be read, or has errors. The message has one line for each error, with its place, what was
+        expected and what was found.
     """
     try:
         document = parse_document(path.read_bytes(), str(path))
@@ -99,63 +100,63 @@ def read_signals(path: Path, start: datetime) -> dict[str, Shape]:
         )
     reader = _Reader(str(path), start.timestamp())
     signals = {str(tag): reader.shape(f"tags.{tag}", given) for tag, given in tags.items()}
-    reader.mistakes += [
+    reader.errors += [
         f"{path}: tags: expected names of 1 to {_NAME_CHARACTERS} characters, got `{tag}`"
         for tag in signals
         if not 0 < len(tag) <= _NAME_CHARACTERS
     ]
-    if reader.mistakes:
-        raise InvalidInputError("\n".join(reader.mistakes))
+    if reader.errors:
+        raise InvalidInputError("\n".join(reader.errors))
     return signals
 
 
 class _Reader:
-    """Makes signals of what a file holds, and collects its mistakes."""
+    """Reads the signals of a file and collects its errors."""
 
     def __init__(self, place: str, start: float) -> None:
-        self.mistakes: list[str] = []
+        self.errors: list[str] = []
         self._place = place
         self._start = start
 
     def shape(self, where: str, given: object, depth: int = 0) -> Shape:
-        """Return the signal in a value; anything where that has a mistake."""
+        """Return the signal in a value; a constant if the value has an error."""
         if isinstance(given, str):
-            # YAML takes a number without a point, such as 1e3, for text.
+            # YAML reads a number with an exponent but without a point, such as 1e3, as text.
             with suppress(ValueError):
                 given = float(given)
         if isinstance(given, int | float) and not isinstance(given, bool):
-            return self._piece(where, "constant", {"value": given})
-        names = ", ".join(sorted({*PIECES, *_MODELS}))
+            return self._basic(where, "constant", {"value": given})
+        names = ", ".join(sorted({*SHAPES, *_COMBINATIONS}))
         if not isinstance(given, dict) or len(given) != 1:
-            return self._mistake(where, f"expected a number, or one of {names} with what it takes", given)
+            return self._error(where, f"expected a number, or one of {names} with its fields", given)
         ((name, arguments),) = given.items()
-        if name in _MODELS:
+        if name in _COMBINATIONS:
             inside = f"{where}.{name}"
             if not isinstance(arguments, list) or not arguments:
-                return self._mistake(inside, "expected a list of pieces", arguments)
+                return self._error(inside, "expected a list of signals", arguments)
             if depth == _DEEPEST:
-                return self._mistake(inside, f"expected at most {_DEEPEST} sums and products in one another", "more")
+                return self._error(inside, f"expected at most {_DEEPEST} nested sums and products", "more")
             parts = [self.shape(f"{inside}.{number}", part, depth + 1) for number, part in enumerate(arguments)]
-            return _MODELS[name](tuple(parts))
-        if name in PIECES:
-            return self._piece(f"{where}.{name}", name, {} if arguments is None else arguments)
-        return self._mistake(where, f"expected one of {names}", name)
+            return _COMBINATIONS[name](tuple(parts))
+        if name in SHAPES:
+            return self._basic(f"{where}.{name}", name, {} if arguments is None else arguments)
+        return self._error(where, f"expected one of {names}", name)
 
-    def _piece(self, where: str, name: str, arguments: object) -> Shape:
+    def _basic(self, where: str, name: str, arguments: object) -> Shape:
         if not isinstance(arguments, dict):
-            return self._mistake(where, "expected a mapping of what it takes", arguments)
+            return self._error(where, "expected a mapping of its fields", arguments)
         try:
-            piece: Shape = PIECES[name].validate_python(arguments, context={START: self._start})
+            shape: Shape = SHAPES[name].validate_python(arguments, context={START: self._start})
         except ValidationError as exc:
-            self.mistakes += [describe(f"{self._place}: {where}", error) for error in exc.errors(include_url=False)]
+            self.errors += [describe(f"{self._place}: {where}", error) for error in exc.errors(include_url=False)]
         except InvalidInputError as exc:
-            self.mistakes.append(f"{self._place}: {where}: {exc}")
+            self.errors.append(f"{self._place}: {where}: {exc}")
         else:
-            return piece
+            return shape
         return Constant(0)
 
-    def _mistake(self, where: str, expected: str, got: object) -> Shape:
-        self.mistakes.append(f"{self._place}: {where}: {expected}; got `{_shown(got)}`")
+    def _error(self, where: str, expected: str, got: object) -> Shape:
+        self.errors.append(f"{self._place}: {where}: {expected}; got `{_shown(got)}`")
         return Constant(0)
 
 

@@ -1,7 +1,7 @@
-"""What a healthy sensor reads: a level, noise around it, a daily cycle and a slow drift.
+"""Signals of healthy sensors: a level, noise, a daily cycle and a slow drift.
 
-Everything follows from the seed and the sensor's name, and a value from the seed, the name and the reading's number
-alone: a range gives the same readings however it is cut.
+The parameters depend only on the seed and the sensor's name, and a value also on the reading's number. So the readings
+don't depend on how a range is divided.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["Signal", "clean_values", "drawn", "generator", "signal_of"]
 _DAY_SECONDS = 86_400.0
 _BLOCK = 4096
 _DECIMALS = 3
-# Typical level and noise of a tag, and how far sensors of that tag differ in level (as a share of it).
+# Typical level and noise of a tag, and the largest deviation of a sensor's level from it, as a share of the level.
 _TAGS = {
     "temperature": (72.0, 0.4, 0.15),
     "pressure": (6.2, 0.05, 0.2),
@@ -38,18 +38,24 @@ _OTHER_TAG = (60.0, 0.6, 0.5)
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A healthy sensor, in the unit of its values.
+    """Signal of a healthy sensor, in the unit of its values.
 
     Attributes
     ----------
     level
-        What it reads on average.
+        Mean value.
     noise
-        Standard deviation of one reading around the slow course of the signal.
-    daily_amplitude, daily_phase
-        Half the height of the daily cycle; its phase in radians.
-    drift_amplitude, drift_period_days, drift_phase
-        The drift is a wander over weeks, so that it neither jumps nor runs away.
+        Standard deviation of a reading around cycle and drift.
+    daily_amplitude
+        Amplitude of the daily cycle.
+    daily_phase
+        Phase of the daily cycle, in radians.
+    drift_amplitude
+        Amplitude of the drift, a sine that neither jumps nor grows without a limit.
+    drift_period_days
+        Period of the drift, in days.
+    drift_phase
+        Phase of the drift, in radians.
     """
 
     level: float
@@ -62,13 +68,21 @@ class Signal:
 
 
 def generator(seed: int, *names: str | int) -> np.random.Generator:
-    """Return a random generator that belongs to the names, whatever other generators were used before."""
+    """Return a random generator that depends only on the seed and the names, not on other generators."""
     digest = hashlib.sha256("\0".join(map(str, (seed, *names))).encode()).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16])))
 
 
 def signal_of(device: str, tag: str, seed: int) -> Signal:
-    """Return the healthy course of a sensor."""
+    """Return the healthy signal of a sensor.
+
+    Parameters
+    ----------
+    device, tag
+        The sensor.
+    seed
+        Seed of all random numbers.
+    """
     level, noise, spread = _TAGS.get(tag, _OTHER_TAG)
     rng = generator(seed, "signal", device, tag)
     return Signal(
@@ -90,16 +104,20 @@ def clean_values(
     Parameters
     ----------
     signal
-        Of the sensor.
+        Signal of the sensor.
     first
-        Number of the first reading; it and its successors select the noise.
+        Number of the first reading; the numbers of readings select their noise.
     seconds
-        Times of the readings in seconds since 1970-01-01T00:00:00Z, shape ``(n_readings,)``.
+        Times of the readings in seconds since 1970-01-01T00:00:00Z, shape ``(n_readings,)``, float64.
+    seed
+        Seed of the noise.
+    device, tag
+        The sensor.
 
     Returns
     -------
     numpy.ndarray
-        Shape ``(n_readings,)``, three decimals.
+        Shape ``(n_readings,)``, float64, three decimals.
     """
     days = seconds / _DAY_SECONDS
     daily = signal.daily_amplitude * np.sin(math.tau * days + signal.daily_phase)
@@ -111,21 +129,23 @@ def clean_values(
 def drawn(
     first: int, count: int, draw: Callable[[np.random.Generator, int], Floats], seed: int, *names: str | int
 ) -> Floats:
-    """Return random numbers by their position, drawn in blocks that each have a generator of their own.
+    """Return random numbers by position, drawn in blocks that each have their own generator.
 
     Parameters
     ----------
-    first, count
-        Which of them; positions may be negative.
+    first
+        Position of the first number; may be negative.
+    count
+        Number of random numbers.
     draw
-        Returns so many numbers of a generator.
-    seed, names
-        To whom the numbers belong.
+        Function of a generator and a count that returns that many random numbers.
+    seed, *names
+        Seed and names that determine the sequence.
 
     Returns
     -------
     numpy.ndarray
-        Shape ``(count,)``.
+        Shape ``(count,)``, float64.
 
     Examples
     --------

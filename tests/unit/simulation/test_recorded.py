@@ -74,8 +74,8 @@ def test_a_recording_can_be_moved_to_end_at_a_time(csv_file: Path) -> None:
     [
         (b"", "column TS and Device and Tag and Value missing; expected a first line with TS,Device,Tag,Value"),
         (b"TS,Device,Value\n", "column Tag missing; .*got `TS,Device,Value`"),
-        (b"TS,Device,Tag,Value\n", "no usable row, 0 bad ones"),
-        (b"TS,Device,Tag,Value\nx,1,1,1\n", "no usable row, 1 bad ones; the first, in line 2: TS: expected a time"),
+        (b"TS,Device,Tag,Value\n", "expected at least one usable row, got none; bad rows: 0"),
+        (b"TS,Device,Tag,Value\nx,1,1,1\n", "got none; bad rows: 1; the first is line 2: TS: expected a time"),
         (b"\xff\xfeT\x00S\x00", "expected text in UTF-8, got UTF-16"),
     ],
 )

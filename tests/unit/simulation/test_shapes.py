@@ -191,7 +191,7 @@ def test_a_sinusoid_repeats_swings_as_far_as_told_and_rises_through_zero_where_i
         (Pulse, {"begin": 0, "seconds": 0}, "greater than or equal to 0.001"),
         (Pulse, {"begin": 0, "seconds": 5, "every_seconds": 5}, "above `seconds`"),
         (RandomPulses, {"every_seconds": 9, "shortest_seconds": 3, "longest_seconds": 2}, "not above"),
-        (RandomPulses, {"every_seconds": 1, "shortest_seconds": 3, "longest_seconds": 11}, "without an end"),
+        (RandomPulses, {"every_seconds": 1, "shortest_seconds": 3, "longest_seconds": 11}, "never end"),
         (Sinusoid, {"period_seconds": 0}, "greater than or equal to 0.001"),
         (Constant, {"value": math.inf}, "finite"),
         (Step, {"at": 0, "hight": 1}, "hight"),
@@ -229,7 +229,7 @@ def test_a_fleet_reads_its_signals_in_order_and_labels_what_they_mark() -> None:
 
 def test_a_signal_beyond_all_numbers_is_told_before_anything_is_sent() -> None:
     fleet = ComposedFleet(("press-1",), {"load": Product((Constant(1e200), Constant(1e200)))})
-    with pytest.raises(InvalidInputError, match="the signal of `load` gets larger than numbers can be"):
+    with pytest.raises(InvalidInputError, match="the signal of `load` exceeds the range of numbers"):
         fleet.labels(NOON, NOON + MINUTE)
 
 

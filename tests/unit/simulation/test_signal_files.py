@@ -8,7 +8,7 @@ import pytest
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.simulation.markov import Emission, MarkovSignal
 from sensorwatch.simulation.shapes import Constant, Normal, Product, Pulse, Ramp, Shape, Step, Sum
-from sensorwatch.simulation.signal_files import PIECES, read_signals
+from sensorwatch.simulation.signal_files import SHAPES, read_signals
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 BEGIN = NOON.timestamp()
@@ -66,17 +66,17 @@ def test_a_date_is_its_midnight(tmp_path: Path) -> None:
         ("tags: {a: true}", "tags.a: expected a number, or one of constant, markov, .* got `True`"),
         ("tags: {a: {normal: {}, uniform: {}}}", "tags.a: expected a number, or one of"),
         ("tags: {a: {sine: {}}}", "tags.a: expected one of constant, .*; got `sine`"),
-        ("tags: {a: {normal: 5}}", "tags.a.normal: expected a mapping of what it takes; got `5`"),
+        ("tags: {a: {normal: 5}}", "tags.a.normal: expected a mapping of its fields; got `5`"),
         ("tags: {a: {normal: {deviatoin: 5}}}", "tags.a.normal: deviatoin: unknown key"),
         ("tags: {a: {step: {}}}", "tags.a.step: at: Field required"),
         ("tags: {a: {step: {at: soon}}}", "tags.a.step: at: expected a time like .* got `soon`"),
-        ("tags: {a: {sum: []}}", "tags.a.sum: expected a list of pieces; got `\\[\\]`"),
+        ("tags: {a: {sum: []}}", "tags.a.sum: expected a list of signals; got `\\[\\]`"),
         ("tags: {a: {sum: [1, {product: [{uniform: {low: 2}}]}]}}", "tags.a.sum.1.product.0.uniform: expected `low`"),
         ("tags: {a: {constant: {value: .inf}}}", "tags.a.constant: value: Input should be a finite number"),
         ("tags: {a: {markov: {steps: 2}}}", "tags.a.markov: steps: unknown key"),
         ("tags: {a: {markov: {steps_per_change: 0}}}", "tags.a.markov: steps_per_change must be at least 1"),
         ("tags: {a: {markov: {normal: [.nan, 1]}}}", "tags.a.markov: expected finite means"),
-        ("tags: {a: &a {sum: [1, *a]}}", "at most 20 sums and products in one another"),
+        ("tags: {a: &a {sum: [1, *a]}}", "at most 20 nested sums and products"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(tmp_path: Path, text: str, message: str) -> None:
@@ -95,14 +95,14 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
         read_signals(tmp_path / "none.yaml", NOON)
 
 
-def test_the_page_names_every_piece_with_what_it_takes() -> None:
+def test_the_page_names_every_shape_with_its_fields() -> None:
     rows = {
         cells[0].strip("` "): cells[1]
         for line in DOCUMENT.read_text(encoding="utf-8").splitlines()
         if line.startswith("| `") and len(cells := line.strip("| ").split(" | ")) == 3
     }
-    assert set(rows) == set(PIECES)
-    for name, adapter in PIECES.items():
+    assert set(rows) == set(SHAPES)
+    for name, adapter in SHAPES.items():
         schema = adapter.json_schema()
         for field in schema["properties"]:
             assert f"`{field}`" in rows[name], f"{name}: {field}"
