@@ -70,7 +70,7 @@ class Product(Adapters):
         return Ingest(self.store, self.dead_letters, IngestRules.from_settings(self.settings))
 
     def ingest(self, partition: Partition, events: Sequence[RawEvent], senders: Collection[str] = ()) -> IngestCounts:
-        """Ingest a batch of events.
+        """Ingest a batch of events; return the number of readings by outcome.
 
         Parameters
         ----------
@@ -80,11 +80,6 @@ class Product(Adapters):
             Events in ascending order of sequence number.
         senders
             Trace contexts (``traceparent``) of the events, linked to the span.
-
-        Returns
-        -------
-        IngestCounts
-            Number of readings by outcome.
         """
         attributes = batch_attributes(partition, events)
         with span("ingest", kind="consumer", links=senders, attributes=attributes) as current:
@@ -110,7 +105,7 @@ class Product(Adapters):
         return serve
 
     def serve(self, partition: Partition, events: Sequence[RawEvent], senders: Collection[str] = ()) -> ServingCounts:
-        """Score a batch of events in real time.
+        """Score a batch of events in real time; return the number of readings by outcome.
 
         Parameters
         ----------
@@ -120,11 +115,6 @@ class Product(Adapters):
             Events in ascending order of sequence number.
         senders
             Trace contexts (``traceparent``) of the events, linked to the span.
-
-        Returns
-        -------
-        ServingCounts
-            Number of readings by outcome.
         """
         attributes = batch_attributes(partition, events)
         with span("serve", kind="consumer", links=senders, attributes=attributes) as current:
@@ -236,10 +226,7 @@ class Product(Adapters):
         return plan, estimate(kind, tasks, self.store.shard_activity(), self.store.task_history(kind), fleet)
 
     def data_file(self, place: str, content: bytes) -> FileWindows:
-        """Return the windows in a data file of the sensors in the catalogue.
-
-        ``place`` is the path or blob name of the file; its suffix gives the format.
-        """
+        """Return the windows in a data file of the sensors in the catalogue; the suffix of ``place`` is its format."""
         from sensorwatch.models.scoring.file_windows import parse_data
 
         return parse_data(place, content, self.store.sensors(), self.settings.window_seconds)

@@ -1,4 +1,4 @@
-"""What scoring in real time stores, on every database."""
+"""Stored results of real-time scoring, on every database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A function app starts cold often: what it imports before its first event is counted here."""
+"""Limits on imports before the first event, because a function app often starts cold."""
 
 from __future__ import annotations
 

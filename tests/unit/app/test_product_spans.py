@@ -1,4 +1,4 @@
-"""The steps with their spans and metrics, over a real store on SQLite."""
+"""Spans and metrics of the use cases, with a real store on SQLite."""
 
 from __future__ import annotations
 

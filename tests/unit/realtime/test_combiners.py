@@ -1,4 +1,4 @@
-"""Which answer counts: the laws of the combiners."""
+"""Properties of the combiners."""
 
 from __future__ import annotations
 

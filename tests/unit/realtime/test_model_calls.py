@@ -1,4 +1,4 @@
-"""Calls under a deadline: it holds whatever a model does, and a model that hangs holds few threads."""
+"""Calls under a deadline: slow and failing models, and models that never return."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""State of a partition's sensors, against windows that are computed one reading at a time."""
+"""State of a partition's sensors, compared with windows that are computed one reading at a time."""
 
 from __future__ import annotations
 

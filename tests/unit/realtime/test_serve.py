@@ -88,7 +88,7 @@ def test_an_anomaly_is_stored_with_its_first_reading_and_names_the_version(fleet
     assert found.expected_low < LEVEL < (found.expected_high or 0)
 
 
-def test_the_quick_member_of_an_ensemble_answers_for_it(make_fleet: Callable[..., Fleet]) -> None:
+def test_the_surrogate_of_an_ensemble_answers_for_it(make_fleet: Callable[..., Fleet]) -> None:
     fleet = make_fleet()
     fleet.train(detector="auto")
     serve, models = fleet.serving()
@@ -104,7 +104,7 @@ def test_the_quick_member_of_an_ensemble_answers_for_it(make_fleet: Callable[...
     assert (key, batch.model_version) == ((1, 5), live.model_version)
 
 
-def test_a_stand_in_does_not_score_in_real_time(make_fleet: Callable[..., Fleet]) -> None:
+def test_a_fallback_model_does_not_score_in_real_time(make_fleet: Callable[..., Fleet]) -> None:
     fleet = make_fleet()
     fleet.train(needed=TrainingWindows(1000, 20, "range"))
     serve, _ = fleet.serving()
@@ -135,7 +135,7 @@ def test_readings_behind_the_open_window_are_left_to_batch_scoring(fleet: Fleet)
     assert serve(GROUP, fleet.events({0: FAR}, after=3)) == ServingCounts(received=1, late=1)
 
 
-def test_what_cannot_be_used_is_counted(fleet: Fleet) -> None:
+def test_readings_that_cannot_be_decoded_are_counted(fleet: Fleet) -> None:
     serve, _ = fleet.serving()
     (event,) = fleet.events({0: LEVEL}, after=1)
     broken = type(event)(event.sequence_number + 1, event.enqueued_time, b"?")
@@ -232,7 +232,7 @@ def test_what_was_found_before_a_move_is_withdrawn_after_it(fleet: Fleet) -> Non
     assert fleet.anomalies() == {}
 
 
-def test_a_batch_whose_findings_could_not_be_stored_is_taken_in_again(
+def test_a_batch_whose_findings_could_not_be_stored_is_processed_again(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve, _ = fleet.serving()
@@ -297,7 +297,7 @@ def ingest_newer_windows(fleet: Fleet) -> None:
     fleet.store.commit_ingest(other, None, mark, windows, IngestCounts(len(windows), len(windows), 0, 0, 0))
 
 
-def test_a_damaged_version_is_refused_with_the_reason_and_the_former_one_stays(fleet: Fleet) -> None:
+def test_a_damaged_version_is_refused_with_the_reason_and_the_previous_one_stays(fleet: Fleet) -> None:
     serve, models = fleet.serving()
     old = fleet.registries["own"].pointers[0].version
     ingest_newer_windows(fleet)
