@@ -1,6 +1,7 @@
-"""What the outside is told of an alert: one JSON shape for every sink, and the same in words.
+"""Messages about alerts: one JSON shape for all sinks, and its text for people.
 
-The shape only ever grows: receivers ignore members that they don't know. ``docs/reference/alert-message.md`` lists it.
+Members are added but never removed or changed, so receivers should ignore unknown ones.
+``docs/reference/alert-message.md`` lists them.
 """
 
 from __future__ import annotations
@@ -23,20 +24,20 @@ _PRINTED_LENGTH = 400
 
 @dataclass(frozen=True, slots=True)
 class AlertMessage:
-    """A notification on its way out.
+    """A notification in the form that sinks deliver.
 
     Attributes
     ----------
     key
-        Idempotency key: the same however often the message is delivered.
+        Idempotency key: the same in every delivery of this message.
     subject
-        What it is about; messages of one subject reach a sink in order.
+        Id of the alert or incident. Messages with the same subject reach a sink in order.
     time
-        When what it tells of happened: the end of the window that caused it (UTC).
+        End of the window that caused the event (UTC).
     payload
-        JSON-ready members, as :func:`alert_payload` makes them.
+        JSON-ready members, as :func:`alert_payload` returns them.
     traceparent
-        The trace that the delivery is part of, for receivers that go on with it; None where nothing is traced.
+        Trace of the delivery, for receivers that continue it; None without tracing.
     """
 
     key: str
@@ -49,14 +50,20 @@ class AlertMessage:
 def alert_message(
     notification: Notification, sensor: SensorStatus | None, dashboard_url: str | None = None
 ) -> AlertMessage:
-    """Return the message that tells of a notification; parameters are those of :func:`alert_payload`."""
+    """Return the message for a notification.
+
+    Parameters
+    ----------
+    notification, sensor, dashboard_url
+        As for :func:`alert_payload`.
+    """
     payload = alert_payload(notification, sensor, dashboard_url)
     time = datetime.fromtimestamp(_happened(notification), UTC)
     return AlertMessage(notification.key, subject_of(notification), time, payload)
 
 
 def subject_of(notification: Notification) -> str:
-    """Return the id of what a notification is about: its incident, or else its alert."""
+    """Return the id of the notification's incident, or of its alert if it has none."""
     return notification.alert.alert_id if notification.incident is None else notification.incident.incident_id
 
 
@@ -73,16 +80,16 @@ def alert_payload(
     sensor: SensorStatus | None,
     dashboard_url: str | None = None,
 ) -> dict[str, Any]:
-    """Return the members of a notification, in the order in which people read them.
+    """Return the JSON members of a notification, in the order in which people read them.
 
     Parameters
     ----------
     notification
-        What happened, with the alert as it was then.
+        The event, with the alert at that time.
     sensor
-        The alert's sensor; None where the catalogue does not know it.
+        Sensor of the alert; None if the catalogue does not have it.
     dashboard_url
-        Where the dashboard is; without it there is no link.
+        Address of the dashboard; None: the message has no link.
     """
     alert = notification.alert
     place = "alerts" if notification.incident is None else "incidents"
@@ -136,7 +143,17 @@ def _incident(incident: Incident) -> dict[str, Any]:
 
 
 def trial_message(sink: str, now: datetime, dashboard_url: str | None = None) -> AlertMessage:
-    """Return a message that has the shape of an alert's, tells of none, and says so: its event is ``test``."""
+    """Return a test message. It has the shape of an alert's message, but its event is ``test``.
+
+    Parameters
+    ----------
+    sink
+        Name of the sink, which becomes part of the key.
+    now
+        Current time (UTC).
+    dashboard_url
+        Address of the dashboard; None: the message has no link.
+    """
     end = _iso(int(now.timestamp()))
     key = f"test-{sink}-{now:%Y%m%dT%H%M%S.%fZ}"
     payload = {
@@ -163,7 +180,7 @@ def trial_message(sink: str, now: datetime, dashboard_url: str | None = None) ->
 
 
 def headline(payload: Mapping[str, Any]) -> str:
-    """Return one line of text that says what happened.
+    """Return a headline of one line.
 
     Examples
     --------
@@ -181,7 +198,10 @@ def headline(payload: Mapping[str, Any]) -> str:
 
 
 def facts(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return labels and values in words; values come from devices, so they are plain text and must be escaped."""
+    """Return the labels and values that people read.
+
+    Values may contain text from devices, so the caller must escape them.
+    """
     found = [
         ("Sensor", _sensor(payload["sensor"])),
         ("Severity", f"{payload['severity']} (score {payload['score']:.0f} of 100)"),
@@ -197,10 +217,8 @@ def facts(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
         found.append(("Expected", _range(payload["expected_low"], payload["expected_high"])))
     if payload.get("explanation"):
         found.append(("Why", payload["explanation"]))
-    if payload["model"]["version"] is not None:
-        found.append(("Model", payload["model"]["version"]))
     if (incident := payload["incident"]) is not None:
-        group = f"{incident['alerts']} alerts on {incident['group']}, the highest is this one"
+        group = f"{incident['alerts']} alerts on {incident['group']}; this one has the highest score"
         found.insert(0, ("Incident", group))
     return [(label, _plain(value)) for label, value in found]
 
@@ -216,7 +234,7 @@ def _range(low: float | None, high: float | None) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return the text in one line without control characters, which a header or a log must not carry."""
+    """Return the text in one line without control characters, which are unsafe in headers and logs."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_PRINTED_LENGTH]
 
 

@@ -1,4 +1,4 @@
-"""What alerts: the rules of ``sensorwatch.yaml`` over the settings, and downtime, evaluated over columns (pure)."""
+"""Alert policy: the settings, the rules of ``sensorwatch.yaml`` that override them, and downtime. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["NO_RULE", "AlertDefaults", "AlertPolicy", "NoDataLimits"]
 
 NO_RULE = "settings"
-"""What stands in place of a rule's name where no rule matches and the settings alone decide."""
+"""Name that is shown in place of a rule's if no rule matches a sensor."""
 
 _RANKS = {severity: rank for rank, severity in enumerate(SEVERITIES, 1)}
 _DEFAULT_RULE = AlertRule()
@@ -31,24 +31,24 @@ _DEFAULT_RULE = AlertRule()
 
 @dataclass(frozen=True, slots=True)
 class AlertDefaults:
-    """What holds where no rule says otherwise; the settings' values.
+    """Values of the settings, which rules override.
 
     Attributes
     ----------
     rules
-        k, n and the quiet period.
+        ``k``, ``n`` and the quiet period.
     quiet_intervals
-        An alert does not clear before so many of the sensor's usual intervals.
+        Shortest quiet period, in usual intervals of the sensor.
     no_data_intervals
-        A sensor is silent when nothing came for so many of its usual intervals.
+        Number of a sensor's usual intervals without data after which it raises an alert.
     no_data_floor_seconds
-        And for at least this long.
+        Shortest time without data that raises an alert, in seconds.
     retired_seconds
-        A sensor whose newest window is older than this is retired, not silent.
+        Age of the newest window at which a sensor is retired and raises no alert any more, in seconds.
     flatline_seconds
-        A sensor that varies normally is flat when all windows of so long are equal.
+        Time for which a sensor that normally varies may stay at one value, in seconds.
     window_seconds
-        Length of a window.
+        Length of a window, in seconds.
     """
 
     rules: AlertRules
@@ -61,17 +61,17 @@ class AlertDefaults:
 
 
 class NoDataLimits(NamedTuple):
-    """A sensor is silent after ``max(floor_seconds, intervals x its usual interval)``."""
+    """Time without data that raises an alert: ``max(floor_seconds, intervals * usual interval)``."""
 
     intervals: float
     floor_seconds: int
 
 
 class _Columns(NamedTuple):
-    """Anomalous windows as columns of shape ``(n_windows,)``; ``sensor`` is the position of each one's key in ``keys``.
+    """Anomalous windows as columns of shape ``(n_windows,)``.
 
-    ``low`` and ``high`` bound what was expected, nan where the detector has no such range. ``end`` is in seconds since
-    1970-01-01T00:00:00Z.
+    ``sensor`` is the position of the window's sensor in ``keys``. ``low`` and ``high`` bound the expected range, NaN if
+    the detector has none. ``end`` is in seconds since 1970-01-01T00:00:00Z.
     """
 
     keys: Sequence[SensorKey]
@@ -84,14 +84,16 @@ class _Columns(NamedTuple):
 
 
 class AlertPolicy:
-    """Which windows raise alerts, and by which k, n and quiet period.
+    """Decides which windows raise alerts, and with which ``k``, ``n`` and quiet period.
 
     Parameters
     ----------
     defaults
-        The settings' values.
-    section, downtimes
-        What the file says.
+        Values of the settings.
+    section
+        Section ``alerts`` of ``sensorwatch.yaml``.
+    downtimes
+        Section ``maintenance`` of ``sensorwatch.yaml``.
     """
 
     def __init__(
@@ -105,25 +107,26 @@ class AlertPolicy:
         self.downtime = DowntimePlan(downtimes, defaults.window_seconds)
 
     def rule_position(self, key: SensorKey) -> int | None:
-        """Return the place of the first rule that matches a sensor, None where none does."""
+        """Return the position of the first rule that matches a sensor; None if no rule matches."""
         return next((i for i, rule in enumerate(self.section.rules) if rule.matches(key)), None)
 
     def rule_name(self, key: SensorKey) -> str:
-        """Return the name of the rule that decides on a sensor."""
+        """Return the name of the rule for a sensor, or :data:`NO_RULE`."""
         position = self.rule_position(key)
         return NO_RULE if position is None else self.section.rule_name(position)
 
     def rule(self, key: SensorKey) -> AlertRule:
-        """Return the rule that decides on a sensor, the one that changes nothing where none matches."""
+        """Return the rule for a sensor; if no rule matches, a rule that changes nothing."""
         position = self.rule_position(key)
         return _DEFAULT_RULE if position is None else self.section.rules[position]
 
     def rules(self, key: SensorKey, profile: ReportingProfile | None = None) -> AlertRules:
-        """Return a sensor's k, n and quiet period.
+        """Return a sensor's ``k``, ``n`` and quiet period.
 
         The quiet period lasts at least ``quiet_intervals`` usual intervals, unless a rule sets it. Earlier windows
-        count over any usual gap, whatever a rule says: k anomalous windows of a slow sensor always open an alert. If a
-        rule sets only one of k and n, the other is adjusted: n is at least k.
+        count over any usual gap, even if a rule sets a shorter quiet period: otherwise a slow sensor would never reach
+        ``k`` windows. If a
+        rule sets only one of ``k`` and ``n``, the other is adjusted so that ``k <= n``.
 
         Parameters
         ----------
@@ -141,11 +144,11 @@ class AlertPolicy:
             many = max(default.recent_windows, few)
         usual = 0 if profile is None else ceil(self.defaults.quiet_intervals * profile.interval_seconds)
         quiet = max(default.quiet_seconds, usual) if rule.quiet_seconds is None else rule.quiet_seconds
-        memory = 0 if profile is None else max(usual, profile.usual_gap_seconds)
-        return AlertRules(few, many, quiet, memory)
+        longest_gap = 0 if profile is None else max(usual, profile.usual_gap_seconds)
+        return AlertRules(few, many, quiet, longest_gap)
 
     def no_data_limits(self, key: SensorKey) -> NoDataLimits | None:
-        """Return when a sensor is silent, None for one that is not watched for it."""
+        """Return a sensor's limits for missing data; None if it is not watched for missing data."""
         rule = self.rule(key)
         if not rule.enabled or rule.no_data is False:
             return None
@@ -157,7 +160,7 @@ class AlertPolicy:
 
     @property
     def lowest_no_data_limits(self) -> NoDataLimits:
-        """The limits that no sensor's are below: what the store looks for."""
+        """Smallest limits of any sensor, which the store uses to preselect sensors."""
         own = [rule.no_data for rule in self.section.rules if rule.enabled and isinstance(rule.no_data, NoData)]
         defaults = self.defaults
         return NoDataLimits(
@@ -171,7 +174,7 @@ class AlertPolicy:
         )
 
     def flatline_seconds(self, key: SensorKey) -> int | None:
-        """Return how long a sensor that varies normally may be flat, None for one that is not watched for it."""
+        """Return how long a sensor may stay at one value, in seconds; None if it is not watched for flatlines."""
         rule = self.rule(key)
         if not rule.enabled or rule.flatline is False:
             return None
@@ -179,7 +182,10 @@ class AlertPolicy:
         return self.defaults.flatline_seconds if own is None else own
 
     def suppressed_now(self, key: SensorKey, end: int) -> str:
-        """Return why a sensor raises no alert at a time, whatever it is about; empty where it may."""
+        """Return why a sensor raises no alert of any kind at a given time; empty if it may.
+
+        ``end`` is in seconds since 1970-01-01T00:00:00Z.
+        """
         rule = self.rule(key)
         if why := self.downtime.reason(key, end):
             return why
@@ -190,9 +196,9 @@ class AlertPolicy:
         return ""
 
     def suppressions(self, anomalies: Sequence[Anomaly], keys: Mapping[int, SensorKey]) -> list[str]:
-        """Return why each anomalous window raises no alert, empty for one that may.
+        """Return why each anomalous window raises no alert; empty for a window that may raise one.
 
-        What can't be told suppresses nothing: without an expected range, direction and deviation are passed over.
+        Conditions that need an expected range (direction, deviation) do not suppress a window that has none.
 
         Parameters
         ----------
@@ -244,7 +250,7 @@ def _columns(anomalies: Sequence[Anomaly], keys: Mapping[int, SensorKey]) -> _Co
 def _verdicts(
     rule: AlertRule, windows: _Columns, rows: npt.NDArray[np.int64]
 ) -> list[tuple[npt.NDArray[np.bool_], str]]:
-    """Return which of the rows a rule holds back, and why; where there are several reasons the first counts."""
+    """Return masks of the rows that a rule suppresses, each with its reason; the first reason counts."""
     import numpy as np
 
     if not rule.enabled:

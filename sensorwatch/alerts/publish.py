@@ -37,7 +37,7 @@ class PublishingStore(AlertStore, WatchStore, Protocol):
     """What publishing needs of the store."""
 
     def tolerances(self, sensor_ids: Collection[int]) -> dict[int, list[Tolerance]]:
-        """As :meth:`sensorwatch.alerts.ports.LifecycleStore.tolerances`."""
+        """As :meth:`sensorwatch.alerts.ports.AlertStore.tolerances`."""
         ...
 
     def served_anomalies(self, sensor_ids: Collection[int], first_end: int, last_end: int) -> list[Anomaly]:

@@ -106,8 +106,9 @@ class Alert:
     kind
         Cause of the alert.
     peak_value, expected_low, expected_high, model_version, training_start, training_end, explanation
-        Fields of :class:`Anomaly` for the window with the highest score, None or empty if not known. ``explanation`` is
-        a sentence (:func:`sensorwatch.alerts.explanation_text.explanation_text`).
+        Fields of :class:`Anomaly` for the window that opened the alert, or for the highest of later windows that score
+        above ``peak_score``; None or empty if not known. ``explanation`` is a sentence
+        (:func:`sensorwatch.alerts.explanation_text.explanation_text`).
     """
 
     alert_id: str

@@ -1,8 +1,8 @@
-"""When anomalous windows become an alert, and when it is over: a pure state machine, one state per sensor.
+"""State machine that turns anomalous windows into alerts. Pure; one state per sensor.
 
-``k`` anomalous windows among the last ``n`` open one alert; it takes in every further anomalous window; a quiet period
-clears it. Windows are taken in by time: one at or before the newest taken in changes nothing, so a prediction file that
-is delivered again, or late, opens no alert twice.
+``k`` anomalous windows among the last ``n`` open an alert. Every further anomalous window extends it. After a quiet
+period it clears. Windows at or before the newest processed window are ignored, so a prediction file that arrives twice
+or late never opens an alert twice.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from sensorwatch.alerts.records import Alert, AlertChanges, AlertState, Notification
+from sensorwatch.detectors.calibration import severity_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,24 +25,38 @@ class AlertRules:
 
     Attributes
     ----------
-    anomalous_windows, recent_windows
-        ``k`` and ``n``: that many anomalous windows among so many successive ones open an alert.
+    anomalous_windows
+        ``k``: number of anomalous windows that opens an alert.
+    recent_windows
+        ``n``: number of successive windows among which they are counted.
     quiet_seconds
-        An alert clears at the first normal window that ends at least this long after its last anomalous one.
-    memory_seconds
-        Longest gap between two windows over which the earlier ones still count, if longer than ``quiet_seconds``.
+        Quiet period in seconds. An alert clears at the first normal window that ends at least this long after its last
+        anomalous window. After a longer gap between two windows, the earlier ones no longer count.
+    longest_gap_seconds
+        Longest gap over which earlier windows still count, in seconds, if longer than ``quiet_seconds``.
     """
 
     anomalous_windows: int
     recent_windows: int
     quiet_seconds: int
-    memory_seconds: int = 0
+    longest_gap_seconds: int = 0
 
 
 class ScoredWindow(NamedTuple):
-    """One scored window: ``end`` in seconds since 1970-01-01T00:00:00Z, ``score`` 0-100.
+    """One scored window.
 
-    What comes after ``anomalous`` describes the window in the alert whose peak it is.
+    Attributes
+    ----------
+    end
+        End of the window in seconds since 1970-01-01T00:00:00Z.
+    score
+        Anomaly score, 0 to 100.
+    severity
+        Severity of the score.
+    anomalous
+        True if the window is anomalous and not suppressed.
+    value, expected_low, expected_high, model_version, training_start, training_end, explanation
+        Copied into the alert if the window opens it or scores higher than all before.
     """
 
     end: int
@@ -60,20 +75,22 @@ class ScoredWindow(NamedTuple):
 def advance(
     states: Mapping[int, AlertState], windows: Mapping[int, Iterable[ScoredWindow]], rules: AlertRules
 ) -> AlertChanges:
-    """Take in each sensor's windows and return what changes.
+    """Process the windows of some sensors and return the changes.
 
     Parameters
     ----------
     states
-        The stored state of every sensor that has one.
+        Stored states by sensor.
     windows
-        Per sensor, in ascending order of ``end``. A sensor without a state and without an anomalous window is better
-        left out: it would only get a state that says nothing.
+        Windows by sensor, in ascending order of ``end``. Sensors with neither a state nor an anomalous window should be
+        left out: they would only add empty states.
+    rules
+        Rules of these sensors.
 
     Returns
     -------
     AlertChanges
-        States of the sensors that moved, every alert opened, extended or cleared as it is now, and the notifications.
+        Changed states, alerts that were opened, extended or cleared, and their notifications.
     """
     changed: list[AlertState] = []
     alerts: dict[str, Alert] = {}
@@ -96,12 +113,12 @@ def advance(
 
 
 def _step(state: AlertState, window: ScoredWindow, rules: AlertRules) -> AlertState:
-    """Take in one window newer than all before it; an alert that is over comes back with its ``cleared_end``."""
+    """Process one window newer than all before it; return a cleared alert with its ``cleared_end``."""
     alert = state.alert
     if alert is not None and window.end - alert.last_anomaly_end >= rules.quiet_seconds and not window.anomalous:
         return AlertState(state.sensor_id, window.end, (), replace(alert, cleared_end=window.end))
-    memory_seconds = max(rules.quiet_seconds, rules.memory_seconds)
-    remembered = () if window.end - state.last_end > memory_seconds else state.recent_scores
+    longest_gap = max(rules.quiet_seconds, rules.longest_gap_seconds)
+    remembered = () if window.end - state.last_end > longest_gap else state.recent_scores
     score = window.score if window.anomalous else None
     recent = (*remembered, score)[-rules.recent_windows :]
     if window.anomalous:
@@ -113,6 +130,7 @@ def _open(sensor_id: int, window: ScoredWindow, recent: tuple[float | None, ...]
     scores = [score for score in recent if score is not None]
     if len(scores) < rules.anomalous_windows:
         return None
+    peak_score = max(scores)
     return Alert(
         alert_id=f"{sensor_id}-{window.end}",
         sensor_id=sensor_id,
@@ -120,8 +138,9 @@ def _open(sensor_id: int, window: ScoredWindow, recent: tuple[float | None, ...]
         last_anomaly_end=window.end,
         cleared_end=None,
         anomalies=len(scores),
-        peak_score=max(scores),
-        severity=window.severity,
+        peak_score=peak_score,
+        # An earlier window may have the highest score, and the state keeps scores only.
+        severity=severity_of(peak_score),
         peak_value=window.value,
         expected_low=window.expected_low,
         expected_high=window.expected_high,

@@ -58,7 +58,7 @@ class AnomalousWindow(BaseModel):
     suppressed_by: str | None = Field(description="Reason why it raises no alert; null if it may raise one.")
     explanation: str | None = Field(
         description="Explanation in one sentence.",
-        examples=["25.3 where 20.1 (19.4 to 20.9) was expected; found by ar_season (score 93), 1 of 7 members."],
+        examples=["25.3 where 20.1 (19.4 to 20.9) was expected; the value departs from its forecast."],
     )
 
 

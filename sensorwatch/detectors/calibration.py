@@ -40,6 +40,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from sensorwatch.config.alerts import SEVERITIES
+
 if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
@@ -50,15 +52,16 @@ if TYPE_CHECKING:
 __all__ = [
     "ANOMALOUS_RARITY",
     "HIGHEST_RARITY",
-    "SEVERITIES",
+    "SCORE_SEVERITIES",
     "Calibration",
     "calibrate",
     "scores_of_rarity",
     "severity_codes",
+    "severity_of",
 ]
 
-SEVERITIES = ("normal", "low", "medium", "high", "critical")
-"""From the mildest to the worst."""
+SCORE_SEVERITIES = ("normal", *SEVERITIES)
+"""Severities of scores: ``normal`` below the threshold of an anomaly, then those of alerts."""
 
 ANOMALOUS_RARITY = 3.0
 HIGHEST_RARITY = 10.0
@@ -213,14 +216,25 @@ def scores_of_rarity(rarity: Floats) -> Floats:
 
 
 def severity_codes(scores: Floats) -> npt.NDArray[np.int8]:
-    """Return the position in :data:`SEVERITIES` of each score's severity; ``normal`` for NaN.
+    """Return the position in :data:`SCORE_SEVERITIES` of each score's severity; ``normal`` for NaN.
 
     Examples
     --------
-    >>> [SEVERITIES[code] for code in severity_codes(np.array([49.9, 50.0, 79.0, 80.0, 100.0]))]
+    >>> [SCORE_SEVERITIES[code] for code in severity_codes(np.array([49.9, 50.0, 79.0, 80.0, 100.0]))]
     ['normal', 'low', 'medium', 'high', 'critical']
     """
     return np.searchsorted(_SEVERITY_FROM, np.nan_to_num(scores), side="right").astype(np.int8)
+
+
+def severity_of(score: float) -> str:
+    """Return the severity of one score.
+
+    Examples
+    --------
+    >>> severity_of(49.9), severity_of(80.0)
+    ('normal', 'high')
+    """
+    return SCORE_SEVERITIES[int(severity_codes(np.array([score]))[0])]
 
 
 def calibrate(raw: Floats, offsets: Integers, threshold: float | None) -> Calibration:

@@ -11,7 +11,7 @@ from sensorwatch.alerts.explanation_text import explanation_text
 from sensorwatch.alerts.feedback import suppress
 from sensorwatch.alerts.records import Anomaly
 from sensorwatch.alerts.state_machine import ScoredWindow
-from sensorwatch.detectors.calibration import SEVERITIES, severity_codes
+from sensorwatch.detectors.calibration import SCORE_SEVERITIES, severity_codes
 from sensorwatch.detectors.explanation import Explanation, MemberScore
 from sensorwatch.realtime.open_windows import NO_WINDOW
 from sensorwatch.realtime.records import ANOMALOUS_SCORE, ModelAnswer, ServedWindow
@@ -152,7 +152,7 @@ class _OpenStates:
         if anomaly is not None:
             closed.setdefault(sensor_id, []).append(scored_window(anomaly))
         elif scored and (self._unsettled[position] or sensor_id in closed):
-            closed.setdefault(sensor_id, []).append(ScoredWindow(end, 0.0, SEVERITIES[0], anomalous=False))
+            closed.setdefault(sensor_id, []).append(ScoredWindow(end, 0.0, SCORE_SEVERITIES[0], anomalous=False))
 
     def add(self, position: int, sensor_id: int, end: int, answered: bool, anomaly: Anomaly | None) -> bool:
         """Set the result of a window; return True if it withdraws a stored anomaly."""
@@ -215,7 +215,7 @@ def _anomalies(
     score = scored.score
     severity = severity_codes(score[rows])
     found = [
-        _anomaly(batch, scored, row, float(score[row]), SEVERITIES[code])
+        _anomaly(batch, scored, row, float(score[row]), SCORE_SEVERITIES[code])
         for row, code in zip(rows, severity.tolist(), strict=True)
     ]
     reasons = policy.suppressions(found, {each.sensor_id: key(each.sensor_id) for each in found})

@@ -53,7 +53,7 @@ class ServingStore(Protocol):
         ...
 
     def reporting_profiles(self, sensor_ids: Collection[int]) -> dict[int, ReportingProfile]:
-        """As :meth:`sensorwatch.alerts.ports.WatchStore.reporting_profiles`."""
+        """As :meth:`sensorwatch.sensors.ports.ProfileStore.reporting_profiles`."""
         ...
 
     def served_anomalies(self, sensor_ids: Collection[int], first_end: int, last_end: int) -> list[Anomaly]:

@@ -23,7 +23,7 @@ import numpy as np
 from sensorwatch.alerts.publish import advance_by_policy
 from sensorwatch.alerts.state_machine import ScoredWindow
 from sensorwatch.config.serving import ServingRule
-from sensorwatch.detectors.calibration import SEVERITIES
+from sensorwatch.detectors.calibration import SCORE_SEVERITIES
 from sensorwatch.ingestion.decode import ReadingRules
 from sensorwatch.ingestion.ingest import IngestRules
 from sensorwatch.ingestion.ports import IngestStore
@@ -71,7 +71,7 @@ class ServeStore(IngestStore, WindowStore, ServingStore, Protocol):
     """Store of the step."""
 
     def tolerances(self, sensor_ids: Collection[int]) -> dict[int, list[Tolerance]]:
-        """Return tolerances; see :meth:`sensorwatch.alerts.ports.LifecycleStore.tolerances`."""
+        """Return tolerances; see :meth:`sensorwatch.alerts.ports.AlertStore.tolerances`."""
         ...
 
 
@@ -314,7 +314,7 @@ class Serve:
         for sensor_id in unsettled:
             ends_of_sensor = stored.end[stored.sensor_id == sensor_id]
             for end in ends_of_sensor[ends_of_sensor < first_end[sensor_id]][-1:].tolist():
-                found[sensor_id] = {end: ScoredWindow(end, 0.0, SEVERITIES[0], anomalous=False)}
+                found[sensor_id] = {end: ScoredWindow(end, 0.0, SCORE_SEVERITIES[0], anomalous=False)}
         for anomaly in self._store.served_anomalies(list(first_end), earliest, latest):
             if anomaly.end == first_end[anomaly.sensor_id]:
                 reported[anomaly.sensor_id] = anomaly

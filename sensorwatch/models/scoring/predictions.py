@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors.calibration import SEVERITIES, Calibration, severity_codes
+from sensorwatch.detectors.calibration import SCORE_SEVERITIES, Calibration, severity_codes
 from sensorwatch.models.table import is_fallback
 from sensorwatch.tasks.prediction_schema import ANOMALOUS, NORMAL, prediction_schema
 
@@ -69,7 +69,7 @@ def predictions_of(
         "value": pa.array(value),
         "prediction": pa.array(np.where(anomalous, ANOMALOUS, NORMAL).astype(np.int8)),
         "score": pa.array(scores),
-        "severity": _repeated(SEVERITIES, severity_codes(scores)),
+        "severity": _repeated(SCORE_SEVERITIES, severity_codes(scores)),
         "expected_low": _numbers(scored.low),
         "expected_high": _numbers(scored.high),
         "model_version": models["version"].combine_chunks().dictionary_encode().take(pa.array(model)),

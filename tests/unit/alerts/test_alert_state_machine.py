@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from sensorwatch.alerts.records import Alert, AlertChanges, AlertState, Notification
 from sensorwatch.alerts.state_machine import AlertRules, ScoredWindow, advance
+from sensorwatch.detectors.calibration import severity_of
 
 RULES = AlertRules(anomalous_windows=3, recent_windows=5, quiet_seconds=60)
 
@@ -65,6 +66,19 @@ def test_the_alert_carries_its_highest_score_and_that_windows_severity() -> None
         )
     ]
     alert = advance({}, {0: windows}, RULES).alerts[0]
+    assert (alert.peak_score, alert.severity) == (99, "critical")
+
+
+@given(st.lists(st.floats(50, 100), min_size=1, max_size=12))
+def test_the_severity_of_an_alert_is_always_that_of_its_score(scores: list[float]) -> None:
+    windows = [ScoredWindow(5 * i, score, severity_of(score), True) for i, score in enumerate(scores, 1)]
+    for alert in advance({}, {0: windows}, RULES).alerts:
+        assert alert.severity == severity_of(alert.peak_score)
+
+
+def test_an_alert_that_opens_after_its_highest_window_has_that_windows_severity() -> None:
+    windows = [ScoredWindow(5 * i, score, severity_of(score), True) for i, score in enumerate([99, 52, 51], 1)]
+    (alert,) = advance({}, {0: windows}, RULES).alerts
     assert (alert.peak_score, alert.severity) == (99, "critical")
 
 

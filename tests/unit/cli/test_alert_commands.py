@@ -94,7 +94,7 @@ def test_an_alert_is_shown_with_what_was_expected_its_model_and_its_history(
         "peak_value": 15.0,
         "expected_low": 0.0,
         "expected_high": 10.0,
-        "explanation": "15 where 0 to 10 was expected; found by ewma (score 90).",
+        "explanation": "15 where 0 to 10 was expected; the value is far from its recent average.",
         "model_version": "v1",
         "training_start": "1970-01-01T00:00:00Z",
         "training_end": "1970-01-01T01:00:00Z",
@@ -218,7 +218,7 @@ def test_labels_are_exported_as_csv_and_ndjson(store: SqlStore, command: Callabl
     assert (row["tag"], row["label"], row["opened"], row["peak_value"], row["labelled_by"]) == (
         *("force", "confirmed", "1970-01-01T00:00:10Z", "15.0", "anna"),
     )
-    assert row["explanation"] == "15 where 0 to 10 was expected; found by ewma (score 90)."
+    assert row["explanation"] == "15 where 0 to 10 was expected; the value is far from its recent average."
     assert json.loads(line)["explanation"] == row["explanation"]
     with pytest.raises(InvalidInputError, match=r"\.csv or \.ndjson"):
         command("labels", "export", "labels.xlsx", plain=True)

@@ -72,7 +72,7 @@ def test_a_csv_file_has_what_is_known_of_every_anomaly(
     assert header.split(",") == COLUMNS
     at = [pd.Timestamp(T0 + 5 * n, unit="s").isoformat() + "Z" for n in range(5)]
     before = pd.Timestamp(T0 - 3600, unit="s").isoformat() + "Z"
-    why = '"15 where 5 (0 to 10) was expected; found by ewma (score 90)."'
+    why = '"15 where 5 (0 to 10) was expected; the value is far from its recent average."'
     assert rows == [
         f"{at[1]},press-1,heat,5.0,2,,,,,,,,,,",
         f"{at[2]},press-1,heat,10.0,2,90.0,high,0.0,10.0,5.0,v1,{before},{at[0]},,{why.strip(chr(34))}",

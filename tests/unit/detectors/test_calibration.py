@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2, genpareto, gumbel_r
 
 from sensorwatch.detectors.base import calibration_of as detectors_calibration
-from sensorwatch.detectors.calibration import SEVERITIES, Calibration, calibrate, severity_codes
+from sensorwatch.detectors.calibration import SCORE_SEVERITIES, Calibration, calibrate, severity_codes
 from sensorwatch.detectors.factory import detectors
 from sensorwatch.detectors.windowing.series import Series
 
@@ -129,7 +129,7 @@ def test_an_infinite_raw_score_is_the_highest() -> None:
     [(0.0, "normal"), (49.999, "normal"), (50.0, "low"), (65.0, "medium"), (80.0, "high"), (95.0, "critical")],
 )
 def test_each_severity_begins_where_the_last_ends(value: float, expected: str) -> None:
-    assert SEVERITIES[severity_codes(np.array([value]))[0]] == expected
+    assert SCORE_SEVERITIES[severity_codes(np.array([value]))[0]] == expected
 
 
 # What these look for lasts some windows: the level, and the variation, of the last few.
@@ -149,7 +149,7 @@ def severities_of(name: str, kind: str, n: int, fault: np.ndarray) -> set[str]:
     after = np.concatenate((values[:200], values.mean() + values.std() * fault))
     times = np.arange(n, n + len(after), dtype=np.int64)
     raw = detector.score(params, Series(np.array([0, len(after)]), times, after))[-len(fault) :]
-    return {SEVERITIES[code] for code in severity_codes(score(calibration, raw))}
+    return {SCORE_SEVERITIES[code] for code in severity_codes(score(calibration, raw))}
 
 
 # A pattern of 96 windows can't be learnt from 100.

@@ -21,6 +21,7 @@ from sensorwatch.detectors.explanation import (
     explanation_json,
     parse_explanation,
 )
+from sensorwatch.detectors.factory import detectors
 from sensorwatch.errors import InvalidInputError
 
 FOUND = Anomaly(0, 60, 25.31, 92.0, "high", 19.42, 20.87, "v1", expected_value=20.11)
@@ -36,28 +37,42 @@ def text(*members: MemberScore, pattern: NearestPattern | None = None, anomaly: 
 
 def test_it_says_what_was_expected_who_found_it_and_what_is_unusual_about_the_past() -> None:
     assert text(AR, SHIFT, KMEANS, QUIET, pattern=PATTERN) == (
-        "25.3 where 20.1 (19.4 to 20.9) was expected; found by ar_season (score 93), shift (71) and kmeans (55), "
-        "3 of 4 members; the last 96 windows are unlike any usual pattern."
+        "25.3 where 20.1 (19.4 to 20.9) was expected; the value departs from its forecast, the level has shifted and "
+        "the last 96 windows are unlike any usual pattern."
     )
 
 
 def test_a_usual_pattern_is_no_reason() -> None:
-    assert "usual pattern" not in text(AR, QUIET, pattern=PATTERN)
-    assert "usual pattern" not in text(AR, MemberScore("kmeans", 49, 0.5), pattern=PATTERN)
+    assert "pattern" not in text(AR, QUIET, pattern=PATTERN)
+    assert "pattern" not in text(AR, MemberScore("kmeans", 49, 0.5), pattern=PATTERN)
 
 
-def test_a_detector_alone_is_named_alone() -> None:
+def test_a_detector_alone_gives_one_sign() -> None:
     only = explanation_text(replace(FOUND, explanation=Explanation("ewma", (replace(QUIET, score=80, weight=1.0),))))
-    assert only == "25.3 where 20.1 (19.4 to 20.9) was expected; found by ewma (score 80)."
+    assert only == "25.3 where 20.1 (19.4 to 20.9) was expected; the value is far from its recent average."
 
 
-def test_many_finders_are_counted() -> None:
-    members = [MemberScore(f"m{i}", 90 - i, 0.2) for i in range(5)]
-    assert "found by m0 (score 90), m1 (89), m2 (88) and 2 more, 5 of 5 members" in text(*members)
+def test_only_the_three_strongest_signs_are_named_and_each_once() -> None:
+    names = ("pca_maha", "kmeans", "shift", "range", "ocsvm", "ewma")
+    members = [MemberScore(name, 90 - i, 0.2) for i, name in enumerate(names)]
+    assert text(*members).endswith(
+        "; the recent values form an unusual pattern, the level has shifted and the value is outside its usual range."
+    )
 
 
-def test_members_that_find_it_only_together_are_said_to() -> None:
-    assert "none of the 2 members finds it by itself, all together do" in text(replace(AR, score=49), QUIET)
+def test_models_of_a_user_have_a_sign_too() -> None:
+    assert text(MemberScore("sklearn", 80, 1.0)).endswith("; the value is unlike normal data.")
+
+
+def test_weak_signs_that_count_only_together_are_said_to() -> None:
+    assert "only several weak signs together show it" in text(replace(AR, score=49), QUIET)
+
+
+@given(st.lists(st.sampled_from(sorted(detectors())), min_size=1, max_size=9), st.integers(0, 100))
+def test_the_text_names_no_internals(names: list[str], score: int) -> None:
+    told = text(*(MemberScore(name, score, 0.1) for name in names), pattern=PATTERN)
+    assert "_" not in told
+    assert not re.search(r"score|member|ocsvm|ewma|kmeans|mlp|sklearn", told)
 
 
 @pytest.mark.parametrize(
