@@ -1,7 +1,6 @@
-"""What people can do with an alert: a pure function of how it stands and what happened to it before.
+"""Actions of people on an alert. Pure.
 
-The same action by the same person twice adds nothing. An action that the alert's state does not allow is refused with
-the reason, and changes nothing.
+The same action by the same person has an effect only once. An action that the alert's state does not allow is refused.
 """
 
 from __future__ import annotations
@@ -34,42 +33,42 @@ _OPPOSITES = {
 
 @dataclass(frozen=True, slots=True)
 class ActionResult:
-    """The alert as an action leaves it, and the entry of its history; None: it was like that already."""
+    """The alert after an action, and the new history entry; None if the action changed nothing."""
 
     handled: HandledAlert
     entry: HistoryEntry | None
 
     @property
     def alert(self) -> Alert:
-        """The alert itself."""
+        """The alert after the action."""
         return self.handled.alert
 
 
 def silence_of(alert: Alert) -> str:
-    """Return the id of the silence that silencing this alert makes."""
+    """Return the id of the silence that muting this alert creates."""
     return f"alert-{alert.alert_id}"
 
 
 def apply(handled: HandledAlert, history: Sequence[HistoryEntry], action: AlertAction, now: datetime) -> ActionResult:
-    """Do an action.
+    """Apply an action to an alert.
 
     Parameters
     ----------
     handled
-        The alert as it stands.
+        Current state of the alert.
     history
-        What happened to it, oldest first.
+        History of the alert, oldest entry first.
     action
-        What is to be done.
+        The action.
     now
-        The current time, aware.
+        Current time, with a time zone.
 
     Raises
     ------
     ConflictError
-        The alert is not in a state in which that can be done.
+        The state of the alert does not allow the action.
     InvalidInputError
-        The action itself is incomplete or makes no sense.
+        The action is incomplete or invalid.
     """
     _check(action, now)
     if _done_already(handled, history, action):
@@ -106,7 +105,7 @@ def apply(handled: HandledAlert, history: Sequence[HistoryEntry], action: AlertA
 def _check(action: AlertAction, now: datetime) -> None:
     if not action.actor.strip() or len(action.actor) > ACTOR_LENGTH:
         raise InvalidInputError(
-            f"{action.name}: expected the name of who does it, 1 to {ACTOR_LENGTH} characters, got `{action.actor}`"
+            f"{action.name}: expected the name of a person, 1 to {ACTOR_LENGTH} characters, got `{action.actor}`"
         )
     if len(action.text) > TEXT_LENGTH:
         raise InvalidInputError(
@@ -114,10 +113,10 @@ def _check(action: AlertAction, now: datetime) -> None:
         )
     if action.name == "silence":
         if action.until is None or action.until.tzinfo is None:
-            raise InvalidInputError(f"silence: expected until when, with a time zone, got `{action.until}`")
+            raise InvalidInputError(f"silence: expected an end with a time zone, got `{action.until}`")
         if action.until <= now:
             raise InvalidInputError(
-                f"silence: expected a moment after now ({now.isoformat()}), got `{action.until.isoformat()}`"
+                f"silence: expected an end after now ({now.isoformat()}), got `{action.until.isoformat()}`"
             )
     elif action.until is not None:
         raise InvalidInputError(f"{action.name}: takes no `until`, got `{action.until.isoformat()}`")
@@ -159,12 +158,13 @@ def _check_possible(handled: HandledAlert, action: AlertAction, now: datetime) -
     if alert.cleared_end is not None and action.name not in {"comment", "feedback"}:
         by = handling.resolved_by or "the quiet period"
         raise ConflictError(
-            f"alert {alert.alert_id}: can't {action.name} what is resolved (by {by}); comment and feedback still can"
+            f"alert {alert.alert_id}: can't {action.name} a resolved alert (resolved by {by}); "
+            "only comments and feedback are possible"
         )
     if action.name == "unacknowledge" and handling.acknowledged_by is None:
         raise ConflictError(f"alert {alert.alert_id}: can't unacknowledge, nobody has acknowledged it")
     if action.name == "unsilence" and not handling.silenced(now):
-        raise ConflictError(f"alert {alert.alert_id}: can't unsilence, it is not silenced")
+        raise ConflictError(f"alert {alert.alert_id}: can't unsilence, it is not muted")
 
 
 def _detail(action: AlertAction) -> str:

@@ -1,4 +1,4 @@
-"""Tell the outside what the outbox holds: every sink gets every notification, at least once, whatever the others do."""
+"""Delivery of notifications: every sink gets every notification at least once, independently of other sinks."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ _MOST_DOUBLINGS = 20
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRules:
-    """How deliveries are tried.
+    """Time limits and retries of deliveries.
 
     Attributes
     ----------
     timeout_seconds
-        What the sinks are made with: how long one of them may take over a message.
+        Time limit of one message, which the sinks were created with, in seconds.
     run_seconds
-        How long :meth:`Outbox.deliver` goes on.
+        Time limit of one call of :meth:`Outbox.deliver`, in seconds.
     retry_seconds
-        Pause after the first failed try; it doubles with every try, up to ten minutes.
+        Pause after the first failed attempt, in seconds. It doubles with every attempt, up to ten minutes.
     max_age_seconds
-        After so long a notification is tried no more.
+        Age at which an undelivered notification is dropped, in seconds.
     dashboard_url
-        Where the dashboard is, for links to it.
+        Address of the dashboard, for links in messages.
     """
 
     timeout_seconds: float = 10.0
@@ -74,11 +74,11 @@ class DeliveryRules:
 
     @property
     def lease_seconds(self) -> float:
-        """How long a claim holds: until the last send that a run may begin is over."""
+        """Duration of a claim, in seconds: until the last message that a run may start has timed out."""
         return self.run_seconds + self.timeout_seconds + _SPARE_SECONDS
 
     def pause(self, failures: int) -> timedelta:
-        """Return how long to wait after so many failed tries, at least 1.
+        """Return the pause after a number of failed attempts (at least 1).
 
         Examples
         --------
@@ -90,7 +90,7 @@ class DeliveryRules:
 
 
 class DeliveryStore(OutboxStore, Protocol):
-    """Needs of deliveries: the outbox, and the sensors that the messages name."""
+    """Methods of the store that deliveries use."""
 
     def sensors_by_id(self, sensor_ids: Collection[int]) -> dict[int, SensorStatus]:
         """As :meth:`sensorwatch.sensors.ports.SensorStore.sensors_by_id`."""
@@ -98,11 +98,24 @@ class DeliveryStore(OutboxStore, Protocol):
 
 
 class Outbox:
-    """Delivers waiting notifications; one for the life of a process, shared between its threads.
+    """Delivers waiting notifications. One instance per process, shared between its threads.
 
-    A sink that waits for others is called in a thread of its own, which a run does not wait for beyond its time: one
-    that hangs holds up neither the others nor the timer. What it does afterwards still counts, and what it logs is
-    logged by the next run, in a thread that the host listens to.
+    A sink that may block (``waits``) is called in its own thread. A run does not wait for that thread beyond its time
+    limit, so a sink that hangs delays neither the other sinks nor the timer. If its delivery ends later, the result
+    still counts, and the next run logs it, because the host only collects logs of its own threads.
+
+    Parameters
+    ----------
+    store
+        Store of the outbox and the sensors.
+    sinks
+        The sinks.
+    clock
+        Current time.
+    rules
+        Time limits and retries.
+    monotonic
+        Monotonic clock in seconds, for time limits.
     """
 
     def __init__(
@@ -123,9 +136,10 @@ class Outbox:
         self._news: SimpleQueue[tuple[int, str]] = SimpleQueue()
 
     def deliver(self) -> int:
-        """Send what waits to every sink, until nothing is due or the run's time is over; return deliveries made.
+        """Deliver due notifications to all sinks within the time limit; return the number of deliveries.
 
-        At least once: a crash between sending and noting it sends again, with the same key, when its lease is over.
+        Delivery is at least once: after a crash between sending and recording, the message is sent again with the same
+        key when its lease expires.
         """
         deadline = self._monotonic() + self._rules.run_seconds
         self._store.hand_out(list(self._sinks), self._clock())
@@ -144,10 +158,10 @@ class Outbox:
         return sum(run.delivered for run in runs)
 
     def _start(self, run: _SinkRun) -> threading.Thread | None:
-        """Start a run in a daemon thread: one that hangs must not keep the process from ending."""
+        """Start a run in a daemon thread, so that a sink that hangs does not keep the process alive."""
         slot = self._slots[run.sink.name]
         if not slot.acquire(blocking=False):
-            self._news.put((logging.WARNING, f"sink {run.sink.name} still hangs in earlier deliveries"))
+            self._news.put((logging.WARNING, f"sink {run.sink.name} is still busy with earlier deliveries"))
             return None
 
         def work() -> None:
@@ -163,7 +177,7 @@ class Outbox:
     def _give_up(self) -> None:
         now = self._clock()
         for sink, key in self._store.give_up(now - timedelta(seconds=self._rules.max_age_seconds), now):
-            self._news.put((logging.ERROR, f"sink {sink} never took notification {key}: it is given up"))
+            self._news.put((logging.ERROR, f"sink {sink} did not accept notification {key} in time; it is dropped"))
 
     def _log_news(self) -> None:
         while True:
@@ -174,7 +188,7 @@ class Outbox:
             _log.log(level, "%s", text)
 
     def run_sink(self, run: _SinkRun) -> None:
-        """Deliver to one sink what is due, in order of each subject, until there is no more or time is over."""
+        """Deliver due notifications to one sink, in order within each subject, until none is left or time is over."""
         name = run.sink.name
         try:
             while self._monotonic() < run.deadline:
@@ -184,10 +198,10 @@ class Outbox:
                 if not claimed or not self._send_all(run, claimed):
                     return
         except SensorwatchError as exc:
-            self._news.put((logging.WARNING, f"deliveries to sink {name} stop for now: {exc}"))
+            self._news.put((logging.WARNING, f"deliveries to sink {name} are interrupted: {exc}"))
 
     def _send_all(self, run: _SinkRun, claimed: list[ClaimedNotification]) -> bool:
-        """Return whether to go on; what was not tried is given back."""
+        """Return whether to continue; claimed notifications that were not attempted are released."""
         sensors = self._store.sensors_by_id({one.notification.alert.sensor_id for one in claimed})
         for number, one in enumerate(claimed):
             if self._monotonic() >= run.deadline:
@@ -197,7 +211,7 @@ class Outbox:
             message = alert_message(one.notification, sensor, self._rules.dashboard_url)
             try:
                 self._send(run.sink, message, one.notification)
-            except Exception as exc:  # noqa: BLE001 - a mistake in one sink must not hold up its other notifications
+            except Exception as exc:  # noqa: BLE001 - a bug in one sink must not block its other notifications
                 reason = str(exc) if isinstance(exc, SensorwatchError) else f"{type(exc).__name__}: {exc}"
                 if self._failed(run.sink.name, one, reason):
                     self._store.release(run.sink.name, claimed[number + 1 :])
@@ -205,32 +219,32 @@ class Outbox:
             else:
                 run.delivered += 1
                 if self._store.settle(run.sink.name, one, self._clock()) >= FAILING_AFTER:
-                    self._news.put((logging.WARNING, f"sink {run.sink.name} takes notifications again"))
+                    self._news.put((logging.WARNING, f"sink {run.sink.name} accepts notifications again"))
         return True
 
-    def _send(self, sink: AlertSink, message: AlertMessage, told: Notification) -> None:
-        """Send a message as part of the trace that it came from, whoever delivers it and however late."""
+    def _send(self, sink: AlertSink, message: AlertMessage, notification: Notification) -> None:
+        """Send a message within the trace that caused the notification."""
         attributes: dict[str, str | int] = {
             "sensorwatch.sink": sink.name,
             "sensorwatch.notification": message.key,
-            "sensorwatch.event": told.event,
-            "sensorwatch.sensor_id": told.alert.sensor_id,
-            "sensorwatch.alert.opened_end": told.alert.opened_end,
-            "sensorwatch.severity": told.alert.severity,
+            "sensorwatch.event": notification.event,
+            "sensorwatch.sensor_id": notification.alert.sensor_id,
+            "sensorwatch.alert.opened_end": notification.alert.opened_end,
+            "sensorwatch.severity": notification.alert.severity,
         }
-        with span("deliver", kind="producer", parent=told.traceparent, attributes=attributes):
+        with span("deliver", kind="producer", parent=notification.traceparent, attributes=attributes):
             sink.send(replace(message, traceparent=current_traceparent()))
 
     def _failed(self, name: str, claimed: ClaimedNotification, reason: str) -> bool:
-        """Note a failed try; return whether the sink is failing, and report the moment in which it began to."""
+        """Record a failed attempt; return whether the sink is failing, and log when it starts to fail."""
         failures = self._store.postpone(name, claimed, reason, self._clock(), self._rules.pause)
         if failures == FAILING_AFTER:
-            self._news.put((logging.ERROR, f"sink {name} is failing, and notifications wait for it: {reason}"))
+            self._news.put((logging.ERROR, f"sink {name} is failing; its notifications wait: {reason}"))
         return failures >= FAILING_AFTER
 
 
 class _SinkRun:
-    """One sink's part of a run."""
+    """Deliveries of one run to one sink."""
 
     def __init__(self, outbox: Outbox, sink: AlertSink, deadline: float) -> None:
         self.sink = sink

@@ -1,7 +1,7 @@
-"""What feedback on an alert changes for the windows after it: pure.
+"""Effect of feedback on later windows. Pure.
 
-An alert that was expected, a false alarm or the begin of a new trend makes a tolerance: windows like those that it was
-made of raise no alert until the sensor has a new model. They stay stored as anomalies, with the reason.
+The verdicts ``expected``, ``false-alarm`` and ``new-trend`` create a tolerance: windows like those of the judged alert
+raise no alert until the sensor gets a new model. They are still stored as anomalies, with the reason.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["MARGIN", "direction_of", "suppress", "tolerance_for"]
 
 MARGIN = 0.1
-"""How much farther from the expected range than the alert's farthest value a tolerated one may be: noise on the very
-same fault would pass the exact limit now and then."""
+"""Share by which a tolerated value may lie farther from the expected range than the alert's farthest value.
+
+Noise on the same fault would otherwise exceed the limit now and then.
+"""
 
 
 def direction_of(value: float | None, low: float | None, high: float | None) -> Direction | None:
@@ -43,18 +45,25 @@ def direction_of(value: float | None, low: float | None, high: float | None) -> 
 def tolerance_for(
     alert: Alert, verdict: Verdict, anomalies: Sequence[Anomaly], model_version: str, from_end: int
 ) -> Tolerance | None:
-    """Return what a verdict makes tolerated; None for ``confirmed``, and for an alert that no model raised.
+    """Return the tolerance that follows from a verdict.
 
     Parameters
     ----------
     alert
-        The alert that was judged.
+        The judged alert.
+    verdict
+        The verdict.
     anomalies
-        Its anomalous windows; without them the limit is that of its peak.
+        Anomalous windows of the alert; without them, the limits are those of its peak.
     model_version
-        Version of the sensor's model now; empty: it has none.
+        Current version of the sensor's model; empty if it has none.
     from_end
-        Windows up to this one are as they were published.
+        End of the newest published window in seconds since 1970-01-01T00:00:00Z. Windows up to it stay as published.
+
+    Returns
+    -------
+    Tolerance or None
+        None for ``confirmed``, for an alert that no model raised, and for a sensor without a model.
     """
     if verdict == "confirmed" or alert.kind != "anomaly" or not model_version:
         return None
@@ -79,7 +88,7 @@ def tolerance_for(
 
 
 def suppress(anomalies: Iterable[Anomaly], tolerances: Mapping[int, Sequence[Tolerance]]) -> list[Anomaly]:
-    """Return the anomalies, with the reason at those that are tolerated (per sensor id) and not suppressed yet."""
+    """Return the anomalies, with the reason set for those that a tolerance of their sensor suppresses."""
     return [
         anomaly if anomaly.suppressed else replace(anomaly, suppressed=_reason(anomaly, tolerances))
         for anomaly in anomalies

@@ -1,7 +1,6 @@
-"""When a sensor that no longer varies becomes an alert, and when that is over (pure).
+"""Alerts of kind ``flatline``: sensors whose values no longer vary.
 
-A run is a row of windows of equal value. Runs are taken in by time: windows at or before those taken in already change
-nothing.
+A run is a sequence of successive windows of equal value. Windows at or before the newest processed window are ignored.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from sensorwatch.alerts.flat_runs import FlatProgress
     from sensorwatch.alerts.policy import AlertPolicy
-    from sensorwatch.alerts.ports import WatchStore
+    from sensorwatch.alerts.ports import FlatlineStore
     from sensorwatch.sensors.records import ReportingProfile
 
 __all__ = ["SensorWindows", "flat_changes", "watch_flatlines"]
@@ -34,11 +33,14 @@ _SCORE = 72.5
 """Middle of the severity's range of scores."""
 
 _USUAL_FACTOR = 2
-"""A run is no alert before it is this much longer than the longest one that the sensor was trained on."""
+"""Factor by which a run must exceed the longest run in the sensor's training windows."""
 
 
 class SensorWindows(NamedTuple):
-    """Windows as columns of shape ``(n_windows,)``, ordered by sensor and end (seconds since 1970-01-01T00:00:00Z)."""
+    """Windows as columns of shape ``(n_windows,)``, ordered by sensor and end.
+
+    ``end`` is in seconds since 1970-01-01T00:00:00Z.
+    """
 
     sensor_id: npt.NDArray[np.int64]
     end: npt.NDArray[np.int64]
@@ -46,7 +48,7 @@ class SensorWindows(NamedTuple):
 
 
 class _Run(NamedTuple):
-    """Windows of equal value: the ends of the first and the last, and the end of the next one that differs."""
+    """Windows of equal value: ends of the first, the last, and the next window that differs."""
 
     sensor_id: int
     value: float
@@ -59,18 +61,18 @@ class _Run(NamedTuple):
 def flat_changes(
     windows: SensorWindows, keys: Mapping[int, SensorKey], progress: FlatProgress, policy: AlertPolicy
 ) -> FlatChanges:
-    """Take in a file's windows and return what changes.
+    """Process the windows of a prediction file and return the changes. Pure.
 
     Parameters
     ----------
     windows
-        Those of one shard.
+        Windows of one shard.
     keys
-        Names of its sensors.
+        Names of its sensors, by id.
     progress
-        What is stored of them.
+        Stored progress of these sensors.
     policy
-        What alerts.
+        Limits of each sensor, and its downtime.
     """
     if progress.until is not None:
         new = windows.end > progress.until
@@ -105,7 +107,7 @@ def flat_changes(
 
 
 def _runs_by_sensor(windows: SensorWindows, stored: Mapping[int, FlatRun]) -> dict[int, list[_Run]]:
-    """Return each sensor's runs in order, but only what can matter: of more than one window, or after a stored one."""
+    """Return the runs of each sensor in order: those with several windows, and those that follow a stored run."""
     sensor_id, end, value = windows
     begins = np.ones(len(end), np.bool_)
     begins[1:] = (sensor_id[1:] != sensor_id[:-1]) | (value[1:] != value[:-1])
@@ -162,16 +164,25 @@ def _opened(run: _Run, key: SensorKey, profiles: Mapping[int, ReportingProfile],
     )
 
 
-def watch_flatlines(predictions: pa.Table, *, store: WatchStore, policy: AlertPolicy) -> tuple[int, int]:
-    """Take in a prediction file's windows; return how many alerts of flat sensors opened, and how many cleared.
+def watch_flatlines(predictions: pa.Table, *, store: FlatlineStore, policy: AlertPolicy) -> tuple[int, int]:
+    """Open and clear the flatline alerts of a prediction file.
 
-    Windows that are scored again are passed over, and so is all that is not newer than what was taken in before: a
-    file that is delivered twice changes nothing.
+    Rescored windows and windows that are not newer than the processed ones are ignored, so a file that arrives twice
+    changes nothing.
 
     Parameters
     ----------
     predictions
-        Those of one shard; columns as :mod:`sensorwatch.tasks.prediction_schema` documents them.
+        Predictions of one shard, with the columns of :mod:`sensorwatch.tasks.prediction_schema`.
+    store
+        Store of the runs and alerts.
+    policy
+        Limits of each sensor, and its downtime.
+
+    Returns
+    -------
+    tuple of int
+        Numbers of alerts opened and cleared.
     """
     rows = predictions.filter(pc.invert(predictions["rescored"]))
     rows = rows.sort_by([("sensor_id", "ascending"), ("ts", "ascending")])

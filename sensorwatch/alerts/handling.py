@@ -97,7 +97,7 @@ class AlertFilter:
         Leaves out resolved alerts.
     device, tag
         Exact names of the sensor. Pages of alerts use them;
-        :meth:`~sensorwatch.alerts.ports.LifecycleStore.handled_alerts` ignores them.
+        lists of alerts ignore them.
     """
 
     condition: AlertCondition | None = None

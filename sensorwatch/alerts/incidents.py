@@ -1,8 +1,9 @@
-"""Which alerts become one incident: pure.
+"""Grouping of alerts into incidents. Pure.
 
-Alerts of one group (a device, or the site that its name tells) that open near each other are one trouble, told once.
-The first few alerts of a group are told by themselves, as nobody can know yet that more will come; from
-``IncidentRules.sensors`` on they are an incident, and what joins it is not told any more.
+Alerts of one group (a device, or the site in its name) that open at about the same time form one incident, which is
+notified once. The first alerts of a group are notified one by one, because it is not known yet whether more will
+follow. As soon as ``IncidentRules.sensors`` sensors have alerts, the incident opens, and alerts that join it are not
+notified.
 """
 
 from __future__ import annotations
@@ -22,13 +23,21 @@ if TYPE_CHECKING:
 __all__ = ["TOP_ALERTS", "Grouping", "group_alerts", "group_of", "summarize"]
 
 TOP_ALERTS = 10
+"""Number of alerts that an incident lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """What becomes of alerts that opened: incidents as they are now, and the incident of every alert that joined one.
+    """Result of grouping.
 
-    ``opened`` holds the ids of the incidents that are new.
+    Attributes
+    ----------
+    incidents
+        Incidents that are new or changed.
+    joined
+        Incident id of every alert that joined an incident, by alert id.
+    opened
+        Ids of the new incidents.
     """
 
     incidents: Sequence[Incident]
@@ -42,7 +51,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def group_of(device: str, rules: IncidentRules) -> str:
-    """Return the group of a device's alerts.
+    """Return the group of a device: its site, or the device itself.
 
     Examples
     --------
@@ -62,18 +71,18 @@ def group_alerts(
     incidents: Mapping[str, Collection[Incident]],
     rules: IncidentRules,
 ) -> Grouping:
-    """Let alerts that opened join incidents, or make new ones with those that are in none.
+    """Add new alerts to open incidents, or form new incidents.
 
     Parameters
     ----------
     opened
-        Per group, alerts that are new.
+        New alerts, by group.
     loose
-        Per group, alerts that are not over and in no incident.
+        Open alerts without an incident, by group.
     incidents
-        Per group, incidents that are not closed.
+        Open incidents, by group.
     rules
-        When alerts are near, and how many sensors an incident needs.
+        Largest distance between alerts, and number of sensors of an incident.
     """
     changed: dict[str, Incident] = {}
     joined: dict[str, str] = {}
@@ -100,7 +109,7 @@ def group_alerts(
 
 
 def summarize(incident: Incident, alerts: Iterable[Alert]) -> Incident:
-    """Return the incident with its highest alerts: by peak score, then by time."""
+    """Return the incident with its highest alerts (``top``), ordered by descending peak score, then by time."""
     top = sorted(alerts, key=lambda alert: (-alert.peak_score, *_by_opening(alert)))[:TOP_ALERTS]
     if not top:
         return incident
@@ -116,7 +125,7 @@ def _near(alert: Alert, incident: Incident, rules: IncidentRules) -> bool:
 
 
 def _around(alert: Alert, others: Iterable[Alert], rules: IncidentRules) -> list[Alert]:
-    """Return the alerts that opened at most ``rules.seconds`` before or after this one, itself among them."""
+    """Return the alerts, including this one, that opened at most ``rules.seconds`` before or after it."""
     near = (each for each in others if abs(each.opened_end - alert.opened_end) <= rules.seconds)
     return sorted(near, key=_by_opening)
 

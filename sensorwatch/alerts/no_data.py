@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sensorwatch.alerts.policy import AlertPolicy
-    from sensorwatch.alerts.ports import WatchStore
+    from sensorwatch.alerts.ports import NoDataStore
     from sensorwatch.sensors.records import SensorKey
 
 __all__ = ["NoDataOutcome", "SensorActivity", "no_data_alerts", "no_data_changes", "watch_no_data"]
@@ -129,7 +129,7 @@ class NoDataOutcome(NamedTuple):
     cleared: int
 
 
-def watch_no_data(*, store: WatchStore, policy: AlertPolicy, now: datetime) -> NoDataOutcome:
+def watch_no_data(*, store: NoDataStore, policy: AlertPolicy, now: datetime) -> NoDataOutcome:
     """Open and clear the alerts of sensors without data.
 
     Only trained sensors are watched, because training learns how often a sensor reports. Running it twice changes
@@ -138,7 +138,7 @@ def watch_no_data(*, store: WatchStore, policy: AlertPolicy, now: datetime) -> N
     Parameters
     ----------
     store
-        Catalogue of sensors, their reporting profiles and the alerts.
+        Store of sensors and alerts.
     policy
         Limits of each sensor.
     now

@@ -1,4 +1,7 @@
-"""Anomalies, alerts, and telling the outside."""
+"""Ports of the alert domain: the store of anomalies and alerts, the outbox, and the sinks.
+
+Ends of windows are in seconds since 1970-01-01T00:00:00Z.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from sensorwatch.alerts.flat_runs import FlatChanges, FlatProgress
-    from sensorwatch.alerts.handling import (
-        AlertAction,
-        AlertFilter,
-        HandledAlert,
-        HistoryEntry,
-        Label,
-        Silence,
-        Tolerance,
-    )
+    from sensorwatch.alerts.handling import Tolerance
     from sensorwatch.alerts.message import AlertMessage
     from sensorwatch.alerts.no_data import SensorActivity
     from sensorwatch.alerts.records import (
@@ -26,24 +21,14 @@ if TYPE_CHECKING:
         AlertState,
         Anomaly,
         ClaimedNotification,
-        Incident,
-        Notification,
         PublishOutcome,
-        SinkStatus,
     )
-    from sensorwatch.sensors.records import ReportingProfile
 
-__all__ = [
-    "AlertSink",
-    "AlertStore",
-    "LifecycleStore",
-    "OutboxStore",
-    "WatchStore",
-]
+__all__ = ["AlertSink", "AlertStore", "FlatlineStore", "NoDataStore", "OutboxStore"]
 
 
 class AlertStore(Protocol):
-    """Anomalies, alerts and the outbox."""
+    """Anomalies and alerts of published prediction files."""
 
     def publish(
         self,
@@ -52,69 +37,135 @@ class AlertStore(Protocol):
         sensor_ids: Collection[int],
         decide: Callable[[Mapping[int, AlertState]], AlertChanges],
     ) -> PublishOutcome:
-        """Store a prediction file's consequences in one transaction.
+        """Store the anomalies and alerts of a prediction file in one transaction.
 
         Parameters
         ----------
         anomalies
-            Anomalous windows, stored by (sensor_id, end): one stored before is overwritten, not added.
+            Anomalous windows. An anomaly replaces a stored one of the same sensor and end.
         withdrawn
-            (sensor_id, end) of windows scored again as normal: their anomaly, if any, is removed.
+            (sensor_id, end) of windows that turned out to be normal; their anomalies are deleted. A window that is also
+            in ``anomalies`` is anomalous.
         sensor_ids
             Sensors whose states ``decide`` needs.
         decide
-            Called inside the transaction with the stored states of ``sensor_ids`` (those that have one); pure, and
-            called again when the transaction has to be repeated.
+            Pure function from the stored states of ``sensor_ids`` to the changes. It is called inside the transaction,
+            and again if the transaction is repeated.
         """
         ...
 
-    def unpublished(self, names: Collection[str]) -> list[str]:
-        """Return those of these prediction files that were not noted as published, in the given order."""
-        ...
-
     def mark_published(self, name: str) -> None:
-        """Note that a prediction file's consequences are stored."""
+        """Record that a prediction file was published; a second call changes nothing."""
         ...
 
-    def anomalies(
-        self, sensor_id: int | None = None, limit: int = 100, *, suppressed: bool | None = None
-    ) -> list[Anomaly]:
-        """Return the newest anomalies first: those suppressed, those that are not, or (None) both."""
+    def tolerances(self, sensor_ids: Collection[int]) -> dict[int, list[Tolerance]]:
+        """Return the tolerances of these sensors by sensor id; sensors without one are left out."""
         ...
 
-    def alerts(self, *, open_only: bool = False, limit: int = 100) -> list[Alert]:
-        """Return the alerts opened last first."""
+
+class FlatlineStore(Protocol):
+    """Runs of equal windows, and their alerts."""
+
+    def watch_flat(self, sensor_ids: Collection[int], decide: Callable[[FlatProgress], FlatChanges]) -> tuple[int, int]:
+        """Apply the flatline rule to some sensors of one shard in one transaction.
+
+        Parameters
+        ----------
+        sensor_ids
+            Sensors of one shard.
+        decide
+            Pure function from the stored progress to the changes. It is called inside the transaction, and again if the
+            transaction is repeated.
+
+        Returns
+        -------
+        tuple of int
+            Numbers of alerts opened and cleared.
+        """
         ...
 
-    def pending_notifications(self, limit: int = 100) -> list[Notification]:
-        """Return notifications that some sink has still to get, oldest first."""
+
+class NoDataStore(Protocol):
+    """Sensors without data, and their alerts."""
+
+    def sensors_without_data(
+        self, now: int, intervals: float, floor_seconds: int, retired_seconds: int
+    ) -> list[SensorActivity]:
+        """Return trained sensors whose newest window is too old, ordered by id.
+
+        Parameters
+        ----------
+        now
+            Current time in seconds since 1970-01-01T00:00:00Z.
+        intervals
+            The newest window must be older than this number of the sensor's usual intervals.
+        floor_seconds
+            And older than this, in seconds.
+        retired_seconds
+            Sensors whose newest window is older than this are left out.
+        """
+        ...
+
+    def open_no_data_alerts(self) -> tuple[dict[str, Alert], dict[int, SensorActivity]]:
+        """Return the open alerts of kind ``no-data`` by id, and the current state of their sensors by sensor id."""
+        ...
+
+    def settle_alerts(
+        self, alert_ids: Collection[str], decide: Callable[[Mapping[str, Alert]], AlertChanges]
+    ) -> tuple[int, int]:
+        """Open and clear alerts in one transaction.
+
+        Parameters
+        ----------
+        alert_ids
+            Alerts that ``decide`` needs; unknown ids are ignored.
+        decide
+            Pure function from the stored alerts, by id, to the changes. It is called inside the transaction, and again
+            if the transaction is repeated.
+
+        Returns
+        -------
+        tuple of int
+            Numbers of alerts opened and cleared.
+        """
         ...
 
 
 class OutboxStore(Protocol):
-    """What has still to be delivered to which sink; written by whoever delivers."""
+    """Queues of notifications, one for each sink."""
 
     def hand_out(self, sinks: Collection[str], now: datetime) -> int:
-        """Note for each new notification that these sinks have to get it; return how many were new.
+        """Queue each new notification for these sinks; return the number of new notifications.
 
-        Each is handed out once, to the sinks of that moment, and its place in each sink's queue is fixed with that.
+        A notification is queued once, for the sinks that exist at that time, and keeps its position in their queues.
         """
         ...
 
     def sinks_with_work(self, sinks: Collection[str], now: datetime) -> list[str]:
-        """Return those of these sinks, in this order, that are not left alone and have something to try now."""
+        """Return those of ``sinks``, in the given order, that have a notification due and are not in a retry pause."""
         ...
 
     def claim(self, sink: str, now: datetime, *, limit: int, lease_seconds: float) -> list[ClaimedNotification]:
-        """Claim notifications to be tried now, oldest first; nobody else gets them until the lease is over.
+        """Claim due notifications, oldest first; no other process gets them until the lease expires.
 
-        Of each subject only the oldest that waits, so that a sink gets them in order. A sink that is failing gets one
-        at a time, and none while it is left alone.
+        Of each subject, only the oldest waiting notification is claimed, so that a sink receives them in order. A
+        failing sink gets one at a time, and none during its retry pause.
+
+        Parameters
+        ----------
+        sink
+            Name of the sink.
+        now
+            Current time.
+        limit
+            Largest number of notifications to claim.
+        lease_seconds
+            Duration of the lease.
         """
         ...
 
     def settle(self, sink: str, claimed: ClaimedNotification, now: datetime) -> int:
-        """Note a delivery; return how many tries of the sink had failed in a row before it."""
+        """Record a delivery; return the number of failed attempts of the sink in a row before it."""
         ...
 
     def postpone(
@@ -125,156 +176,55 @@ class OutboxStore(Protocol):
         now: datetime,
         pause: Callable[[int], timedelta],
     ) -> int:
-        """Note a failed try; return how many tries of the sink have failed in a row now.
+        """Record a failed attempt; return the number of failed attempts of the sink in a row.
 
         Parameters
         ----------
+        sink
+            Name of the sink.
+        claimed
+            The notification.
+        error
+            Message of the failure.
+        now
+            Current time.
         pause
-            How long to wait after so many failed tries, at least 1.
+            Returns the pause after a number of failed attempts (at least 1).
         """
         ...
 
     def release(self, sink: str, claimed: Collection[ClaimedNotification]) -> None:
-        """Give back what was claimed and not tried."""
+        """Return claimed notifications that were not attempted to the queue."""
         ...
 
     def give_up(self, before: datetime, now: datetime) -> list[tuple[str, str]]:
-        """Stop trying what was handed out before then; return (sink, key) of each."""
-        ...
-
-    def sink_status(self) -> list[SinkStatus]:
-        """Return every sink that was ever handed a notification, ordered by name."""
-        ...
-
-
-class LifecycleStore(Protocol):
-    """What people do with alerts."""
-
-    def act(self, alert_id: str, action: AlertAction) -> HandledAlert:
-        """Do an action with an alert, with all that follows from it, in one transaction; return how it stands then.
-
-        Raises
-        ------
-        NotFoundError
-            No such alert.
-        ConflictError, InvalidInputError
-            As :func:`sensorwatch.alerts.actions.apply`.
-        """
-        ...
-
-    def alert(self, alert_id: str) -> HandledAlert:
-        """Return an alert with what people did; raises NotFoundError."""
-        ...
-
-    def alert_history(self, alert_id: str) -> list[HistoryEntry]:
-        """Return what happened to an alert, oldest first; empty for an unknown one."""
-        ...
-
-    def handled_alerts(self, wanted: AlertFilter, limit: int = 100) -> list[HandledAlert]:
-        """Return the alerts opened last first, with what people did."""
-        ...
-
-    def add_silence(self, silence: Silence) -> None:
-        """Silence sensors ahead of any alert, and their open alerts; one of this id that exists stays as it is."""
-        ...
-
-    def end_silence(self, silence_id: str, actor: str) -> None:
-        """End a silence before its time; what it held back is told. One that is over stays as it is.
-
-        Raises
-        ------
-        NotFoundError
-        """
-        ...
-
-    def silences(self, *, active_only: bool = True) -> list[Silence]:
-        """Return the silences, those that end last first."""
-        ...
-
-    def release_held(self) -> int:
-        """Hand what silences held back until now to the outbox; return how many notifications that were."""
-        ...
-
-    def incidents(self, *, open_only: bool = False, limit: int = 100) -> list[Incident]:
-        """Return the incidents opened last first, with their highest alerts."""
-        ...
-
-    def tolerances(self, sensor_ids: Collection[int]) -> dict[int, list[Tolerance]]:
-        """Return what feedback makes tolerated at these sensors; those without are left out."""
-        ...
-
-    def labels(self) -> list[Label]:
-        """Return every episode that a person has judged, oldest first."""
-        ...
-
-
-class WatchStore(Protocol):
-    """What is watched beside anomalies; times are in seconds since 1970-01-01T00:00:00Z."""
-
-    def record_reporting_profiles(self, profiles: Sequence[ReportingProfile]) -> None:
-        """Store how these sensors usually report, in place of what was known."""
-        ...
-
-    def reporting_profiles(self, sensor_ids: Collection[int]) -> dict[int, ReportingProfile]:
-        """Return how these sensors usually report; those not trained yet are left out."""
-        ...
-
-    def anomalies_between(self, start: datetime, end: datetime) -> list[Anomaly]:
-        """Return the anomalies with ``start < end of the window <= end``, suppressed ones too, by sensor and end."""
-        ...
-
-    def sensors_without_data(
-        self, now: int, intervals: float, floor_seconds: int, retired_seconds: int
-    ) -> list[SensorActivity]:
-        """Return the sensors whose newest window is older than ``floor_seconds`` and so many of its usual intervals.
-
-        Ordered by id; those without windows, not trained yet, or older than ``retired_seconds`` are left out.
-        """
-        ...
-
-    def open_no_data_alerts(self) -> tuple[dict[str, Alert], dict[int, SensorActivity]]:
-        """Return the open alerts of kind no-data by id, and their sensors as they are now."""
-        ...
-
-    def settle_alerts(
-        self, alert_ids: Collection[str], decide: Callable[[Mapping[str, Alert]], AlertChanges]
-    ) -> tuple[int, int]:
-        """Store what ``decide`` makes of these alerts as they are, in one transaction.
-
-        ``decide`` gets those that exist; it is pure, and called again when the transaction has to be repeated. Returns
-        how many alerts opened and how many cleared.
-        """
-        ...
-
-    def watch_flat(self, sensor_ids: Collection[int], decide: Callable[[FlatProgress], FlatChanges]) -> tuple[int, int]:
-        """Store what ``decide`` makes of what is known of these sensors of one shard, in one transaction.
-
-        Returns how many alerts opened and how many cleared.
-        """
+        """Drop deliveries that were queued before ``before``; return (sink, notification key) of each."""
         ...
 
 
 class AlertSink(Protocol):
-    """One way to tell the outside; delivered at least once, so receivers go by the message's key.
-
-    ``name`` is what the outbox knows the sink by, ``waits`` whether sending may have to wait for somebody else: such
-    sinks are called in threads of their own, and by several at once.
-    """
+    """A receiver of alert messages. Delivery is at least once, so receivers deduplicate by the message's key."""
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Name of the sink in the outbox."""
         ...
 
     @property
     def waits(self) -> bool:
-        """Whether sending may take long."""
+        """Whether sending may block, for example on a network; such sinks are called from several threads."""
         ...
 
     def send(self, message: AlertMessage) -> None:
-        """Deliver one message; returns when the other side has it, and raises a SensorwatchError when it has not."""
+        """Deliver one message and return when the receiver has accepted it.
+
+        Raises
+        ------
+        SensorwatchError
+            The receiver did not accept the message.
+        """
         ...
 
     def close(self) -> None:
-        """Close what is open; sending opens it again."""
+        """Close open connections; the next :meth:`send` opens them again."""
         ...

@@ -1,33 +1,43 @@
-"""How many alerts rules would have raised over windows that are known to be anomalous (pure)."""
+"""Preview of alert rules: the alerts that they would have raised for past anomalies."""
 
 from __future__ import annotations
 
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from sensorwatch.alerts.ports import WatchStore
 from sensorwatch.alerts.state_machine import ScoredWindow, advance
-from sensorwatch.sensors.ports import SensorStore
+from sensorwatch.sensors.ports import ProfileStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from sensorwatch.alerts.policy import AlertPolicy
     from sensorwatch.alerts.records import Anomaly
     from sensorwatch.alerts.state_machine import AlertRules
-    from sensorwatch.sensors.records import ReportingProfile, SensorKey
+    from sensorwatch.sensors.records import ReportingProfile, SensorKey, SensorStatus
 
 __all__ = ["PreviewStore", "SensorPreview", "preview", "preview_rules"]
 
-_WHATEVER_THE_RULES = ("feedback ", "warming")
-"""How reasons begin that no rule gives: what people said of an alert, and that a model was a stand-in."""
+_INDEPENDENT_REASONS = ("feedback ", "warming")
+"""Prefixes of reasons that do not depend on rules: feedback on an alert, and a fallback model."""
 
 
 class SensorPreview(NamedTuple):
-    """A sensor's anomalous windows, those suppressed and the alerts, as it is and as it would be.
+    """Numbers of anomalous windows, suppressed windows and alerts of a sensor, with current and proposed rules.
 
-    ``rule`` is the one that would decide.
+    Attributes
+    ----------
+    rule
+        Name of the proposed rule for the sensor.
+    sensor_id, key
+        The sensor.
+    anomalies
+        Anomalous windows.
+    suppressed, alerts
+        Suppressed windows and alerts with the current rules.
+    would_be_suppressed, would_be_alerts
+        Suppressed windows and alerts with the proposed rules.
     """
 
     rule: str
@@ -47,21 +57,23 @@ def preview(
     in_force: AlertPolicy,
     proposed: AlertPolicy,
 ) -> list[SensorPreview]:
-    """Return what two policies make of the same anomalous windows, one row a sensor, ordered by id.
+    """Return the effect of two policies on the same anomalous windows, one row per sensor, ordered by id. Pure.
 
-    Only anomalous windows are known, so the normal ones between them are taken to have come at the sensor's usual
-    interval. An alert that was open before the first of them counts as one.
+    Only anomalous windows are known, so normal windows are assumed between them at the sensor's usual interval. An
+    alert that was open before the first window counts as one alert.
 
     Parameters
     ----------
     anomalies
-        Ordered by sensor and end.
+        Anomalous windows, ordered by sensor and end.
     keys
         Names of their sensors, by id.
     profiles
-        Reporting profiles; a sensor without one is assumed to report every window.
-    in_force, proposed
-        What alerts now, and what would.
+        Reporting profiles, by sensor id; a sensor without one is assumed to report every window.
+    in_force
+        Current policy.
+    proposed
+        Proposed policy.
     """
     now, then = (_reasons(anomalies, keys, policy) for policy in (in_force, proposed))
     rows = []
@@ -89,7 +101,7 @@ def preview(
 
 def _reasons(anomalies: Sequence[Anomaly], keys: Mapping[int, SensorKey], policy: AlertPolicy) -> list[str]:
     return [
-        anomaly.suppressed if anomaly.suppressed.startswith(_WHATEVER_THE_RULES) else reason
+        anomaly.suppressed if anomaly.suppressed.startswith(_INDEPENDENT_REASONS) else reason
         for anomaly, reason in zip(anomalies, policy.suppressions(anomalies, keys), strict=True)
     ]
 
@@ -107,22 +119,42 @@ def _alerts(
 
 
 def _between(after: int, before: int, rules: AlertRules, interval: int) -> list[ScoredWindow]:
-    """Return the normal windows that can matter: the next n, and the last before ``before``, which may be quiet."""
+    """Return the normal windows that may affect the state: the next ``n``, and the last one before ``before``."""
     ends = [after + interval * i for i in range(1, rules.recent_windows + 1)]
     ends.append(after + interval * ((before - after - 1) // interval))
     return [ScoredWindow(end, 0.0, "normal", False) for end in sorted({end for end in ends if after < end < before})]
 
 
-class PreviewStore(SensorStore, WatchStore, Protocol):
-    """What a preview needs of the store."""
+class PreviewStore(ProfileStore, Protocol):
+    """Methods of the store that a preview uses."""
+
+    def anomalies_between(self, start: datetime, end: datetime) -> list[Anomaly]:
+        """Return all anomalies with ``start < end of the window <= end``, ordered by sensor and end."""
+        ...
+
+    def sensors_by_id(self, sensor_ids: Collection[int]) -> dict[int, SensorStatus]:
+        """As :meth:`sensorwatch.sensors.ports.SensorStore.sensors_by_id`."""
+        ...
 
 
 def preview_rules(
     *, store: PreviewStore, in_force: AlertPolicy, proposed: AlertPolicy, start: datetime, end: datetime
 ) -> list[SensorPreview]:
-    """Return what two policies make of the stored anomalies with ``start < end of the window <= end``.
+    """Return the effect of two policies on the stored anomalies of a period.
 
-    They suffice: rules only ever hold back anomalous windows, and suppressed ones are stored too. Times are in UTC.
+    Stored anomalies are sufficient, because rules only suppress anomalous windows, and suppressed windows are stored
+    too.
+
+    Parameters
+    ----------
+    store
+        Store of anomalies and sensors.
+    in_force
+        Current policy.
+    proposed
+        Proposed policy.
+    start, end
+        Period: ``start < end of the window <= end`` (UTC).
     """
     anomalies = store.anomalies_between(start, end)
     ids = {anomaly.sensor_id for anomaly in anomalies}

@@ -1,4 +1,4 @@
-"""A prediction file becomes anomalies and alerts; delivered again, it changes nothing."""
+"""Publication of prediction files as anomalies and alerts. A file that arrives again changes nothing."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from sensorwatch.alerts.explanation_text import explanation_text
 from sensorwatch.alerts.feedback import suppress
-from sensorwatch.alerts.ports import AlertStore, WatchStore
+from sensorwatch.alerts.ports import AlertStore, FlatlineStore
 from sensorwatch.alerts.records import AlertChanges, Anomaly
 from sensorwatch.alerts.state_machine import ScoredWindow, advance
 from sensorwatch.detectors.explanation import parse_explanation
+from sensorwatch.sensors.ports import ProfileStore
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.tasks.prediction_schema import ANOMALOUS
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from sensorwatch.alerts.handling import Tolerance
     from sensorwatch.alerts.policy import AlertPolicy
     from sensorwatch.alerts.records import AlertState, PublishOutcome
     from sensorwatch.alerts.state_machine import AlertRules
@@ -28,17 +28,13 @@ if TYPE_CHECKING:
 __all__ = ["PublishingStore", "advance_by_policy", "publish"]
 
 _WARMING = "warming"
-"""Why the anomalies of a stand-in raise no alert."""
+"""Reason why anomalies of a fallback model raise no alert."""
 
 _ABOUT = ("expected_low", "expected_high", "model_version", "training_start", "training_end")
 
 
-class PublishingStore(AlertStore, WatchStore, Protocol):
-    """What publishing needs of the store."""
-
-    def tolerances(self, sensor_ids: Collection[int]) -> dict[int, list[Tolerance]]:
-        """As :meth:`sensorwatch.alerts.ports.AlertStore.tolerances`."""
-        ...
+class PublishingStore(AlertStore, FlatlineStore, ProfileStore, Protocol):
+    """Methods of the store that publishing uses."""
 
     def served_anomalies(self, sensor_ids: Collection[int], first_end: int, last_end: int) -> list[Anomaly]:
         """As :meth:`sensorwatch.realtime.ports.ServingStore.served_anomalies`."""
@@ -52,17 +48,20 @@ def publish(
     store: PublishingStore,
     policy: AlertPolicy,
 ) -> PublishOutcome:
-    """Store the anomalies of a prediction file and take its windows into the alert rules.
+    """Store the anomalies of a prediction file, and open, extend and clear alerts.
+
+    An anomaly that the policy or feedback on an earlier alert suppresses is stored with the reason and opens no alert.
 
     Parameters
     ----------
     name
-        The file's name, by which the store knows that it was published.
+        Name of the file, which is recorded as published.
     predictions
-        Columns as :mod:`sensorwatch.tasks.prediction_schema` documents them.
+        Rows of the file, with the columns of :mod:`sensorwatch.tasks.prediction_schema`.
+    store
+        Store of anomalies and alerts.
     policy
-        What alerts, and when. An anomaly that it suppresses, or that feedback on an earlier alert makes tolerated, is
-        stored with the reason, and opens no alert.
+        Alert rules and downtime.
     """
     import pyarrow.compute as pc
 
@@ -74,7 +73,7 @@ def publish(
     anomalies = suppress(anomalies, store.tolerances({each.sensor_id for each in anomalies if not each.suppressed}))
     normal_again = predictions.filter(pc.and_(predictions["rescored"], pc.invert(anomalous)))
     withdrawn = list(zip(normal_again["sensor_id"].to_pylist(), normal_again["ts"].to_pylist(), strict=True))
-    withdrawn += _found_too_soon(predictions.filter(pc.invert(anomalous)), store)
+    withdrawn += _refuted_in_real_time(predictions.filter(pc.invert(anomalous)), store)
     alarming = {
         (anomaly.sensor_id, anomaly.end): explanation_text(anomaly) for anomaly in anomalies if not anomaly.suppressed
     }
@@ -95,8 +94,8 @@ def publish(
     )
 
 
-def _found_too_soon(normal: pa.Table, store: PublishingStore) -> list[tuple[int, int]]:
-    """Return (sensor_id, end) of normal windows that scoring in real time, with less to go by, called anomalous."""
+def _refuted_in_real_time(normal: pa.Table, store: PublishingStore) -> list[tuple[int, int]]:
+    """Return (sensor_id, end) of normal windows that real-time scoring, which sees fewer windows, found anomalous."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -131,9 +130,9 @@ def _anomalies(rows: pa.Table, policy: AlertPolicy) -> list[Anomaly]:
 def _windows_of(
     predictions: pa.Table, sensor_ids: set[int], alarming: Mapping[tuple[int, int], str]
 ) -> tuple[dict[int, list[ScoredWindow]], dict[int, SensorKey]]:
-    """Return the windows of these sensors, ascending in time; most sensors of a file have nothing to tell.
+    """Return the windows of some sensors in ascending order, and the names of the sensors.
 
-    ``alarming`` says why each window is anomalous that may raise an alert.
+    ``alarming`` holds the explanations of the windows that may raise an alert, by (sensor_id, end).
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -160,20 +159,20 @@ def advance_by_policy(
     policy: AlertPolicy,
     profiles: Mapping[int, ReportingProfile],
 ) -> AlertChanges:
-    """Return the changes that each sensor's windows make under its own k, n and quiet period.
+    """Process the windows of sensors with their own ``k``, ``n`` and quiet period, and return the changes.
 
     Parameters
     ----------
     states
-        Alert states of the sensors that have one, by sensor id.
+        Stored states, by sensor id.
     windows
-        Windows of each sensor, ascending in time.
+        Windows in ascending order, by sensor id.
     keys
-        Names of the sensors.
+        Names of the sensors, by id.
     policy
-        Rules by sensor.
+        Rules of each sensor.
     profiles
-        Reporting profiles of the sensors that have one.
+        Reporting profiles, by sensor id, of the sensors that have one.
     """
     groups: dict[AlertRules, dict[int, list[ScoredWindow]]] = {}
     for sensor_id, of_sensor in windows.items():

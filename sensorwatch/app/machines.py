@@ -102,7 +102,7 @@ class MachineProduct:
         if not self.adapters.settings.maintenance_feedback_labels:
             return ()
         store = self.adapters.store
-        return confirmed_faults(self.adapters.configuration.machines, machines=store, alerts=store)
+        return confirmed_faults(store.labels(), self.adapters.configuration.machines, store.machines())
 
     def confirmed_outcomes(self, end: datetime | None) -> list[tuple[ConfirmedFault, ConfirmedOutcome | None]]:
         """Return the confirmed alerts with their outcomes in a training up to ``end``.

@@ -155,7 +155,7 @@ def backtest(
     detections: list[Detection] = []
     covered_total = 0
     for shard, sensors in _by_shard(store.sensors()).items():
-        models, predictions, alerts = InMemoryModels(), InMemoryPredictions(), InMemoryAlerts()
+        models, predictions, alerts = InMemoryModels(), InMemoryPredictions(), InMemoryAlerts(past.profiles)
         steps.train(TaskSpec("backtest", "train", "train", shard, None, start), past, models)
         steps.score(TaskSpec("backtest", "score", "score", shard, start, end), past, models, predictions)
         current = models.current(shard)

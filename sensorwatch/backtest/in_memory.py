@@ -97,9 +97,16 @@ class InMemoryPredictions:
 
 
 class InMemoryAlerts:
-    """Alerts in their last state, by id; anomalies are not kept."""
+    """Alerts in their last state, by id; anomalies are not kept.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    profiles
+        Reporting profiles by sensor id, which the quiet period of alerts depends on; None: none.
+    """
+
+    def __init__(self, profiles: Mapping[int, ReportingProfile] | None = None) -> None:
+        self._profiles = profiles or {}
         self.alerts: dict[str, Alert] = {}
         self._states: dict[int, AlertState] = {}
 
@@ -137,8 +144,8 @@ class InMemoryAlerts:
         return []
 
     def reporting_profiles(self, sensor_ids: Collection[int]) -> dict[int, ReportingProfile]:
-        """Return nothing: silent sensors and flat lines don't depend on models."""
-        return {}
+        """Return the given profiles of these sensors."""
+        return {sensor_id: self._profiles[sensor_id] for sensor_id in sensor_ids if sensor_id in self._profiles}
 
     def watch_flat(self, sensor_ids: Collection[int], decide: Callable[[FlatProgress], FlatChanges]) -> tuple[int, int]:
         """Open and clear no flat-line alerts."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +15,6 @@ from sensorwatch.errors import InvalidInputError, SensorwatchError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from sensorwatch.alerts.publish import PublishingStore
     from sensorwatch.app import Product
     from sensorwatch.backtest.backtest import SensorBacktest
     from sensorwatch.backtest.in_memory import InMemoryAlerts, InMemoryModels, InMemoryPredictions
@@ -101,13 +100,7 @@ class BoundSteps:
         """
         from sensorwatch.alerts.publish import publish
 
-        # In-memory alerts have all methods of a store that publishing uses.
-        return publish(
-            name,
-            predictions,
-            store=cast("PublishingStore", alerts),
-            policy=self._product.alert_policy,
-        )
+        return publish(name, predictions, store=alerts, policy=self._product.alert_policy)
 
 
 def backtest(

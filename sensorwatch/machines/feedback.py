@@ -9,10 +9,11 @@ from sensorwatch.machines.failure_risk import risk_component
 from sensorwatch.machines.fleet import COMPONENTS, ConfirmedFault
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sensorwatch.alerts.handling import Label
-    from sensorwatch.alerts.ports import LifecycleStore
     from sensorwatch.config.machines import MachineSection
-    from sensorwatch.machines.ports import MachineStore
+    from sensorwatch.machines.records import MachineInfo
 
 __all__ = ["confirmed_faults"]
 
@@ -20,23 +21,23 @@ _KINDS = frozenset({"anomaly", "failure-risk"})
 
 
 def confirmed_faults(
-    section: MachineSection, *, machines: MachineStore, alerts: LifecycleStore
+    labels: Iterable[Label], section: MachineSection, machines: Iterable[MachineInfo]
 ) -> tuple[ConfirmedFault, ...]:
     """Return the confirmed alerts of sensors whose device is a machine id, oldest first.
 
     Parameters
     ----------
+    labels
+        Judged alerts, oldest first.
     section
         Rules that map sensors to components, for alerts of anomalous windows. Alerts of risks name their component.
     machines
         Catalogue of machines.
-    alerts
-        Store of alerts and verdicts.
     """
-    known = {str(machine.machine_id) for machine in machines.machines()}
+    known = {str(machine.machine_id) for machine in machines}
     return tuple(
         _fault(label, section)
-        for label in alerts.labels()
+        for label in labels
         if label.handled.handling.feedback == "confirmed"
         and label.handled.alert.kind in _KINDS
         and label.sensor.device in known

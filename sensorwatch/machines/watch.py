@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from sensorwatch.alerts.handling import AlertFilter
-from sensorwatch.alerts.ports import LifecycleStore, WatchStore
 from sensorwatch.machines.failure_risk import risk_changes, risk_episodes, risk_key, warnings_needed
 from sensorwatch.machines.ports import MachineStore
 from sensorwatch.sensors.records import SensorKey
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
+    from sensorwatch.alerts.handling import HandledAlert
     from sensorwatch.alerts.policy import AlertPolicy
     from sensorwatch.alerts.records import Alert, AlertChanges
     from sensorwatch.sensors.records import SensorStatus
@@ -23,8 +23,18 @@ _LOOK_BACK_SECONDS = 60 * 86_400
 _MOST_ALERTS = 100_000
 
 
-class WatchedMachines(MachineStore, WatchStore, LifecycleStore, Protocol):
+class WatchedMachines(MachineStore, Protocol):
     """Methods of the store that watching machines uses."""
+
+    def handled_alerts(self, wanted: AlertFilter, limit: int = 100) -> list[HandledAlert]:
+        """Return the alerts that meet the conditions, newest first."""
+        ...
+
+    def settle_alerts(
+        self, alert_ids: Collection[str], decide: Callable[[Mapping[str, Alert]], AlertChanges]
+    ) -> tuple[int, int]:
+        """As :meth:`sensorwatch.alerts.ports.NoDataStore.settle_alerts`."""
+        ...
 
     def sensor_ids(self, keys: Collection[SensorKey]) -> dict[SensorKey, int]:
         """As :meth:`sensorwatch.ingestion.ports.IngestStore.sensor_ids`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from sensorwatch.sensors.ports import SensorStore
+from sensorwatch.sensors.ports import LabelStore, SensorStore
 from sensorwatch.sensors.windows import WindowStore
 
 if TYPE_CHECKING:
@@ -14,17 +14,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sensorwatch.models.records import ModelRef
-    from sensorwatch.sensors.labels import ShardLabels
 
 __all__ = ["CheckpointFiles", "ModelRegistry", "Pointer", "WatchedRegistry", "WindowSource"]
 
 
-class WindowSource(WindowStore, SensorStore, Protocol):
+class WindowSource(WindowStore, SensorStore, LabelStore, Protocol):
     """Source of windows, sensors and labels."""
-
-    def shard_labels(self, shard: int, start: datetime | None, end: datetime) -> ShardLabels:
-        """As :meth:`sensorwatch.sensors.ports.LabelStore.shard_labels`."""
-        ...
 
 
 class Pointer(NamedTuple):

@@ -30,6 +30,8 @@ class ReadOnlyStore:
 
     def __init__(self, source: WindowSource) -> None:
         self._source = source
+        self.profiles: dict[int, ReportingProfile] = {}
+        """Reporting profiles that training has learned, by sensor id."""
 
     def read_windows(self, shard: int, start: datetime | None, end: datetime) -> WindowColumns:
         """Return the store's windows of the shard with ``start < end_of_window <= end`` (UTC)."""
@@ -55,7 +57,8 @@ class ReadOnlyStore:
         """Discard the outcomes of training."""
 
     def record_reporting_profiles(self, profiles: Sequence[ReportingProfile]) -> None:
-        """Discard the reporting profiles."""
+        """Keep the reporting profiles in :attr:`profiles` only."""
+        self.profiles |= {profile.sensor_id: profile for profile in profiles}
 
     def is_scored(self, task: TaskSpec) -> bool:
         """Return False: windows that were scored live are scored again."""

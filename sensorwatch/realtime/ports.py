@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from sensorwatch.alerts.records import AlertChanges, AlertState, Anomaly, PublishOutcome
     from sensorwatch.ingestion.records import Partition
     from sensorwatch.realtime.records import ModelUse, RefusedVersion, ServedWindow, ServingCounts, ServingStatus
-    from sensorwatch.sensors.records import ReportingProfile
 
 __all__ = ["ServingStore"]
 
@@ -50,10 +49,6 @@ class ServingStore(Protocol):
         PublishOutcome
             Numbers of anomalies added and removed, and of alerts opened and cleared.
         """
-        ...
-
-    def reporting_profiles(self, sensor_ids: Collection[int]) -> dict[int, ReportingProfile]:
-        """As :meth:`sensorwatch.sensors.ports.ProfileStore.reporting_profiles`."""
         ...
 
     def served_anomalies(self, sensor_ids: Collection[int], first_end: int, last_end: int) -> list[Anomaly]:

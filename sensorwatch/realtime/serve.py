@@ -36,6 +36,7 @@ from sensorwatch.realtime.readings import SensorReadings, new_events
 from sensorwatch.realtime.records import ServingCounts
 from sensorwatch.realtime.scoring import Scorer, WindowBatch, distinct
 from sensorwatch.realtime.serving_statistics import ServingStatistics
+from sensorwatch.sensors.ports import ProfileStore
 from sensorwatch.sensors.windows import WindowColumns, WindowStore
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ _READ_ATTEMPTS = 5
 """Number of attempts to read windows and the offset checkpoint without a commit of ingestion in between."""
 
 
-class ServeStore(IngestStore, WindowStore, ServingStore, Protocol):
-    """Store of the step."""
+class ServeStore(IngestStore, WindowStore, ServingStore, ProfileStore, Protocol):
+    """Methods of the store that real-time scoring uses."""
 
     def tolerances(self, sensor_ids: Collection[int]) -> dict[int, list[Tolerance]]:
         """Return tolerances; see :meth:`sensorwatch.alerts.ports.AlertStore.tolerances`."""

@@ -1,4 +1,4 @@
-"""The way to Azure Batch: a client, one translation of its errors, and a pool for those who don't use Bicep."""
+"""Azure Batch: the client, the translation of its errors, and creation of a pool without Bicep."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ _CONNECT_TIMEOUT_SECONDS = 10
 
 
 def batch_client(url: str | None, name: str | None, key: str | None) -> BatchClient:
-    """Return a client of a Batch account; nothing is connected yet.
+    """Return a client of a Batch account. It connects on the first call.
 
     Parameters
     ----------
     url
-        The account's endpoint; None is refused with the setting's name.
+        Endpoint of the account.
     name, key
-        The account's name and base64 key. Without a key the identity of the process is used
+        Name and base64 key of the account. Without a key, the identity of the process is used
         (``DefaultAzureCredential``), which needs an https endpoint.
 
     Raises
     ------
     SettingsError
-        No endpoint, a key without a name, or an http endpoint without a key.
+        The endpoint is missing, a key has no account name, or an http endpoint has no key.
     """
     if not url:
         raise SettingsError(
@@ -49,7 +49,7 @@ def batch_client(url: str | None, name: str | None, key: str | None) -> BatchCli
         )
     if key:
         if not name:
-            raise SettingsError("BATCH_ACCOUNT_NAME: missing; a BATCH_ACCOUNT_KEY needs the account's name beside it")
+            raise SettingsError("BATCH_ACCOUNT_NAME: missing; BATCH_ACCOUNT_KEY also needs the name of the account")
         return BatchClient(
             url,
             AzureNamedKeyCredential(name, key),
@@ -58,7 +58,7 @@ def batch_client(url: str | None, name: str | None, key: str | None) -> BatchCli
         )
     if not url.startswith("https://"):
         raise SettingsError(
-            f"BATCH_ACCOUNT_KEY: missing; an identity's token is sent over https only, and BATCH_ACCOUNT_URL is `{url}`"
+            f"BATCH_ACCOUNT_KEY: missing; without a key, BATCH_ACCOUNT_URL must be an https URL, got `{url}`"
         )
     from azure.identity import DefaultAzureCredential
 
@@ -68,10 +68,10 @@ def batch_client(url: str | None, name: str | None, key: str | None) -> BatchCli
 
 
 def autoscale_formula(*, max_nodes: int, slots_per_node: int) -> str:
-    """Return the formula that scales a pool from no node to ``max_nodes`` with the tasks that are pending, and back.
+    """Return the formula that scales a pool between 0 and ``max_nodes`` nodes by its number of pending tasks.
 
-    While fewer than 70 % of the last five minutes' samples are there it trusts the newest one alone; nodes leave when
-    their tasks are done.
+    If fewer than 70 % of the samples of the last five minutes exist, only the newest sample counts. A node is removed
+    after its tasks have ended.
     """
     pending = "$PendingTasks.GetSample(TimeInterval_Minute * 5)"
     return "\n".join(
@@ -98,28 +98,36 @@ def ensure_pool(
     slots_per_node: int = 4,
     image: str | None = None,
 ) -> bool:
-    """Create the pool if there is none; one that exists is left as it is.
+    """Create the pool unless it exists. An existing pool stays as it is.
+
+    A pool created here has no managed identity; only Bicep can assign one.
 
     Parameters
     ----------
     client
-        The account.
+        Client of the account.
     pool_id
         Id of the pool.
-    vm_size, max_nodes, slots_per_node
-        Its nodes: their size, how many at most, and how many tasks each runs at once.
+    vm_size
+        Size of the nodes.
+    max_nodes
+        Largest number of nodes.
+    slots_per_node
+        Number of tasks that a node runs at once.
     image
-        Container image that nodes fetch as they start; with it they run an image that has a container runtime.
+        Container image that nodes pull when they start. With it, nodes use a VM image with a container runtime.
 
     Returns
     -------
     bool
-        Whether it was created. A pool made here has no managed identity: only Bicep can give it one.
+        True if the pool was created.
 
     Raises
     ------
-    TransientError, SettingsError
-        The account is away, or refuses access.
+    TransientError
+        The account is unavailable.
+    SettingsError
+        The account refuses access.
     """
     with translate_batch_errors(f"pool {pool_id}"):
         try:
@@ -148,25 +156,25 @@ def ensure_pool(
 
 @contextmanager
 def translate_batch_errors(what: str) -> Iterator[None]:
-    """Turn the Azure SDK's errors into this project's, with the original as the cause.
+    """Translate errors of the Azure SDK into errors of this project, with the original as the cause.
 
     Parameters
     ----------
     what
-        What was asked for, as the messages will say it (``job score-20261120T101500Z``).
+        Name of the resource for the messages (``job score-20261120T101500Z``).
 
     Raises
     ------
     NotFoundError
-        There is no such thing.
+        The resource does not exist.
     ConflictError
-        It exists already, or its state does not allow that.
+        The resource exists already, or its state does not allow the operation.
     SettingsError
         The account refuses the key or the identity.
     TransientError
-        The account is away, too slow or overloaded; the SDK's retries are used up.
+        The account is unavailable, too slow or overloaded, and the SDK's retries are used up.
     SensorwatchError
-        Whatever else the account answered.
+        Any other error.
     """
     try:
         yield
@@ -179,7 +187,7 @@ def translate_batch_errors(what: str) -> Iterator[None]:
     except AzureError as exc:
         raise TransientError(
             f"Azure Batch can't be reached for {what}: {_describe(exc)}; "
-            "is BATCH_ACCOUNT_URL right, and the service up?"
+            "check BATCH_ACCOUNT_URL, and that the service is up"
         ) from exc
 
 
@@ -190,9 +198,9 @@ def _translate_response(what: str, exc: HttpResponseError) -> SensorwatchError:
     if status == 404:
         return NotFoundError(f"Azure Batch has no {what}: {_describe(exc)}")
     if status in (409, 412):
-        return ConflictError(f"Azure Batch can't do that to {what} now: {_describe(exc)}")
+        return ConflictError(f"Azure Batch can't change {what} in its current state: {_describe(exc)}")
     if status is None or status in (408, 429) or status >= 500:
-        return TransientError(f"Azure Batch is busy, asked for {what}: {_describe(exc)}")
+        return TransientError(f"Azure Batch is busy or too slow for {what}: {_describe(exc)}")
     return SensorwatchError(f"Azure Batch refuses {what}: {_describe(exc)}")
 
 
@@ -204,7 +212,7 @@ def _refused(what: str, exc: AzureError) -> SettingsError:
 
 
 def error_code(exc: HttpResponseError) -> str | None:
-    """Return Batch's own code (``TaskExists``); a response that was streamed has none."""
+    """Return the error code of Batch (``TaskExists``); None for a streamed response."""
     return None if exc.error is None else exc.error.code
 
 

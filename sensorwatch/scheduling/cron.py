@@ -1,4 +1,4 @@
-"""NCRONTAB schedules of timers: the times at which they are due, in UTC."""
+"""NCRONTAB schedules of timers, in UTC."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Schedule"]
 
-# croniter knows more (L, #, R, H, @daily); Azure's timers do not.
+# croniter also accepts L, #, R, H and @daily, which the timers of Azure Functions refuse.
 _FIELD = re.compile(r"[0-9A-Za-z*,/-]+")
 _WORDS = {"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"} | {
     *("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -23,12 +23,17 @@ _WORDS = {"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", 
 class Schedule:
     """A six-field NCRONTAB expression ``second minute hour day month weekday``; five fields mean second 0.
 
-    Unlike in cron, a day must satisfy both the day and the weekday field.
+    Unlike cron, a day must match both the day field and the weekday field.
+
+    Parameters
+    ----------
+    expression
+        The NCRONTAB expression.
 
     Raises
     ------
     InvalidInputError
-        The expression is not NCRONTAB, or is never due.
+        The expression is not valid NCRONTAB, or no time matches it.
 
     Examples
     --------
@@ -40,7 +45,7 @@ class Schedule:
     """
 
     def __init__(self, expression: str) -> None:
-        # Imported on demand: the function app must start without it.
+        # Imported on demand, because the function app must start without it.
         from croniter.croniter import CroniterBadCronError, CroniterBadDateError
 
         fields = expression.split()
@@ -68,6 +73,6 @@ class Schedule:
     def _from(self, time: datetime) -> croniter[datetime]:
         from croniter import croniter
 
-        # Whole seconds: croniter would add the fraction to each due time.
+        # croniter would add a fraction of a second to each due time.
         start = time.astimezone(UTC).replace(microsecond=0)
         return croniter(self.expression, start, ret_type=datetime, second_at_beginning=True, day_or=False)

@@ -1,14 +1,14 @@
-"""What a run will take, before it is submitted: task seconds, node minutes, and what they cost.
+"""Estimated time and cost of a run before it is submitted.
 
-A task's time is taken as a start of two seconds (the interpreter, imports, the first connection) and so many seconds
-per sensor and window. The latter is the median over the tasks of that kind that have succeeded; where there are none
-yet, a figure measured on one core stands in for it.
+A task takes two seconds to start (interpreter, imports, first connection), plus a time proportional to its
+sensor-windows. The time per sensor-window is the median over the succeeded tasks of the same kind. If there are none
+yet, a value measured on one core is used.
 
-Sensor-windows are counted as if every sensor of a shard had every window: a training task reads the training range, a
-scoring task the windows since its shard was scored last. A shard that was never scored counts with the training range.
-Fewer windows than that make both the history and the run cheaper alike.
+Sensor-windows are counted as if every sensor of a shard had every window. A training task reads the training range. A
+scoring task reads the windows since the shard was last scored, or the training range if it never was. Missing windows
+make the past tasks and the planned run cheaper by about the same factor.
 
-Not counted: the minutes in which nodes start, and those in which they idle until the pool is next evaluated.
+Not included: the time in which nodes start, and the time in which they idle until the pool is resized.
 """
 
 from __future__ import annotations
@@ -27,21 +27,30 @@ __all__ = ["Estimate", "Fleet", "estimate", "sensor_windows"]
 
 _START_SECONDS = 2.0
 _DEFAULT_SECONDS: Mapping[Kind, float] = {"train": 1e-5, "score": 4e-5}
-"""Seconds per sensor-window, of `auto`: six sensors a second with 17,280 windows each, and 2,000 with 12 each."""
+"""Seconds per sensor-window with the detector `auto`.
+
+Training: six sensors a second with 17,280 windows each. Scoring: 2,000 sensors a second with 12 windows each.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """What tasks run on, and what windows they read.
+    """Size of the pool, and amount of data that tasks read.
 
     Attributes
     ----------
-    window_seconds, training_seconds
-        Length of a window, and of the range that a training task reads.
-    max_nodes, slots_per_node
-        Nodes that the pool grows to, and tasks that each runs at once.
-    price_per_hour, currency
-        What a node costs an hour; None where nobody said.
+    window_seconds
+        Length of a window, in seconds.
+    training_seconds
+        Length of the training range, in seconds.
+    max_nodes
+        Largest number of nodes of the pool.
+    slots_per_node
+        Number of tasks that a node runs at once.
+    price_per_hour
+        Price of a node per hour; None if not known.
+    currency
+        Currency of the price.
     """
 
     window_seconds: int
@@ -54,26 +63,30 @@ class Fleet:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run will take.
+    """Estimated time and cost of a run.
 
     Attributes
     ----------
-    tasks, sensors
-        Its tasks, and the sensors in their shards.
+    tasks
+        Number of tasks.
+    sensors
+        Number of sensors in their shards.
     sensor_windows
-        Windows that its tasks read at most, all sensors together.
+        Largest number of windows that all tasks read together.
     task_seconds
-        Their time, all tasks together.
+        Sum of the tasks' times, in seconds.
     nodes
-        Nodes that work on them at once.
+        Number of nodes that work at once.
     wall_seconds
-        From the first task's start to the last one's end.
+        Time from the start of the first task to the end of the last one, in seconds.
     node_minutes
-        What is paid for: ``nodes * wall_seconds / 60``.
-    cost, currency
-        Its price; None without a price per hour.
+        Time that is paid for: ``nodes * wall_seconds / 60``.
+    cost
+        Price of the run; None without a price per hour.
+    currency
+        Currency of the price.
     history
-        Tasks that the figures come from; 0 where they come from the default.
+        Number of past tasks that the estimate is based on; 0 if it is based on the default.
     """
 
     tasks: int
@@ -89,7 +102,17 @@ class Estimate:
 
 
 def sensor_windows(task: TaskSpec, sensors: int, fleet: Fleet) -> int:
-    """Return the windows that a task reads at most, all its ``sensors`` together."""
+    """Return the largest number of windows that a task reads.
+
+    Parameters
+    ----------
+    task
+        The task.
+    sensors
+        Number of sensors in its shard.
+    fleet
+        Length of a window and of the training range.
+    """
     seconds: float = fleet.training_seconds
     if task.kind == "score" and task.start is not None:
         seconds = (task.end - task.start).total_seconds()
@@ -99,20 +122,20 @@ def sensor_windows(task: TaskSpec, sensors: int, fleet: Fleet) -> int:
 def estimate(
     kind: Kind, tasks: Sequence[TaskSpec], shards: Iterable[ShardActivity], history: Iterable[TaskSummary], fleet: Fleet
 ) -> Estimate:
-    """Return what tasks of one kind will take.
+    """Return the estimated time and cost of a run.
 
     Parameters
     ----------
     kind
-        Theirs.
+        Kind of the run.
     tasks
-        The run's.
+        Tasks of the run.
     shards
-        Every shard, for its number of sensors.
+        All shards, for their numbers of sensors.
     history
-        Tasks of that kind that have succeeded.
+        Succeeded tasks of the same kind.
     fleet
-        What they run on.
+        Size of the pool, and amount of data that tasks read.
     """
     sensors = {shard.shard: shard.sensors for shard in shards}
     rates = [

@@ -1,4 +1,4 @@
-"""Timers that were due and planned nothing, although there was something to do."""
+"""Missed cycles: timers that were due but planned no run, although a shard was due."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["CycleStore", "missed_cycles"]
 
 _GRACE = timedelta(seconds=60)
-"""A host that starts, or is busy, fires a timer late."""
+"""Tolerance for timers that fire late because the host starts or is busy."""
 
 
 class CycleStore(Protocol):
-    """Needs of the check for missed cycles."""
+    """Methods of the store that the check for missed cycles uses."""
 
     def newest_window(self) -> datetime | None:
-        """Return the end (UTC) of the newest window of all sensors, None where there is none."""
+        """Return the end (UTC) of the newest window of all sensors; None without windows."""
         ...
 
     def last_planned(self, kind: Kind) -> dict[int, datetime]:
@@ -37,27 +37,30 @@ class CycleStore(Protocol):
         ...
 
     def run_page(self, kind: Kind | None, limit: int) -> list[RunSummary]:
-        """Return runs by the time at which they were created, newest first."""
+        """Return runs by their time of creation, newest first."""
         ...
 
 
 def missed_cycles(
     schedules: Mapping[Kind, str], *, store: CycleStore, now: datetime, settle_seconds: int, run_window_seconds: int
 ) -> list[tuple[Kind, datetime]]:
-    """Return which kinds' newest cycle was missed, with when it was due.
+    """Return the kinds whose newest cycle was missed, with the time at which it was due.
 
-    A cycle counts as missed when no run of its kind was planned since it was due, none is still under way, and there is
-    a shard with something to do since before then: windows that were settled at that time and are neither planned nor
-    scored, or sensors with newer windows than the model, the last training of whose shard is older than the cycle.
+    A cycle is missed if all of this holds:
+
+    - no run of its kind was planned since it was due, and none is still open;
+    - a shard was due at that time and has not been planned since.
 
     Parameters
     ----------
     schedules
-        When each kind is planned (NCRONTAB, six fields, UTC).
+        Schedule of each kind (NCRONTAB, six fields, UTC).
+    store
+        Store of runs and shards.
     now
-        The current time.
+        Current time.
     settle_seconds, run_window_seconds
-        As :func:`sensorwatch.scheduling.plans.run_window_end` takes them.
+        As for :func:`sensorwatch.scheduling.plans.run_window_end`.
     """
     due = [(kind, _last_due(schedule, now - _GRACE)) for kind, schedule in schedules.items()]
     unplanned = [(kind, due_at) for kind, due_at in due if due_at is not None and not _was_planned(store, kind, due_at)]
@@ -66,11 +69,11 @@ def missed_cycles(
     activity: list[ShardActivity] | None = None
     for kind, due_at in unplanned:
         end = run_window_end(due_at, settle_seconds=settle_seconds, run_window_seconds=run_window_seconds)
-        # A shard with something to do has windows up to then; the activity of all costs several times this look.
+        # A due shard has windows up to then; checking that is several times cheaper than reading all shards.
         if newest is None or newest < end:
             continue
         planned = store.last_planned(kind)
-        # Read once: it goes through the whole catalogue.
+        # Read once, because the query scans the whole catalogue.
         activity = store.shard_activity() if activity is None else activity
         waiting = [
             shard
@@ -88,7 +91,7 @@ def _last_due(schedule: str, now: datetime) -> datetime | None:
     try:
         return Schedule(schedule).before(now)
     except InvalidInputError:
-        # A setting may hold a name that only the Functions host resolves.
+        # The setting may be a %NAME% that only the Functions host resolves.
         return None
 
 

@@ -1,4 +1,4 @@
-"""What is due becomes a run of tasks: pure, so planning the same moment twice gives the same run."""
+"""Planning of runs: which shards are due, and the tasks that follow. Pure: the same input gives the same run."""
 
 from __future__ import annotations
 
@@ -18,10 +18,18 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def run_window_end(now: datetime, *, settle_seconds: int, run_window_seconds: int) -> datetime:
-    """Return the end (inclusive) of the windows that a run planned at ``now`` takes in.
+    """Return the end (inclusive) of the windows that a run planned at ``now`` processes.
 
-    It is the newest multiple of ``run_window_seconds`` (counted from 1970-01-01T00:00:00Z) that lies at least
-    ``settle_seconds`` back, so that timers that fire twice, or a little late, plan the same run.
+    It is a multiple of ``run_window_seconds``, so timers that fire twice or slightly late plan the same run.
+
+    Parameters
+    ----------
+    now
+        Current time, with a time zone.
+    settle_seconds
+        Smallest distance of the result from ``now``, in seconds: the time that late readings have to arrive.
+    run_window_seconds
+        Grid of the result, in seconds, counted from 1970-01-01T00:00:00Z.
 
     Examples
     --------
@@ -35,9 +43,18 @@ def run_window_end(now: datetime, *, settle_seconds: int, run_window_seconds: in
 def due_shards(kind: Kind, activity: Iterable[ShardActivity], window_end: datetime) -> list[ShardActivity]:
     """Return the shards that are due for windows up to ``window_end`` (inclusive).
 
-    A shard is due for training when one of its sensors has windows newer than its model, and for scoring when it has a
-    model and windows that were not scored, or changed since. A shard whose former task of the same kind still runs
-    waits for the next run, so that tasks of one shard never overlap.
+    A shard is due for training if one of its sensors has windows newer than its model. It is due for scoring if it has
+    a model and windows that were not scored, or have changed since. A shard whose previous task of the same kind still
+    runs waits for the next run, so that tasks of one shard never overlap.
+
+    Parameters
+    ----------
+    kind
+        Kind of the run.
+    activity
+        All shards.
+    window_end
+        End of the newest window of the run (UTC).
     """
     return [
         shard
@@ -55,21 +72,22 @@ def plan_run(
     max_tasks: int | None = None,
     last_planned: Mapping[int, datetime] | None = None,
 ) -> Run | None:
-    """Return the run that is due for windows up to ``window_end`` (inclusive), None where nothing is.
+    """Return the run for windows up to ``window_end`` (inclusive); None if no shard is due.
 
     Parameters
     ----------
     kind
-        What the run does.
+        Kind of the run.
     activity
-        Every shard; :func:`due_shards` says which of them are due.
+        Shards; those that are due (:func:`due_shards`) get a task.
     window_end
-        From it and the kind follows the run's id, however many tasks there are.
+        End of the newest window of the run (UTC). The run's id follows from it and ``kind``, whatever the number of
+        tasks.
     max_tasks
-        At most so many tasks: the shards that have waited longest, the others in later runs. Of ``n`` shards that are
-        due each has its turn within ``ceil(n / max_tasks)`` runs. None: no limit.
+        Largest number of tasks; the shards that have waited longest come first. Each of ``n`` due shards gets a task
+        within ``ceil(n / max_tasks)`` runs. None: no limit.
     last_planned
-        End of the windows (UTC) of each shard's last task of this kind; needed with a limit only. Shards that had none
+        End of the windows (UTC) of each shard's last task of this kind; only needed with a limit. Shards without one
         come first.
     """
     due = due_shards(kind, activity, window_end)

@@ -1,4 +1,4 @@
-"""Azure Batch as the :class:`~sensorwatch.scheduling.ports.Pool`: one job a run, one task a shard."""
+"""Pool on Azure Batch: one job per run, one task per shard."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _GONE = frozenset({"JobBeingTerminated", "JobCompleted"})
 
 
 def command_line(task: TaskSpec) -> str:
-    """Return the command line of a task; times are ISO 8601 in UTC with Z.
+    """Return the command line of a task. Times are ISO 8601 in UTC, with ``Z``.
 
     Examples
     --------
@@ -61,29 +61,30 @@ class BatchPool:
     Parameters
     ----------
     client
-        The account.
+        Client of the account.
     pool_id
-        The pool; :meth:`ensure_pool` creates it where Bicep has not.
+        Id of the pool; :meth:`ensure_pool` creates it if Bicep has not.
     task_environment
-        Environment variables of every task. Whoever may read the account sees them, so no secrets.
+        Environment variables of every task. They must hold no secrets, because everybody who may read the account sees
+        them.
     task_logs_url
-        Blob container that takes the tasks' stdout and stderr, as ``{run_id}/{task_id}/stderr.txt``.
+        Blob container that receives stdout and stderr of the tasks, as ``{run_id}/{task_id}/stderr.txt``.
     task_logs
-        The same container, to read them back when a task's node is gone; None: they are then not shown.
+        Client of the same container, to read the logs of a task whose node no longer exists; None: such logs are not
+        shown.
     image
-        Container image that tasks run in; None: they run on the node itself.
+        Container image that tasks run in; None: tasks run on the node itself.
     identity_id
-        Resource id of the pool's user-assigned identity, which uploads the logs; None: the container's URL carries a
-        signature, or the pool's nodes know the storage account.
+        Resource id of the pool's user-assigned identity, which uploads the logs. None: the container's URL has a
+        signature, or the nodes have access to the storage account.
     retries
-        How often a task that fails is tried again.
+        Number of retries of a failed task.
     timeout_seconds
-        A try that takes longer is ended.
+        Time limit of one attempt, in seconds.
     job_timeout_seconds
-        A job that takes longer is ended with all its tasks; by default a day, or the time of one task's tries if that
-        is longer.
+        Time limit of a job, in seconds. Default: one day, or the time of all attempts of a task if that is longer.
     before_submission
-        Called before each job is created: puts in place what its tasks will look for.
+        Called before each job is created, to store the files that its tasks read.
     """
 
     def __init__(
@@ -118,27 +119,27 @@ class BatchPool:
         )
 
     def ensure_pool(self, *, max_nodes: int = 20, slots_per_node: int = 4) -> bool:
-        """Create the pool, as :func:`ensure_pool` does, if there is none; return whether it was created.
+        """Create the pool unless it exists; return whether it was created (:func:`ensure_pool`).
 
         Raises
         ------
         TransientError, SettingsError
-            The account is away, or refuses access.
+            The account is unavailable, or refuses access.
         """
         return ensure_pool(
             self._client, self._pool_id, max_nodes=max_nodes, slots_per_node=slots_per_node, image=self._image
         )
 
     def submit(self, run: Run) -> None:
-        """Create the run's job and tasks; what exists already is left as it is.
+        """Create the run's job and tasks; existing ones stay as they are.
 
-        An empty job would count as done at once: the job is created to stay open, and told to end with its tasks when
-        they are all there. So a submission that broke off is completed by submitting again.
+        The job stays open until all its tasks exist, because Batch ends an empty job at once. Then it is set to end
+        with its tasks. Submitting again completes an interrupted submission.
 
         Raises
         ------
         TransientError
-            The account is away or overloaded; submitting again completes what was begun.
+            The account is unavailable or overloaded. Submitting again completes the submission.
         SettingsError
             The account refuses the key or the identity.
         ConflictError
@@ -162,19 +163,19 @@ class BatchPool:
                     ),
                 )
             except ResourceExistsError as exc:
-                # A submission before this one had been completed, and its last task has just ended.
+                # An earlier submission was complete, and its last task has just ended.
                 if error_code(exc) not in _GONE:
                     raise
 
     def status(self, run_id: str) -> JobStatus:
-        """Return the job's state; tasks of an ended job that were never started count as failed.
+        """Return the state of the run's job. Tasks of an ended job that never started count as failed.
 
         Raises
         ------
         NotFoundError
-            No such job (deleted, or never submitted).
+            The job was deleted or never submitted.
         TransientError, SettingsError
-            The account is away, or refuses access.
+            The account is unavailable, or refuses access.
         """
         with translate_batch_errors(f"job {run_id}"):
             job = self._client.get_job(run_id, select=["id", "state", "executionInfo"])
@@ -192,12 +193,12 @@ class BatchPool:
         return JobStatus(run_id, active, counts.running, counts.succeeded, failed, completed, tuple(results))
 
     def ended_jobs(self, before: datetime) -> list[str]:
-        """Return the ids of the pool's jobs that ended before then.
+        """Return the ids of the pool's jobs that ended before ``before``.
 
         Raises
         ------
         TransientError, SettingsError
-            The account is away, or refuses access.
+            The account is unavailable, or refuses access.
         """
         with translate_batch_errors("the list of jobs"):
             jobs = self._client.list_jobs(filter="state eq 'completed'", select=["id", "executionInfo"])
@@ -211,14 +212,14 @@ class BatchPool:
             ]
 
     def delete(self, run_id: str) -> None:
-        """End and delete the job and its tasks; one that does not exist is no error.
+        """End and delete the job and its tasks; a missing job is no error.
 
-        Batch deletes in the background: the job may still be seen for a while.
+        Batch deletes in the background, so the job may remain visible for a while.
 
         Raises
         ------
         TransientError, SettingsError
-            The account is away, or refuses access.
+            The account is unavailable, or refuses access.
         """
         with translate_batch_errors(f"job {run_id}"):
             try:
@@ -230,14 +231,14 @@ class BatchPool:
                     raise
 
     def problems(self) -> list[str]:
-        """Return what keeps the pool from getting its nodes: resize errors and errors of its autoscale formula.
+        """Return why the pool does not get its nodes: resize errors and errors of its autoscale formula.
 
         Raises
         ------
         NotFoundError
-            There is no such pool.
+            The pool does not exist.
         TransientError, SettingsError
-            The account is away, or refuses access.
+            The account is unavailable, or refuses access.
         """
         with translate_batch_errors(f"pool {self._pool_id}"):
             pool = self._client.get_pool(self._pool_id)
@@ -266,7 +267,7 @@ class BatchPool:
         return True
 
     def _environment(self) -> dict[str, str]:
-        """Return the tasks' environment, with the trace that they go on with."""
+        """Return the environment of the tasks, with the trace that they continue."""
         traceparent = current_traceparent()
         return {**self._task_environment, **({"TRACEPARENT": traceparent} if traceparent else {})}
 
@@ -298,7 +299,7 @@ class BatchPool:
         )
 
     def _add_tasks(self, run_id: str, tasks: Sequence[models.BatchTaskCreateOptions]) -> None:
-        # The SDK's create_tasks would try for ever while the account answers 5xx, so each request is made here.
+        # The SDK's create_tasks retries without end while the account answers 5xx.
         pending = {task.id: task for task in tasks}
         for _ in range(_ADD_ROUNDS):
             group = models.BatchTaskGroup(task_values=list(pending.values()))
@@ -325,7 +326,7 @@ class BatchPool:
             detail = ""
             if failed:
                 detail = _failure_text(info)
-                # Where everything fails the first ends of stderr tell it all, and each costs two requests.
+                # Each log costs two requests; if all tasks fail, the first logs are enough.
                 log = self._end_of_stderr(run_id, task.id) if logs < _MAX_LOGS else ""
                 detail = f"{detail}; stderr ends with:\n{log}" if log else detail
                 logs += 1
@@ -349,7 +350,7 @@ class BatchPool:
             try:
                 end = read(run_id, task_id)
             except AzureError as exc:
-                # The node may be gone, or the upload not have happened: the other place may have it.
+                # The node may no longer exist, or the upload may be missing; the other source may have the log.
                 _log.debug("stderr of %s/%s: %s", run_id, task_id, exc.message)
                 continue
             return end.decode("utf-8", errors="replace").strip()[-_LOG_CHARACTERS:]
@@ -374,18 +375,18 @@ class BatchPool:
 
     def _report_problems(self, run_id: str) -> None:
         for problem in self.problems():
-            _log.warning("job %s waits for nodes, and pool %s has a problem: %s", run_id, self._pool_id, problem)
+            _log.warning("job %s waits for nodes; pool %s has a problem: %s", run_id, self._pool_id, problem)
 
 
 def _never_started(task_id: str, reason: str) -> TaskResult:
-    detail = f"never started: its job was ended before ({reason})"
+    detail = f"never started: its job ended first ({reason})"
     return TaskResult(task_id=task_id, succeeded=False, exit_code=None, retries=0, seconds=0.0, detail=detail)
 
 
 def _failure_text(info: models.BatchTaskExecutionInfo) -> str:
     failure = info.failure_info
     if failure is None:
-        return "failed without a reason given"
+        return "failed for an unknown reason"
     details = ", ".join(f"{detail.name}: {detail.value}" for detail in failure.details or [])
     return f"{failure.code}: {failure.message}" + (f" ({details})" if details else "")
 

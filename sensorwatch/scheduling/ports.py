@@ -1,4 +1,4 @@
-"""Runs, and the pool that runs them."""
+"""Ports of scheduling: the store of runs, and the pool that runs tasks."""
 
 from __future__ import annotations
 
@@ -8,46 +8,32 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sensorwatch.sensors.windows import WindowColumns
-    from sensorwatch.tasks.records import (
-        JobStatus,
-        Kind,
-        Run,
-        RunSummary,
-        ShardActivity,
-        TaskResult,
-        TaskSpec,
-        TaskSummary,
-    )
+    from sensorwatch.tasks.records import JobStatus, Kind, Run, RunSummary, ShardActivity, TaskResult
 
 __all__ = ["Pool", "RunStore"]
 
 
 class RunStore(Protocol):
-    """Runs and tasks: what was planned, what became of it."""
+    """Runs and their tasks."""
 
     def shard_activity(self) -> list[ShardActivity]:
-        """Return one row per shard that has sensors, ordered by shard."""
+        """Return one row for each shard that has sensors, ordered by shard."""
         ...
 
     def last_planned(self, kind: Kind) -> dict[int, datetime]:
-        """Return of each shard that had a task of this kind the newest end of such a task's windows."""
-        ...
-
-    def task_history(self, kind: Kind, limit: int = 200) -> list[TaskSummary]:
-        """Return the newest tasks of this kind that succeeded."""
+        """Return, by shard, the newest window end that a task of this kind was planned for."""
         ...
 
     def begin_run(self, run: Run, now: datetime) -> bool:
-        """Store the run with its tasks as planned; False when a run of this id was stored before (nothing changes).
+        """Store a planned run with its tasks; return False, and change nothing, if its id was stored before.
 
-        For a scoring run this also moves each shard's "planned until", from which later changes are marked for
-        scoring again.
+        A scoring run also moves each shard's "planned until" forward. Windows up to that time that change later are
+        marked for rescoring.
         """
         ...
 
     def mark_submitted(self, run_id: str) -> None:
-        """Note that the pool has the whole run."""
+        """Record that the pool has all tasks of the run."""
         ...
 
     def unsubmitted_runs(self) -> list[Run]:
@@ -55,59 +41,43 @@ class RunStore(Protocol):
         ...
 
     def open_runs(self) -> list[Run]:
-        """Return the runs that are not ended, submitted or not, oldest first."""
+        """Return the runs that have not ended, submitted or not, oldest first."""
         ...
 
     def record_results(self, run_id: str, results: Sequence[TaskResult]) -> None:
-        """Store what the pool says of ended tasks."""
+        """Store the results of ended tasks, as the pool reports them."""
         ...
 
     def end_run(self, run_id: str, now: datetime) -> None:
-        """Close a run; its tasks that are neither succeeded nor failed become failed."""
-        ...
-
-    def is_scored(self, task: TaskSpec) -> bool:
-        """Return whether the shard's "scored until" has reached ``task.end``: it was completed, or a later one."""
-        ...
-
-    def complete_scoring(self, task: TaskSpec, scored: WindowColumns) -> None:
-        """Move the shard's "scored until" to ``task.end`` and drop the marks of the windows in ``scored``.
-
-        ``scored`` leaves out windows that were passed over for want of a model. A window that has changed again since
-        it was read (its count differs) keeps its mark. Marks of sensors that were never trained are dropped.
-        """
+        """Close a run; tasks that have neither succeeded nor failed become failed."""
         ...
 
     def runs(self, kind: Kind | None = None, limit: int = 50) -> list[RunSummary]:
-        """Return the newest runs first."""
-        ...
-
-    def tasks(self, run_id: str) -> list[TaskSummary]:
-        """Return a run's tasks ordered by task id; empty for an unknown run."""
+        """Return runs, newest first."""
         ...
 
 
 class Pool(Protocol):
-    """Where tasks run."""
+    """Compute pool that runs the tasks."""
 
     def submit(self, run: Run) -> None:
-        """Create the run's job and tasks; what exists already is left as it is."""
+        """Create the run's job and tasks; existing ones stay as they are."""
         ...
 
     def status(self, run_id: str) -> JobStatus:
-        """Return the job's state.
+        """Return the state of the run's job.
 
         Raises
         ------
         NotFoundError
-            No such job (deleted, or never submitted).
+            The job was deleted or never submitted.
         """
         ...
 
     def ended_jobs(self, before: datetime) -> list[str]:
-        """Return the ids of the pool's jobs that ended before then."""
+        """Return the ids of the pool's jobs that ended before ``before``."""
         ...
 
     def delete(self, run_id: str) -> None:
-        """Delete the job and its tasks; one that does not exist is no error."""
+        """Delete the job and its tasks; a missing job is no error."""
         ...

@@ -1,4 +1,4 @@
-"""Look after what is under way: collect ended tasks, publish missed prediction files, delete old jobs."""
+"""The sweep: collect results of tasks, publish missed prediction files, delete old jobs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sensorwatch.scheduling.submit import resume_submissions
 from sensorwatch.telemetry import span
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sensorwatch.alerts.policy import AlertPolicy
     from sensorwatch.clock import Clock
@@ -29,15 +29,31 @@ _log = logging.getLogger(__name__)
 
 
 class SweepStore(RunStore, PublishingStore, Protocol):
-    """Needs of a sweep: runs and tasks, and publishing."""
+    """Methods of the store that a sweep uses."""
+
+    def unpublished(self, names: Collection[str]) -> list[str]:
+        """Return those prediction files, in the given order, that were not recorded as published."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What a sweep found: runs resumed and ended, tasks that failed for good, prediction files that were missed.
+    """Outcome of a sweep.
 
-    ``no_data_opened`` and ``no_data_cleared`` count the alerts of sensors without data; ``failed_kinds`` has the
-    kind of every ended run of which a task failed.
+    Attributes
+    ----------
+    resumed
+        Number of runs whose submission was completed.
+    ended
+        Number of runs that ended.
+    failed_tasks
+        Number of tasks that failed after all retries.
+    published
+        Number of prediction files that the blob trigger had missed.
+    no_data_opened, no_data_cleared
+        Numbers of alerts of sensors without data that were opened and cleared.
+    failed_kinds
+        Kind of every ended run with a failed task.
     """
 
     resumed: int
@@ -57,9 +73,22 @@ def sweep_runs(
     policy: AlertPolicy,
     clock: Clock,
 ) -> Sweep:
-    """Bring every open run up to date.
+    """Update every open run with the results of its tasks.
 
-    A run ends only after its prediction files are published, so a blob trigger that missed one loses nothing.
+    A run ends only after all its prediction files are published, so nothing is lost if the blob trigger misses a file.
+
+    Parameters
+    ----------
+    store
+        Store of runs, anomalies and alerts.
+    pool
+        Pool that runs the tasks.
+    prediction_files
+        Prediction files of the runs.
+    policy
+        Alert rules and downtime.
+    clock
+        Current time.
     """
     resumed = resume_submissions(store=store, pool=pool)
     ended = failed = published = 0
@@ -68,7 +97,7 @@ def sweep_runs(
         try:
             status = pool.status(run.run_id)
         except NotFoundError:
-            _log.exception("job %s is gone from the pool: its unfinished tasks count as failed", run.run_id)
+            _log.exception("job %s no longer exists in the pool; its unfinished tasks count as failed", run.run_id)
         else:
             store.record_results(run.run_id, status.results)
             if not status.completed:
@@ -113,9 +142,18 @@ def _publish_missed(run: Run, store: SweepStore, prediction_files: PredictionFil
 
 
 def delete_old_jobs(*, pool: Pool, clock: Clock, retention_days: int) -> list[str]:
-    """Delete the pool's jobs that ended more than ``retention_days`` ago; return their ids.
+    """Delete jobs that ended more than ``retention_days`` ago; return their ids.
 
-    Jobs count against an account's quota until they are deleted; what they did stays in the store.
+    Jobs count against the account's quota until they are deleted. The results of their tasks stay in the store.
+
+    Parameters
+    ----------
+    pool
+        Pool that runs the tasks.
+    clock
+        Current time.
+    retention_days
+        Age of an ended job at which it is deleted, in days.
     """
     old = pool.ended_jobs(clock() - timedelta(days=retention_days))
     for run_id in old:

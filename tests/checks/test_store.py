@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sensorwatch.alerts.deliver import DeliveryStore
-    from sensorwatch.alerts.ports import LifecycleStore
     from sensorwatch.alerts.publish import PublishingStore
     from sensorwatch.ingestion.ports import IngestStore, RetentionStore
     from sensorwatch.machines.ports import MachineStore
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from sensorwatch.scheduling.missed_cycles import CycleStore
     from sensorwatch.scheduling.ports import RunStore
     from sensorwatch.scheduling.sweep import SweepStore
-    from sensorwatch.sensors.ports import LabelStore, SensorFinder, SensorStore
+    from sensorwatch.sensors.ports import LabelStore, SensorStore
     from sensorwatch.sensors.windows import WindowStore
     from sensorwatch.store import SqlStore
 
@@ -46,17 +45,15 @@ def test_the_store_serves_the_ports_of_every_domain(store: SqlStore) -> None:
     retention: RetentionStore = store
     windows: WindowStore = store
     sensors: SensorStore = store
-    finder: SensorFinder = store
     labels: LabelStore = store
     runs: RunStore = store
     sweep: SweepStore = store
     cycles: CycleStore = store
     publishing: PublishingStore = store
-    lifecycle: LifecycleStore = store
     deliveries: DeliveryStore = store
     serving: ServingStore = store
     machines: MachineStore = store
-    ports = [ingestion, retention, windows, sensors, finder, labels, runs, sweep, cycles, publishing, lifecycle]
+    ports = [ingestion, retention, windows, sensors, labels, runs, sweep, cycles, publishing]
     assert {id(port) for port in [*ports, deliveries, serving, machines]} == {id(store)}
 
 

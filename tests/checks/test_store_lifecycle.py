@@ -144,7 +144,7 @@ def test_what_a_person_resolved_stays_resolved_and_the_next_episode_is_another_a
     assert [each.alert.alert_id for each in store.handled_alerts(AlertFilter(condition="resolved"))] == ["3-10"]
     assert publish(store, {3: "x"}, 4) == (1, 0)
     assert [each.alert.alert_id for each in store.handled_alerts(AlertFilter(condition="open"))] == ["3-20"]
-    with pytest.raises(ConflictError, match="can't acknowledge what is resolved"):
+    with pytest.raises(ConflictError, match="can't acknowledge a resolved alert"):
         act(store, "3-10", "acknowledge")
 
 

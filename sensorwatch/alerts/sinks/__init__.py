@@ -1,4 +1,4 @@
-"""Ways to tell the outside: one file each, one line in :data:`FACTORIES`."""
+"""Sinks of notifications. A new sink is one file here and one entry in :data:`FACTORIES`."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ def _email(settings: Settings, clock: Clock) -> Iterable[AlertSink]:
 
 
 FACTORIES: tuple[Callable[[Settings, Clock], Iterable[AlertSink]], ...] = (_log, _webhooks, _event_hub, _email)
-"""Each returns the sinks of its kind that the settings switch on."""
+"""Functions that return the sinks of one kind that the settings enable."""
 
 
 def sinks(settings: Settings, clock: Clock) -> tuple[AlertSink, ...]:
-    """Return every sink that the settings switch on; nothing is connected yet."""
+    """Return all sinks that the settings enable. They connect with the first message."""
     return tuple(sink for factory in FACTORIES for sink in factory(settings, clock))

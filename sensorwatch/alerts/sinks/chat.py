@@ -1,7 +1,6 @@
-"""Message bodies in the shapes of Teams and Slack.
+"""Message bodies for Teams and Slack.
 
-Names come from devices: everything is put where the receiver shows plain text, so that none becomes a link or a
-mention.
+All text goes into plain-text elements, so that names from devices cannot become links or mentions.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ __all__ = ["slack_message", "teams_card"]
 
 
 def teams_card(message: AlertMessage) -> bytes:
-    """Return an Adaptive Card as the webhooks of Teams (Workflows) take it: text runs are not read as Markdown."""
+    """Return an Adaptive Card for webhooks of Teams (Workflows), in text runs, which are not parsed as Markdown."""
     payload = message.payload
     body = [_text_runs({"text": headline(payload), "weight": "Bolder", "size": "Medium"})]
     body += [_text_runs({"text": f"{label}: ", "weight": "Bolder"}, {"text": value}) for label, value in facts(payload)]
@@ -39,7 +38,7 @@ def _text_runs(*runs: dict[str, str]) -> dict[str, Any]:
 
 
 def slack_message(message: AlertMessage) -> bytes:
-    """Return a message of blocks as Slack's incoming webhooks take it; ``text`` is what notifications show."""
+    """Return a message of blocks for incoming webhooks of Slack; ``text`` is shown in notifications."""
     payload = message.payload
     title = headline(payload)
     lines = "\n".join(f"{label}: {value}" for label, value in facts(payload))

@@ -1,4 +1,4 @@
-"""The envelope of the messages: CloudEvents 1.0 in structured mode (https://github.com/cloudevents/spec)."""
+"""Messages as CloudEvents 1.0 in structured mode (https://github.com/cloudevents/spec)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _SOURCE = "/sensorwatch"
 
 
 def cloud_event(message: AlertMessage) -> bytes:
-    """Return the message as one CloudEvents JSON object; ``id`` is its idempotency key.
+    """Return the message as a CloudEvents JSON object; ``id`` is its idempotency key.
 
-    ``traceparent`` is that of the distributed tracing extension, there only where a trace is.
+    With tracing, it has the attribute ``traceparent`` of the distributed tracing extension.
     """
     event = {
         "specversion": "1.0",

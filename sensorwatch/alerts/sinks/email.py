@@ -26,9 +26,24 @@ _log = logging.getLogger(__name__)
 
 
 class EmailSink:
-    """Sends each message to all recipients at once, over a connection of its own.
+    """Sends each message to all recipients over a new connection.
 
-    The Message-ID follows from the idempotency key, by which mailboxes recognise a message that comes twice.
+    The Message-ID follows from the idempotency key, so that mailboxes recognise duplicates.
+
+    Parameters
+    ----------
+    host, port
+        Address of the SMTP server.
+    security
+        Encryption of the connection.
+    user, password
+        Credentials; None: no login.
+    sender
+        Address of the sender.
+    recipients
+        Addresses of the recipients.
+    timeout_seconds
+        Time limit of each network operation, in seconds.
     """
 
     name = "email"
@@ -56,14 +71,14 @@ class EmailSink:
         self._timeout_seconds = timeout_seconds
 
     def send(self, message: AlertMessage) -> None:
-        """Send one message; returns when the server has taken it for at least one recipient.
+        """Send one message; return when the server has accepted it for at least one recipient.
 
         Raises
         ------
         TransientError
-            The server is away, too slow, or refuses the message.
+            The server is unavailable, too slow, or refuses the message.
         SettingsError
-            The server refuses the login, or offers no encryption.
+            The server refuses the login, or does not support encryption.
         """
         mail = self._mail(message)
         try:
@@ -78,7 +93,7 @@ class EmailSink:
                 f"{self._host}:{self._port} refuses: {_reason(exc)}; check SMTP_USER, SMTP_PASSWORD and SMTP_SECURITY"
             ) from exc
         except (smtplib.SMTPException, OSError) as exc:
-            raise TransientError(f"{self._host}:{self._port} did not take the message: {_reason(exc)}") from exc
+            raise TransientError(f"{self._host}:{self._port} did not accept the message: {_reason(exc)}") from exc
         for recipient, (code, _) in refused.items():
             _log.error("%s:%d refuses the recipient %s: %d", self._host, self._port, recipient, code)
 
@@ -102,7 +117,7 @@ class EmailSink:
         return mail
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no connection stays open."""
 
 
 def _text(message: AlertMessage) -> str:
@@ -124,7 +139,7 @@ def _html(message: AlertMessage) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Return what happened without what was sent."""
+    """Return the reason of a failure without the content of the message."""
     if isinstance(error, smtplib.SMTPResponseException):
         answer = error.smtp_error
         return f"{error.smtp_code} {answer.decode(errors='replace') if isinstance(answer, bytes) else answer}"

@@ -1,4 +1,4 @@
-"""Alerts into an event hub, as CloudEvents: for stream processing, and for receivers that were away."""
+"""Alerts as CloudEvents in an event hub, for stream processing and for receivers that are not always online."""
 
 from __future__ import annotations
 
@@ -17,9 +17,20 @@ __all__ = ["EventHubSink"]
 
 
 class EventHubSink:
-    """Sends each message as one event; those of one alert share a partition, and so stay in order.
+    """Sends each message as one event. Messages of one alert share a partition and so stay in order.
 
-    The idempotency key is the event's message id, its property ``key``, and the CloudEvents id in its body.
+    The idempotency key is the message id, the property ``key``, and the CloudEvents id in the body.
+
+    Parameters
+    ----------
+    connection
+        Connection string; None: the identity of the process is used.
+    namespace
+        Host name of the namespace, used without a connection string.
+    hub
+        Name of the event hub.
+    timeout_seconds
+        Time limit of one message, in seconds.
     """
 
     name = "event-hub"
@@ -34,12 +45,12 @@ class EventHubSink:
         self._opening = threading.Lock()
 
     def send(self, message: AlertMessage) -> None:
-        """Send one message; returns when the hub has it.
+        """Send one message; return when the hub has accepted it.
 
         Raises
         ------
         TransientError, SettingsError
-            The hub is away, or refuses access.
+            The hub is unavailable, or refuses access.
         """
         from azure.eventhub import EventData
 
@@ -58,7 +69,7 @@ class EventHubSink:
     def _producer(self) -> EventHubProducerClient:
         with self._opening:
             if self._client is None:
-                # The outbox tries again: tries of the client's own would only hide that the hub is away.
+                # The outbox retries; retries of the client would only hide that the hub is unavailable.
                 self._client = open_producer(
                     self._connection, self._namespace, self._hub, retries=0, timeout_seconds=self._timeout_seconds
                 )

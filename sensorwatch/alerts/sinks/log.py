@@ -1,4 +1,4 @@
-"""Alerts in the log: always on, and what Application Insights can raise a message from."""
+"""Alerts in the log: always enabled, and usable for alerts of Application Insights."""
 
 from __future__ import annotations
 
@@ -27,4 +27,4 @@ class LogSink:
         _log.warning("%s [%s]: %s", headline(message.payload), message.key, details)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no connection stays open."""

@@ -1,4 +1,4 @@
-"""Alerts to a URL: CloudEvents with a signature, or a body in the shape of Teams or Slack."""
+"""Alerts by webhook: signed CloudEvents, or messages for Teams or Slack."""
 
 from __future__ import annotations
 
@@ -33,9 +33,18 @@ _KEPT_REASON = 200
 
 
 def sign(secret: str, timestamp: int, body: bytes) -> str:
-    """Return the signature header's value: HMAC-SHA256 over the timestamp, a full stop and the body.
+    """Return the value of the signature header: HMAC-SHA256 of the timestamp, a full stop and the body.
 
-    A receiver computes it again, compares in constant time, and refuses timestamps (seconds since 1970) that are old.
+    A receiver computes the same value, compares both in constant time, and refuses old timestamps.
+
+    Parameters
+    ----------
+    secret
+        Secret shared with the receiver.
+    timestamp
+        Current time in seconds since 1970-01-01T00:00:00Z.
+    body
+        Body of the request.
 
     Examples
     --------
@@ -47,10 +56,21 @@ def sign(secret: str, timestamp: int, body: bytes) -> str:
 
 
 class WebhookSink:
-    """Posts each message to one URL; any answer from 200 to 299 is a delivery.
+    """Posts each message to one URL; any status from 200 to 299 is a delivery.
 
-    Redirects are not followed: they would carry alerts to where nobody configured them. The URL may hold a secret, so
-    no error names more of it than its host.
+    Redirects are not followed, because they could send alerts to a host that nobody configured. The URL may contain a
+    secret, so errors only name its host.
+
+    Parameters
+    ----------
+    webhook
+        Name, URL and message format.
+    secret
+        Secret for the signature; None: messages are not signed.
+    timeout_seconds
+        Time limit of each network operation, in seconds.
+    clock
+        Current time, for the signature.
     """
 
     waits = True
@@ -72,7 +92,7 @@ class WebhookSink:
         Raises
         ------
         TransientError
-            The host is away, too slow, or answered anything but 200 to 299.
+            The host is unavailable, too slow, or answered with another status than 200 to 299.
         """
         import httpx
 
@@ -83,13 +103,13 @@ class WebhookSink:
         if self._secret is not None:
             headers[SIGNATURE_HEADER] = sign(self._secret, int(self._clock().timestamp()), body)
         try:
-            # The answer's body is not waited for: it may have no end.
+            # Only the status is read, because the body may be endless.
             with self._connections().stream("POST", self._url, content=body, headers=headers) as response:
                 status = response.status_code
                 if response.is_redirect:
                     raise TransientError(
-                        f"{self._host} answered {status}, a redirect; redirects are not followed: "
-                        "set the URL in WEBHOOKS to where it leads"
+                        f"{self._host} answered {status}, a redirect, which is not followed; "
+                        "set WEBHOOKS to the URL that it leads to"
                     )
                 if not response.is_success:
                     raise TransientError(

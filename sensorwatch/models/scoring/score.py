@@ -43,18 +43,29 @@ __all__ = ["ScoreSummary", "ScoringStore", "score"]
 
 
 class ScoringStore(WindowStore, Protocol):
-    """Store of windows, sensors and the progress of scoring."""
+    """Methods of the store that scoring uses."""
 
     def sensors(self, shard: int | None = None) -> list[SensorStatus]:
         """As :meth:`sensorwatch.sensors.ports.SensorStore.sensors`."""
         ...
 
     def is_scored(self, task: TaskSpec) -> bool:
-        """As :meth:`sensorwatch.scheduling.ports.RunStore.is_scored`."""
+        """Return whether the shard's "scored until" has reached ``task.end``."""
         ...
 
     def complete_scoring(self, task: TaskSpec, scored: WindowColumns) -> None:
-        """As :meth:`sensorwatch.scheduling.ports.RunStore.complete_scoring`."""
+        """Move the shard's "scored until" forward to ``task.end`` and delete the rescoring marks of scored windows.
+
+        A window that has changed since it was read (its count differs) keeps its mark. Marks of sensors without a model
+        are deleted.
+
+        Parameters
+        ----------
+        task
+            The scoring task.
+        scored
+            Scored windows, without those that had no model.
+        """
         ...
 
 

@@ -34,7 +34,7 @@ from sensorwatch.models.training.refused import REFUSED, carried_refusals, descr
 from sensorwatch.models.training.warm_start import EnsembleRules, WarmStart
 from sensorwatch.sensors.downtime import DowntimePlan
 from sensorwatch.sensors.labelling import label_windows
-from sensorwatch.sensors.ports import SensorStore
+from sensorwatch.sensors.ports import LabelStore, SensorStore
 from sensorwatch.sensors.reporting_profile import reporting_profiles
 from sensorwatch.sensors.windows import WindowColumns, WindowStore
 
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from sensorwatch.models.ports import ModelRegistry
     from sensorwatch.models.records import ModelRef
     from sensorwatch.models.training.detector_choice import DetectorGroup, TrainingWindows
-    from sensorwatch.sensors.labels import ShardLabels
     from sensorwatch.sensors.records import ReportingProfile, SensorStatus
     from sensorwatch.tasks.records import TaskSpec
 
@@ -66,15 +65,11 @@ _DEFAULT_ENSEMBLES = EnsembleRules()
 _LIBRARIES = ("sensorwatch", "numpy", "pyarrow", "scikit-learn")
 
 
-class TrainingStore(WindowStore, SensorStore, Protocol):
-    """Store of windows, sensors, labels and reporting profiles."""
+class TrainingStore(WindowStore, SensorStore, LabelStore, Protocol):
+    """Methods of the store that training uses."""
 
     def record_reporting_profiles(self, profiles: Sequence[ReportingProfile]) -> None:
-        """As :meth:`sensorwatch.alerts.ports.WatchStore.record_reporting_profiles`."""
-        ...
-
-    def shard_labels(self, shard: int, start: datetime | None, end: datetime) -> ShardLabels:
-        """As :meth:`sensorwatch.sensors.ports.LabelStore.shard_labels`."""
+        """Store the reporting profiles of sensors, in place of earlier ones."""
         ...
 
 

@@ -98,7 +98,7 @@ def test_resolving_ends_the_episode_at_its_last_anomalous_window() -> None:
 def test_what_is_resolved_stays_so_but_can_be_talked_about(name: str) -> None:
     handled, _ = after(RESOLVE)
     until = LATER if name == "silence" else None
-    with pytest.raises(ConflictError, match=f"can't {name} what is resolved \\(by anna\\)"):
+    with pytest.raises(ConflictError, match=f"can't {name} a resolved alert \\(resolved by anna\\)"):
         after(AlertAction(name, "bert", until=until), handled=handled)  # type: ignore[arg-type]
     judged, _ = after(
         AlertAction("comment", "bert", "hm"), AlertAction("feedback", "bert", verdict="confirmed"), handled=handled
@@ -107,18 +107,18 @@ def test_what_is_resolved_stays_so_but_can_be_talked_about(name: str) -> None:
 
 
 def test_what_is_not_silenced_can_not_be_unsilenced() -> None:
-    with pytest.raises(ConflictError, match="it is not silenced"):
+    with pytest.raises(ConflictError, match="it is not muted"):
         after(AlertAction("unsilence", "anna"))
 
 
 @pytest.mark.parametrize(
     ("action", "words"),
     [
-        (AlertAction("acknowledge", " "), "expected the name of who does it"),
+        (AlertAction("acknowledge", " "), "expected the name of a person"),
         (AlertAction("acknowledge", "a" * 201), "1 to 200 characters"),
         (AlertAction("acknowledge", "anna", "x" * 1001), "at most 1000 characters, got 1001"),
-        (AlertAction("silence", "anna"), "expected until when"),
-        (AlertAction("silence", "anna", until=NOW), "expected a moment after now"),
+        (AlertAction("silence", "anna"), "expected an end with a time zone"),
+        (AlertAction("silence", "anna", until=NOW), "expected an end after now"),
         (AlertAction("silence", "anna", until=LATER.replace(tzinfo=None)), "with a time zone"),
         (AlertAction("resolve", "anna", until=LATER), "takes no `until`"),
         (AlertAction("comment", "anna", " "), "expected a text"),

@@ -136,8 +136,8 @@ def test_a_dead_sink_is_reported_once_and_its_return_too(
         clock.turn(600)
         box.deliver()
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("ERROR", "sink ops is failing, and notifications wait for it: the sink is away"),
-        ("WARNING", "sink ops takes notifications again"),
+        ("ERROR", "sink ops is failing; its notifications wait: the sink is away"),
+        ("WARNING", "sink ops accepts notifications again"),
     ]
     (status,) = store.sink_status()
     assert (status.failing, status.failing_since, status.waiting, status.last_delivery) == (False, None, 0, clock.now)
@@ -190,7 +190,7 @@ def test_a_sink_that_hangs_takes_few_threads_however_often_it_is_tried(
         clock.turn(60)
     threads = [thread for thread in threading.enumerate() if thread.name == "sink-hanging"]
     assert len(threads) == 2
-    assert "sink hanging still hangs in earlier deliveries" in caplog.text
+    assert "sink hanging is still busy with earlier deliveries" in caplog.text
     hanging.let_go.set()
     for thread in threads:
         thread.join(20)
@@ -243,7 +243,7 @@ def test_a_notification_is_given_up_and_reported_when_it_is_too_old(
     box.deliver()
     assert sink.sent == [late]
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
-        f"sink ops never took notification {key}: it is given up" for key in (opened, cleared)
+        f"sink ops did not accept notification {key} in time; it is dropped" for key in (opened, cleared)
     ]
     assert store.pending_notifications() == []
 

@@ -189,7 +189,7 @@ def test_confirmed_alerts_of_machines_are_faults_of_the_component_that_the_rules
         ConfirmedFault(risk, 3, "comp2", seen, known),
         ConfirmedFault(open_still, 3, "comp1", known, known),
     ]
-    found = confirmed_faults(section, machines=store, alerts=store)
+    found = confirmed_faults(store.labels(), section, store.machines())
     assert sorted(found) == sorted(expected)
     store.act(vibration, AlertAction("feedback", "Ada", verdict="false-alarm"))
-    assert vibration not in {each.alert_id for each in confirmed_faults(section, machines=store, alerts=store)}
+    assert vibration not in {each.alert_id for each in confirmed_faults(store.labels(), section, store.machines())}
