@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 __all__ = ["main"]
@@ -12,6 +13,8 @@ def main() -> None:
     from sensorwatch.cli.app import app
     from sensorwatch.errors import SensorwatchError, TransientError
 
+    # Commands that wait deliver notifications too. Their log is the function app's, not that of a terminal.
+    logging.getLogger("sensorwatch.alerts").addHandler(logging.NullHandler())
     try:
         app()
     except SensorwatchError as exc:
