@@ -1,4 +1,4 @@
-"""iCalendar texts (RFC 5545) become periods: recurrences, exceptions, time zones and daylight saving included."""
+"""Periods of iCalendar texts (RFC 5545), with recurrences, exceptions, time zones and daylight saving time."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["CalendarEvent", "calendar_events"]
 
 _DAY_SECONDS = 86_400
 _MARGIN = timedelta(days=2)
-"""Events are looked up in days that are widened by this: their own zones are known afterwards only."""
+"""Margin of the lookup, because the time zones of events are only known afterwards."""
 
 
 class CalendarEvent(NamedTuple):
-    """One occurrence: ``start < t <= end`` in seconds since 1970-01-01T00:00:00Z, and its summary."""
+    """One occurrence ``(start, end]``, in seconds since 1970-01-01T00:00:00Z, with its summary."""
 
     start: int
     end: int
@@ -28,16 +28,16 @@ class CalendarEvent(NamedTuple):
 
 
 def calendar_events(text: str, start: int, end: int, zone: tzinfo) -> list[CalendarEvent]:
-    """Return the occurrences that overlap ``(start, end]``, in order.
+    """Return the occurrences that overlap ``(start, end]``, ordered by their start.
 
     Parameters
     ----------
     text
-        An iCalendar text, with or without a byte order mark. Cancelled events do not count.
+        An iCalendar text, with or without a byte order mark. Cancelled events are ignored.
     start, end
         Seconds since 1970-01-01T00:00:00Z.
     zone
-        The zone of whole days, and of times that name none.
+        Time zone of whole-day events and of times without a zone.
 
     Raises
     ------

@@ -1,15 +1,15 @@
-"""What each window of a sensor is known to be, for models that learn from labels: pure.
+"""Labels of single windows, for supervised models. Pure.
 
-Labels are spans of windows, from three sources: a file of labels, the feedback on alerts, and what follows from them.
-Of a window that several say something of, the first of these counts:
+Labels come from imported files and from feedback on alerts. The first matching rule decides:
 
-1. it lies in a span that is labelled anomalous: an anomaly of a file, or an alert that a person confirmed;
-2. it lies in a span that is labelled normal: the time that a file speaks of, or an alert judged to be no fault;
-3. it lies between the sensor's first and last label and was not found to be an anomaly: somebody was watching then, and
-   nothing was wrong. So an anomaly that nobody has judged is not learned from.
+1. A window in a span that is labelled anomalous is anomalous. Such spans are anomalies of a file and confirmed alerts.
+2. A window in a span that is labelled normal is normal. Such spans are the period of a file and alerts that were judged
+   to be no fault.
+3. A window between the sensor's first and last label is normal if it was not scored as anomalous: somebody watched the
+   sensor then, and reported no fault. An anomaly that nobody has judged has no label.
 
-Before the first label and after the last nothing is known: a fault that nobody has spoken of yet must not be taught as
-normal.
+Windows before the first and after the last label have none, because a fault that nobody has reported yet must not be
+learned as normal.
 """
 
 from __future__ import annotations
@@ -32,10 +32,18 @@ __all__ = ["label_windows", "spans_of"]
 
 
 def spans_of(anomalies: Iterable[KnownAnomaly], window_seconds: int) -> list[LabelSpan]:
-    """Return the labels in what is known of some time, a sensor's all together, each once.
+    """Return the label spans for known anomalies, without duplicates.
 
-    A window is anomalous when its middle lies in an anomaly; of one that holds no window's middle, the window that
-    holds its own middle is. Each sensor's windows from the first of them to the last are labelled normal besides.
+    A window is anomalous if its middle lies in an anomaly. If an anomaly contains no window's middle, the window around
+    the middle of the anomaly is anomalous. For each sensor, one normal span covers its windows from the first to the
+    last anomalous one.
+
+    Parameters
+    ----------
+    anomalies
+        Known anomalies.
+    window_seconds
+        Length of a window, in seconds.
 
     Examples
     --------
@@ -71,18 +79,19 @@ def label_windows(
     ends: npt.NDArray[np.int64],
     known: ShardLabels,
 ) -> npt.NDArray[np.int8]:
-    """Return the label of each window, shape ``(n_windows,)``.
+    """Return the label of each window, shape ``(n_windows,)``, int8.
 
     Parameters
     ----------
     sensor_ids
-        The sensors, ascending, shape ``(n_sensors,)``.
+        Sensors in ascending order, shape ``(n_sensors,)``, int64.
     offsets
-        Where each sensor's windows begin, shape ``(n_sensors + 1,)``.
+        Windows ``offsets[i]:offsets[i + 1]`` belong to sensor ``i``, shape ``(n_sensors + 1,)``, int64.
     ends
-        Ends of the windows in seconds since 1970-01-01T00:00:00Z, ascending for each sensor, shape ``(n_windows,)``.
+        Ends of the windows in seconds since 1970-01-01T00:00:00Z, ascending for each sensor, shape ``(n_windows,)``,
+        int64.
     known
-        What is known; other sensors' labels are passed over.
+        Labels and anomalies of the shard; those of other sensors are ignored.
     """
     labels = np.full(len(ends), UNLABELLED, np.int8)
     place = {sensor_id: slice(*offsets[i : i + 2]) for i, sensor_id in enumerate(sensor_ids.tolist())}

@@ -1,6 +1,6 @@
-"""Labels as records: what windows are known to be, for models that learn from it.
+"""Records of labels: windows that are known to be normal or anomalous, for supervised models.
 
-:mod:`sensorwatch.sensors.labelling` says how they come about.
+:mod:`sensorwatch.sensors.labelling` turns them into labels of single windows.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ UNLABELLED, LABELLED_NORMAL, LABELLED_ANOMALOUS = -1, 0, 1
 
 
 class KnownAnomaly(NamedTuple):
-    """When something was wrong with a sensor: ``start <= time < end``, aware."""
+    """A period ``start <= time < end`` in which a sensor was faulty; times have a time zone."""
 
     sensor_id: int
     start: datetime
@@ -27,7 +27,7 @@ class KnownAnomaly(NamedTuple):
 
 
 class LabelSpan(NamedTuple):
-    """Windows of one sensor that are all labelled the same: those with ``first_end <= end <= last_end``.
+    """Windows of one sensor with the same label: ``first_end <= end <= last_end``.
 
     Ends of windows are in seconds since 1970-01-01T00:00:00Z.
     """
@@ -40,14 +40,14 @@ class LabelSpan(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ShardLabels:
-    """What is known of a shard's windows.
+    """Labels and anomalies of a shard.
 
     Attributes
     ----------
     spans
-        The labels.
+        Labelled spans.
     found
-        The (sensor_id, end) of windows that were found to be anomalies, whatever became of them.
+        (sensor_id, end) of all windows that were scored as anomalous, judged or not.
     """
 
     spans: Sequence[LabelSpan] = ()

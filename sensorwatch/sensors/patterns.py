@@ -1,4 +1,4 @@
-"""Which sensors a part of ``sensorwatch.yaml`` is for: shell-style patterns of device and tag."""
+"""Shell-style patterns of device and tag, by which parts of ``sensorwatch.yaml`` select sensors."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _Pattern = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Section(BaseModel):
-    """A part of the file: frozen, and without keys that nobody knows."""
+    """A part of ``sensorwatch.yaml``: immutable, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class SensorPattern(Section):
-    """Sensors whose device and tag match both patterns; case-sensitive, any where left out.
+    """Sensors whose device and tag match case-sensitive patterns; a missing pattern matches any name.
 
     Examples
     --------
@@ -37,7 +37,7 @@ class SensorPattern(Section):
     @field_validator("device", "tag", mode="before")
     @classmethod
     def _number_as_text(cls, value: object) -> object:
-        # Names are often numbers, which YAML reads as such.
+        # YAML reads names of digits as numbers.
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @field_validator("device", "tag")
@@ -49,5 +49,5 @@ class SensorPattern(Section):
         return value
 
     def matches(self, key: SensorKey) -> bool:
-        """Return whether this is for the sensor."""
+        """Return whether the sensor's device and tag match."""
         return fnmatchcase(key.device, self.device) and fnmatchcase(key.tag, self.tag)

@@ -1,4 +1,4 @@
-"""Sensors: their key, state and status in the catalogue, and the outcome of training."""
+"""Records of sensors: key, state, status, reporting profile, and the outcome of training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["ReportingProfile", "SensorKey", "SensorState", "SensorStatus", "Trai
 
 
 class SensorKey(NamedTuple):
-    """A sensor's name on the wire. Integers are kept as their decimal text, so ``2`` and ``"2"`` are one sensor."""
+    """Device and tag of a sensor. Integers are stored as decimal text, so ``2`` and ``"2"`` are one sensor."""
 
     device: str
     tag: str
@@ -25,7 +25,7 @@ SensorState = Literal["no-data", "warming", "ready", "stale", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class TrainingOutcome:
-    """What training did for one sensor; ``trained_until`` is the end of its newest training window (UTC)."""
+    """Result of training for one sensor; ``trained_until`` is the end of its newest training window (UTC)."""
 
     sensor_id: int
     state: SensorState
@@ -36,9 +36,28 @@ class TrainingOutcome:
 
 @dataclass(frozen=True, slots=True)
 class SensorStatus:
-    """A sensor of the catalogue with its state; times in UTC.
+    """A sensor of the catalogue with its state. Times are in UTC.
 
-    ``train_from``: training leaves out windows that end at or before it, as a person said that a new trend began.
+    Attributes
+    ----------
+    sensor_id
+        Id of the sensor; ids are dense, from 0.
+    key
+        Device and tag.
+    shard
+        Number of the shard.
+    first_seen
+        Time at which the sensor was added to the catalogue.
+    last_window
+        End of the newest window; None without windows.
+    state, reason
+        State, and why the sensor has it.
+    trained_until
+        End of the newest training window; None without a model.
+    model_version
+        Version of the model; empty without one.
+    train_from
+        Training ignores windows that end at or before this time, because a person reported a new trend; None: no limit.
     """
 
     sensor_id: int
@@ -56,9 +75,17 @@ class SensorStatus:
 class ReportingProfile(NamedTuple):
     """Usual spacing of a sensor's windows, learned from its training windows.
 
-    ``interval_seconds`` is the median time from one window to the next, ``gap_seconds`` the longest usual one: the
-    99.5th percentile (None: learned by a version that did not know it). ``flat_seconds`` is the longest time for which
-    windows stayed equal, None for a sensor that never varied.
+    Attributes
+    ----------
+    sensor_id
+        The sensor.
+    interval_seconds
+        Median time from one window to the next.
+    flat_seconds
+        Longest time for which the value stayed the same; None for a sensor that never varied.
+    gap_seconds
+        Longest usual time from one window to the next: the 99.5th percentile; None if an older version trained the
+        sensor.
     """
 
     sensor_id: int
@@ -68,5 +95,5 @@ class ReportingProfile(NamedTuple):
 
     @property
     def usual_gap_seconds(self) -> int:
-        """The longest usual gap; the interval where it is not known."""
+        """Longest usual gap in seconds; the usual interval if it is not known."""
         return self.interval_seconds if self.gap_seconds is None else max(self.interval_seconds, self.gap_seconds)

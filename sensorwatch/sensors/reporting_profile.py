@@ -1,4 +1,4 @@
-"""How often a sensor's windows usually come and how long they usually stay equal (pure)."""
+"""Reporting profiles: how often sensors usually report, and how long their values usually stay equal. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["covered_seconds", "reporting_profiles"]
 
 _USUAL_SHARE = 0.995
-"""Share of the gaps between windows that are usual: a single outage in the training range is not."""
+"""Share of the gaps between windows that count as usual; a single outage in the training range does not."""
 
 
 def reporting_profiles(
@@ -29,11 +29,14 @@ def reporting_profiles(
     Parameters
     ----------
     sensor_ids
-        Sensors, shape ``(n_sensors,)``.
+        Sensors, shape ``(n_sensors,)``, int64.
     offsets
-        Windows ``offsets[i]:offsets[i + 1]`` are those of the sensor ``i``, shape ``(n_sensors + 1,)``.
-    times, values
-        Ends in seconds since 1970-01-01T00:00:00Z, ascending for each sensor, and means; shape ``(n_windows,)``.
+        Windows ``offsets[i]:offsets[i + 1]`` belong to sensor ``i``, shape ``(n_sensors + 1,)``, int64.
+    times
+        Ends of the windows in seconds since 1970-01-01T00:00:00Z, ascending for each sensor, shape ``(n_windows,)``,
+        int64.
+    values
+        Means of the windows, shape ``(n_windows,)``, float64.
 
     Examples
     --------
@@ -64,7 +67,7 @@ def reporting_profiles(
 
 
 def covered_seconds(ends: npt.NDArray[np.int64], window_seconds: int) -> int:
-    """Return the time that the windows of one sensor cover, however seldom it reports.
+    """Return the time that the windows of one sensor cover, whatever its usual interval.
 
     Each window covers the time since the one before it, or the longest usual gap if that is shorter: an outage is not
     covered. The first window covers the usual interval.

@@ -1,18 +1,18 @@
-"""The state that is shown of a sensor: what training said of it, and what time has done to that since.
+"""State of a sensor as it is shown: the stored state of training, adjusted by the age of windows and models.
 
 ================ =====================================================================================================
 State            Meaning
 ================ =====================================================================================================
 ``no-data``      It has no windows.
-``warming``      It has windows, but no model of its own yet: too few (``63 of 100 windows``), or no training has
-                 looked yet. A stand-in may score it, and never alerts.
-``ready``        It has a model, windows keep coming, and training keeps up with them.
-``stale``        It has a model, but training kept an older one, or there are no new windows, or no new training.
-``failed``       It has no model, and training says why.
+``warming``      It has windows, but no model of its own yet: too few windows (``63 of 100 windows``), or it was not
+                 trained yet. A fallback model may score it, but never raises alerts.
+``ready``        It has a current model and new windows.
+``stale``        It has a model, but training kept an older one, or new windows or new trainings are missing.
+``failed``       It has no model; the reason says why.
 ================ =====================================================================================================
 
-Training stores a state when it has changed. That a sensor falls silent, or is not trained, changes nothing that is
-stored: it is seen when the sensor is looked at, from its newest window, its newest training window and the clock.
+Training stores a state when it changes. Missing windows or trainings change nothing in the store: the shown state is
+derived from the newest window, the newest training window and the clock.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ __all__ = ["Freshness", "SensorQuery", "shown"]
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """From when on (UTC) a sensor's newest window, and what its model was trained on, count as fresh.
+    """Times (UTC) from which on windows and trainings count as fresh.
 
     Attributes
     ----------
     window_since
-        A sensor whose newest window ends before this is silent.
+        A sensor whose newest window ends before this is stale.
     training_since
-        A model whose newest training window ends before this is old, if the sensor has newer windows.
+        A model whose newest training window ends before this is stale, if the sensor has newer windows.
     """
 
     window_since: datetime
@@ -44,25 +44,35 @@ class Freshness:
 
     @classmethod
     def at(cls, now: datetime, *, no_data_seconds: int, model_stale_seconds: int) -> Freshness:
-        """Return what is fresh at a moment; whole seconds, as windows end with them."""
+        """Return the limits at ``now``, rounded down to whole seconds, because windows end at whole seconds.
+
+        Parameters
+        ----------
+        now
+            Current time, with a time zone.
+        no_data_seconds
+            Age of the newest window at which a sensor is stale, in seconds.
+        model_stale_seconds
+            Age of the newest training window at which a model is stale, in seconds.
+        """
         now = now.replace(microsecond=0)
         return cls(now - timedelta(seconds=no_data_seconds), now - timedelta(seconds=model_stale_seconds))
 
 
 @dataclass(frozen=True, slots=True)
 class SensorQuery:
-    """Which sensors are wanted; None asks for nothing.
+    """Conditions that sensors must meet; None: no condition.
 
     Attributes
     ----------
     state
-        The state that is shown of them.
+        Shown state.
     device, tag
-        Their names, exactly.
+        Exact names.
     after_id
-        Only those with a higher id: where the page before ended.
+        Last id of the previous page; only sensors with higher ids are returned.
     search
-        What their device or their tag begins with.
+        Prefix of the device or the tag.
     """
 
     state: SensorState | None = None
@@ -73,9 +83,9 @@ class SensorQuery:
 
 
 def shown(sensor: SensorStatus, freshness: Freshness) -> SensorStatus:
-    """Return the sensor with the state and the reason that are shown of it.
+    """Return the sensor with its shown state and reason.
 
-    The store finds sensors by the same rules in SQL (``sensorwatch/store/sensors.py``); a test holds the two together.
+    The store has the same rules in SQL (``sensorwatch/store/sensors.py``); a test compares both.
     """
     state, reason = _shown(sensor, freshness)
     return sensor if (state, reason) == (sensor.state, sensor.reason) else replace(sensor, state=state, reason=reason)

@@ -20,9 +20,18 @@ BEFORE_ALL_WINDOWS = -(2**63)
 
 @dataclass(frozen=True, slots=True)
 class WindowColumns:
-    """Windows of a shard as columns, ordered by (sensor_id, end); every array has shape ``(n_windows,)``.
+    """Windows of a shard as columns of shape ``(n_windows,)``, ordered by (sensor_id, end).
 
-    ``end`` is in seconds since 1970-01-01T00:00:00Z, ``value`` is the mean of the window's readings.
+    Attributes
+    ----------
+    sensor_id
+        Sensor of each window.
+    end
+        End in seconds since 1970-01-01T00:00:00Z.
+    value
+        Mean of the readings.
+    count
+        Number of readings.
     """
 
     sensor_id: npt.NDArray[np.int64]
@@ -36,12 +45,20 @@ class WindowColumns:
 
 
 class WindowStore(Protocol):
-    """Reading windows back, a shard at a time."""
+    """Stored windows, read by shard."""
 
     def read_windows(self, shard: int, start: datetime | None, end: datetime) -> WindowColumns:
-        """Return the shard's windows with ``start < end_of_window <= end``, ordered by (sensor_id, end)."""
+        """Return the windows of a shard, ordered by (sensor_id, end).
+
+        Parameters
+        ----------
+        shard
+            The shard.
+        start, end
+            Bounds: ``start < end of the window <= end``; None: no lower bound.
+        """
         ...
 
     def read_rescore_windows(self, shard: int, end: datetime) -> WindowColumns:
-        """Return the shard's windows with ``end_of_window <= end`` marked for scoring again, in the same order."""
+        """Return the windows with ``end of the window <= end`` that are marked for rescoring, in the same order."""
         ...
