@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from sensorwatch.sensors.patterns import matches_pattern
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -152,7 +154,7 @@ class HistoryEntry:
 class Silence:
     """Muting of all alerts of some sensors until a given time.
 
-    ``device`` and ``tag`` are case-sensitive patterns with ``*``, ``?`` and ``[…]``.
+    ``device`` and ``tag`` are case-sensitive patterns with ``*``, ``?`` and ``[…]``, or exact names.
     """
 
     silence_id: str
@@ -168,6 +170,10 @@ class Silence:
     def active(self, now: datetime) -> bool:
         """Return whether the silence is in force at ``now``."""
         return self.ended_at is None and now < self.until
+
+    def matches(self, key: SensorKey) -> bool:
+        """Return whether a sensor is muted by this."""
+        return matches_pattern(key.device, self.device) and matches_pattern(key.tag, self.tag)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import typer
 
 from sensorwatch import __version__
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json
+from sensorwatch.cli.unmatched import unmatched_patterns
 from sensorwatch.errors import SensorwatchError
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ def _connections(product: Product) -> list[Check]:
         ),
         _try("event hub", lambda: _event_hub(product), f"{local} EventHub and EVENT_HUB_NAME"),
         _try("batch pool", lambda: _pool(product), f"{local} BATCH_ACCOUNT_URL and BATCH_POOL_ID"),
+        _try("configuration", lambda: _configuration(product), "correct the file; `sensorwatch config check` reads it"),
+        _patterns(product),
     ]
 
 
@@ -97,6 +100,26 @@ def _try(name: str, check: Callable[[], str], advice: str) -> Check:
         return Check(name, True, check())
     except SensorwatchError as exc:
         return Check(name, False, str(exc), advice)
+
+
+def _configuration(product: Product) -> str:
+    configuration = product.configuration
+    return (
+        f"{product.settings.configuration_file}: {len(configuration.detectors)} detector rules, "
+        f"{len(configuration.alerts.rules)} alert rules, {len(configuration.downtimes)} downtime entries"
+    )
+
+
+def _patterns(product: Product) -> Check:
+    try:
+        keys = [sensor.key for sensor in product.store.sensors()]
+        unmatched = unmatched_patterns(product.configuration, product.store.silences(), keys) if keys else []
+    except SensorwatchError as exc:
+        return Check("patterns", False, f"not checked: {str(exc).splitlines()[0]}")
+    if not unmatched:
+        return Check("patterns", True, "each matches a sensor" if keys else "there are no sensors yet")
+    advice = "correct them, unless their sensors are yet to come; `sensorwatch sensors` lists all sensors"
+    return Check("patterns", True, f"{len(unmatched)} match no sensor: {'; '.join(unmatched)}", advice)
 
 
 def _containers(product: Product) -> str:

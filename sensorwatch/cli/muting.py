@@ -15,9 +15,10 @@ from sensorwatch.cli.context import TIME_FORMATS, CommandContext, JsonOption, pr
 from sensorwatch.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sensorwatch.app import Product
+    from sensorwatch.sensors.records import SensorKey
 
 __all__ = ["register"]
 
@@ -57,7 +58,14 @@ def silence(
         raise InvalidInputError(f"silence: expected a time after now ({now.isoformat()}), got `{end.isoformat()}`")
     muting = _muting(device or "*", tag or "*", end, actor(by), now, why)
     product.store.add_silence(muting)
-    _print_muted([muting], as_json=as_json)
+    keys = _keys(product)
+    _print_muted([muting], keys, as_json=as_json)
+    if not any(map(muting.matches, keys)):
+        typer.echo(
+            f"silence: matches no sensor: device `{muting.device}`, tag `{muting.tag}`; `sensorwatch sensors` lists "
+            f"all sensors, and `sensorwatch alerts unsilence {muting.silence_id}` ends this muting",
+            err=True,
+        )
 
 
 def unsilence(
@@ -72,7 +80,7 @@ def unsilence(
     product = _product(context)
     if which in {each.silence_id for each in product.store.silences(active_only=False)}:
         product.store.end_silence(which, actor(by))
-        _print_muted(product.store.silences(), as_json=as_json)
+        _print_muted(product.store.silences(), _keys(product), as_json=as_json)
     else:
         act(context, which, "unsilence", by, "", as_json=as_json)
 
@@ -83,7 +91,8 @@ def silences(
     as_json: JsonOption = False,
 ) -> None:
     """List what is muted."""
-    _print_muted(_product(context).store.silences(active_only=not ended), as_json=as_json)
+    product = _product(context)
+    _print_muted(product.store.silences(active_only=not ended), _keys(product), as_json=as_json)
 
 
 def _muting(device: str, tag: str, until: datetime, by: str, now: datetime, why: str) -> Silence:
@@ -91,12 +100,17 @@ def _muting(device: str, tag: str, until: datetime, by: str, now: datetime, why:
     return Silence(f"silence-{digest[:12]}", device, tag, until, by, now, why)
 
 
-def _print_muted(found: Iterable[Silence], *, as_json: bool) -> None:
+def _keys(product: Product) -> list[SensorKey]:
+    return [sensor.key for sensor in product.store.sensors()]
+
+
+def _print_muted(found: Iterable[Silence], keys: Sequence[SensorKey], *, as_json: bool) -> None:
     rows = [
         {
             "silence_id": each.silence_id,
             "device": each.device,
             "tag": each.tag,
+            "sensors": sum(map(each.matches, keys)),
             "until": each.until,
             "by": each.made_by,
             "made_at": each.made_at,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table, utc_text
+from sensorwatch.cli.unmatched import unmatched_patterns
 from sensorwatch.config.file import Configuration, parse_configuration
 from sensorwatch.config.stored import read_configuration
 
@@ -39,7 +40,8 @@ def register(app: typer.Typer) -> None:
 def check(context: typer.Context, file: _FileArgument = None, as_json: JsonOption = False) -> None:
     """Check alert rules, and count the sensors that each applies to; exit code 1 if there are mistakes."""
     product = context.ensure_object(CommandContext).product
-    policy = product.policy_of(_configuration(product, file))
+    configuration = _configuration(product, file)
+    policy = product.policy_of(configuration)
     now = int(product.clock().timestamp())
     policy.downtime.periods(now, now + 1)
     keys = [sensor.key for sensor in product.store.sensors()]
@@ -55,8 +57,16 @@ def check(context: typer.Context, file: _FileArgument = None, as_json: JsonOptio
         }
         for i, rule in enumerate(policy.section.rules)
     ]
+    unmatched = unmatched_patterns(configuration, product.store.silences(), keys)
     if as_json:
-        print_json({"rules": rows, "maintenance": len(policy.downtime.entries), "without_rule": decided[None]})
+        print_json(
+            {
+                "rules": rows,
+                "maintenance": len(policy.downtime.entries),
+                "without_rule": decided[None],
+                "unmatched": unmatched,
+            }
+        )
         return
     print_table("Rules", rows, empty="No rules: the settings apply to all sensors.")
     typer.echo(f"{decided[None]} sensors without a rule; {len(policy.downtime.entries)} downtime entries.")
@@ -65,6 +75,9 @@ def check(context: typer.Context, file: _FileArgument = None, as_json: JsonOptio
             typer.echo(f"{row['rule']}: never applies, because earlier rules match all of its sensors.")
         elif not row["matching"]:
             typer.echo(f"{row['rule']}: matches no known sensor.")
+    for text in unmatched:
+        if not text.startswith("alerts.rules."):
+            typer.echo(f"{text}: matches no known sensor.")
 
 
 def preview(

@@ -45,7 +45,7 @@ def export(
     import pyarrow.parquet
 
     from sensorwatch.models.training_data import labelled_windows
-    from sensorwatch.sensors.patterns import SensorPattern
+    from sensorwatch.sensors.patterns import matches_pattern
 
     if file.suffix not in {".csv", ".parquet"}:
         raise InvalidInputError(f"{file}: expected a file name that ends in .csv or .parquet")
@@ -53,7 +53,7 @@ def export(
     spans = None if labels is None else labelled_spans(labels, product.store.sensors(), product.settings.window_seconds)
     table = labelled_windows(
         product.store,
-        wanted=SensorPattern(device=device, tag=tag).matches,
+        wanted=lambda key: matches_pattern(key.device, device) and matches_pattern(key.tag, tag),
         width=width,
         start=after and after.replace(tzinfo=UTC),
         end=until.replace(tzinfo=UTC) if until else product.clock(),

@@ -10,9 +10,22 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 if TYPE_CHECKING:
     from sensorwatch.sensors.records import SensorKey
 
-__all__ = ["Section", "SensorPattern"]
+__all__ = ["Section", "SensorPattern", "matches_pattern"]
 
 _Pattern = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def matches_pattern(name: str, pattern: str) -> bool:
+    """Return whether a name matches a shell-style pattern, or is the same text; case-sensitive.
+
+    Names of PLC arrays hold brackets, so that a name need not match itself as a pattern.
+
+    Examples
+    --------
+    >>> matches_pattern("x[3]", "x[3]"), matches_pattern("x3", "x[3]"), matches_pattern("x4", "x[3]")
+    (True, True, False)
+    """
+    return name == pattern or fnmatchcase(name, pattern)
 
 
 class Section(BaseModel):
@@ -44,10 +57,10 @@ class SensorPattern(Section):
     @classmethod
     def _closed_brackets(cls, value: str) -> str:
         rest = value.replace("[[]", "")
-        if rest.count("[") != rest.count("]"):
+        if rest.count("[") > rest.count("]"):
             raise ValueError("expected a shell-style pattern with `*`, `?` and closed `[…]`; write `[[]` for a bracket")
         return value
 
     def matches(self, key: SensorKey) -> bool:
         """Return whether the sensor's device and tag match."""
-        return fnmatchcase(key.device, self.device) and fnmatchcase(key.tag, self.tag)
+        return matches_pattern(key.device, self.device) and matches_pattern(key.tag, self.tag)

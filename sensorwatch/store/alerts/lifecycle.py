@@ -24,7 +24,7 @@ from sensorwatch.store.alerts.rows import (
     tolerance_row,
 )
 from sensorwatch.store.alerts.rows import silence_of as silence_in
-from sensorwatch.store.alerts.writer import AlertWriter, matches, top_alerts
+from sensorwatch.store.alerts.writer import AlertWriter, top_alerts
 from sensorwatch.store.connection.database import StorePart, take_lock
 from sensorwatch.store.tables import (
     alert_history,
@@ -171,7 +171,7 @@ class LifecyclePart(StorePart):
             covered = [
                 row.AlertId
                 for row in connection.execute(query)
-                if matches(silence, SensorKey(row.Device, row.Tag))
+                if silence.matches(SensorKey(row.Device, row.Tag))
                 and (row.SilencedUntil is None or row.SilencedUntil < silence.until)
             ]
             rows: list[dict[str, object]] = [

@@ -6,7 +6,6 @@ Whoever calls this holds the store-wide lock ``publish``, so that nothing it has
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -27,18 +26,13 @@ if TYPE_CHECKING:
     from sensorwatch.alerts.records import Alert, AlertChanges, Incident, IncidentRules
     from sensorwatch.store.dialects import Dialect
 
-__all__ = ["AlertWriter", "active_silences", "matches", "ranked_alerts", "top_alerts"]
+__all__ = ["AlertWriter", "active_silences", "ranked_alerts", "top_alerts"]
 
 
 def active_silences(connection: sa.Connection, now: datetime) -> list[Silence]:
     """Return the silences that hold now, the longest first."""
     query = sa.select(silences).where(silences.c.EndedAt.is_(None), silences.c.UntilTime > now)
     return sorted(map(silence_of, connection.execute(query)), key=lambda each: (each.until, each.silence_id))[::-1]
-
-
-def matches(silence: Silence, key: SensorKey) -> bool:
-    """Return whether a silence is for a sensor."""
-    return fnmatchcase(key.device, silence.device) and fnmatchcase(key.tag, silence.tag)
 
 
 def top_alerts(connection: sa.Connection, dialect: Dialect, incident_ids: Collection[str]) -> dict[str, list[Alert]]:
@@ -171,7 +165,7 @@ class AlertWriter:
             _Opened(
                 alert,
                 group_of(keys[alert.sensor_id].device, self.rules),
-                next((silence for silence in holding if matches(silence, keys[alert.sensor_id])), None),
+                next((silence for silence in holding if silence.matches(keys[alert.sensor_id])), None),
             )
             for alert in new
         ]

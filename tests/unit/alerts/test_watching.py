@@ -255,6 +255,24 @@ def test_rules_check_counts_the_sensors_of_each_rule(command: Callable[..., str]
     assert "rule 3: matches no known sensor" in shown
 
 
+def test_rules_check_lists_everything_that_matches_no_sensor(command: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "sensorwatch.yaml").write_text(
+        "detectors: [{device: nobody, detector: range}, {detector: range}]\n"
+        "maintenance: [{tag: 'x[3]', from: 2026-12-01, to: 2026-12-02}]\n"
+        "serving: {models: {other: {device: none, detector: range}}, rules: [{tag: nothing}]}\n"
+        "machines: {components: [{tag: '?', component: comp1}]}\n",
+        encoding="utf-8",
+    )
+    expected = [
+        *("detectors.0: device `nobody`, tag `*`", "serving.rules.0: device `*`, tag `nothing`"),
+        *("maintenance.0: device `*`, tag `x[3]`", "machines.components.0: device `*`, tag `?`"),
+        "serving.models.other: device `none`, tag `*`",
+    ]
+    assert json.loads(command("rules", "check", "--json"))["unmatched"] == expected
+    shown = command("rules", "check")
+    assert all(f"{text}: matches no known sensor." in shown for text in expected)
+
+
 def test_rules_preview_compares_a_file_with_what_is_in_force(
     command: Callable[..., str], store: SqlStore, tmp_path: Path
 ) -> None:

@@ -59,7 +59,7 @@ def predict(
         {
             "sensor_id": sensor_id,
             "device": "press-1",
-            "tag": ("heat", "force", "speed")[sensor_id],
+            "tag": ("heat", "force", "speed", "other")[sensor_id],
             "ts": 5 * number,
             "value": value,
             "prediction": ANOMALOUS if value > 10 else NORMAL,
@@ -222,3 +222,19 @@ def test_labels_are_exported_as_csv_and_ndjson(store: SqlStore, command: Callabl
     assert json.loads(line)["explanation"] == row["explanation"]
     with pytest.raises(InvalidInputError, match=r"\.csv or \.ndjson"):
         command("labels", "export", "labels.xlsx", plain=True)
+
+
+@pytest.mark.parametrize("name", ["x[3]", "a*b", "what?", "[!x]", "]x[", "x[3"])
+def test_an_exact_name_silences_its_sensor(name: str, store: SqlStore, command: Callable[..., Any]) -> None:
+    sensor = store.sensor_ids([SensorKey("arr", name)])[SensorKey("arr", name)]
+    (made,) = command("alerts", "silence", "--device", "arr", "--tag", name, "--hours", "1")
+    assert (made["tag"], made["sensors"]) == (name, 1)
+    predict(store, [sensor], [1, 2], 15.0)
+    assert [row["tag"] for row in command("alerts", "--state", "silenced")] == [name]
+
+
+def test_a_silence_that_matches_no_sensor_says_so(command: Callable[..., Any]) -> None:
+    shown = command("alerts", "silence", "--device", "nobody", "--hours", "1", plain=True)
+    assert "matches no sensor: device `nobody`, tag `*`" in shown
+    assert [row["sensors"] for row in command("alerts", "silences")] == [0]
+    assert command("rules", "check")["unmatched"][0].endswith("device `nobody`, tag `*`")
