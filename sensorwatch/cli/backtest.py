@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sensorwatch.cli.context import TIME_FORMATS, CommandContext, JsonOption, print_json, print_table
+from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table
+from sensorwatch.cli.times import parse_moment
 from sensorwatch.errors import InvalidInputError, SensorwatchError
 
 if TYPE_CHECKING:
@@ -106,11 +107,16 @@ class BoundSteps:
 def backtest(
     context: typer.Context,
     start: Annotated[
-        datetime, typer.Option("--from", formats=TIME_FORMATS, help="Score windows that end after this time, in UTC.")
+        datetime,
+        typer.Option(
+            "--from", parser=parse_moment, metavar="TIME", help="Score windows that end after this time, in UTC."
+        ),
     ],
     end: Annotated[
         datetime,
-        typer.Option("--to", formats=TIME_FORMATS, help="Score windows that end at or before this time, in UTC."),
+        typer.Option(
+            "--to", parser=parse_moment, metavar="TIME", help="Score windows that end at or before this time, in UTC."
+        ),
     ],
     train_seconds: Annotated[
         int | None,
@@ -137,7 +143,6 @@ def backtest(
     from sensorwatch.simulation.ground_truth import read_ground_truth
 
     product = context.ensure_object(CommandContext).product
-    begin, until = start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)
     if against_live:
         if train_seconds or detector or labels:
             raise InvalidInputError(
@@ -145,8 +150,8 @@ def backtest(
             )
         _show_comparison(
             compare_with_live(
-                begin,
-                until,
+                start,
+                end,
                 store=product.store,
                 runs=product.store,
                 registry=product.models,
@@ -157,8 +162,8 @@ def backtest(
         )
         return
     report = step(
-        begin,
-        until,
+        start,
+        end,
         store=product.store,
         steps=BoundSteps(product, detector=detector, training_seconds=train_seconds),
         window_seconds=product.settings.window_seconds,
@@ -172,7 +177,7 @@ def backtest(
         rows = [
             {k: v for k, v in row.items() if k not in {"injected", "detected", "precision", "recall"}} for row in rows
         ]
-    print_table(f"Backtest from {begin:%Y-%m-%d %H:%M:%S}Z to {until:%Y-%m-%d %H:%M:%S}Z", rows, empty="No sensors.")
+    print_table(f"Backtest from {start:%Y-%m-%dT%H:%M:%S}Z to {end:%Y-%m-%dT%H:%M:%S}Z", rows, empty="No sensors.")
 
 
 def _row(figures: SensorBacktest) -> dict[str, object]:

@@ -21,13 +21,10 @@ from sensorwatch.settings import read_settings_file
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["TIME_FORMATS", "CommandContext", "JsonOption", "print_json", "print_table", "utc_text"]
+__all__ = ["CommandContext", "JsonOption", "print_json", "print_table", "utc_text"]
 
 _DEFAULT_FILE = Path("local.settings.json")
 _UNBOUNDED_WIDTH = 100_000
-
-TIME_FORMATS = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"]
-"""Formats of times on the command line, in UTC."""
 
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -124,5 +121,5 @@ def _cell(value: object) -> str:
     if value is None:
         return "–"  # noqa: RUF001
     if isinstance(value, datetime):
-        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+        return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sensorwatch.alerts.explanation_text import explanation_text
-from sensorwatch.cli.context import TIME_FORMATS, CommandContext
+from sensorwatch.cli.context import CommandContext
+from sensorwatch.cli.times import parse_moment
 from sensorwatch.errors import InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -36,11 +37,20 @@ def export(
     tag: Annotated[str, typer.Argument(help="Tag of the sensor.")],
     file: Annotated[Path, typer.Argument(help="File to write, .csv or .parquet.")],
     after: Annotated[
-        datetime | None, typer.Option(formats=TIME_FORMATS, help="Only windows that end after this time, in UTC.")
+        datetime | None,
+        typer.Option(
+            parser=parse_moment,
+            metavar="TIME",
+            help="Only windows that end after this time, in UTC.",
+        ),
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option(formats=TIME_FORMATS, help="Only windows that end at or before this time, in UTC."),
+        typer.Option(
+            parser=parse_moment,
+            metavar="TIME",
+            help="Only windows that end at or before this time, in UTC.",
+        ),
     ] = None,
 ) -> None:
     """Export the windows of one sensor with their anomalies to a file."""
@@ -50,8 +60,7 @@ def export(
     found = [sensor for sensor in product.store.sensors() if sensor.key == (device, tag)]
     if not found:
         raise NotFoundError(f"no sensor with device {device} and tag {tag}; `sensorwatch sensors` lists all sensors")
-    start, end = after and after.replace(tzinfo=UTC), until.replace(tzinfo=UTC) if until else product.clock()
-    frame = sensor_frame(product, found[0], start, end)
+    frame = sensor_frame(product, found[0], after, until or product.clock())
     if file.suffix == ".csv":
         frame.to_csv(file, index=False, date_format="%Y-%m-%dT%H:%M:%SZ")
     else:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
-from sensorwatch.cli.context import TIME_FORMATS, CommandContext, JsonOption, print_json, print_table, utc_text
+from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table, utc_text
+from sensorwatch.cli.times import parse_moment
 from sensorwatch.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -28,11 +29,19 @@ app = typer.Typer(
 )
 
 _From: TypeAlias = Annotated[
-    datetime | None, typer.Option("--from", formats=TIME_FORMATS, help="Only samples after this time, in UTC.")
+    datetime | None,
+    typer.Option(
+        "--from",
+        parser=parse_moment,
+        metavar="TIME",
+        help="Only samples after this time, in UTC.",
+    ),
 ]
 _To: TypeAlias = Annotated[
     datetime | None,
-    typer.Option("--to", formats=TIME_FORMATS, help="Only samples up to this time, in UTC; default: the newest."),
+    typer.Option(
+        "--to", parser=parse_moment, metavar="TIME", help="Only samples up to this time, in UTC; default: the newest."
+    ),
 ]
 _Model: TypeAlias = Annotated[
     Literal["boosted", "forest", "tree"] | None,
@@ -57,18 +66,20 @@ def _steps(context: typer.Context) -> MachineProduct:
     return context.ensure_object(CommandContext).product.machines
 
 
-def _utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.replace(tzinfo=UTC)
-
-
 @app.command()
 def generate(
     folder: Annotated[Path, typer.Argument(help="Folder to write the five files to; existing files are replaced.")],
     machines: Annotated[int, typer.Option(min=1, max=100_000, help="Number of machines.")] = 1000,
     days: Annotated[int, typer.Option(min=1, max=3660, help="Length of the telemetry in days.")] = 365,
     start: Annotated[
-        datetime, typer.Option("--from", formats=TIME_FORMATS, help="Start of the telemetry, in UTC.")
-    ] = datetime(2015, 1, 1),  # noqa: DTZ001 - options have no time zone
+        datetime,
+        typer.Option(
+            "--from",
+            parser=parse_moment,
+            metavar="TIME",
+            help="Start of the telemetry, in UTC.",
+        ),
+    ] = datetime(2015, 1, 1, tzinfo=UTC),
     seed: Annotated[int, typer.Option(min=0, help="Seed; equal seeds give equal files.")] = 0,
     file_format: Annotated[
         Literal["csv", "parquet"], typer.Option("--format", help="Format of the files.")
@@ -78,7 +89,7 @@ def generate(
     from sensorwatch.machines.generator import generate_fleet
     from sensorwatch.machines.writing import write_data_sets
 
-    begin = start.replace(tzinfo=UTC, minute=0, second=0)
+    begin = start.replace(minute=0, second=0, microsecond=0)
     fleet = generate_fleet(machines, days, int(begin.timestamp()), seed)
     paths = write_data_sets(fleet, folder, file_format)
     typer.echo(
@@ -119,9 +130,23 @@ def features(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="Parquet file to write.")],
     start: Annotated[
-        datetime, typer.Option("--from", formats=TIME_FORMATS, help="Only samples after this time, in UTC.")
+        datetime,
+        typer.Option(
+            "--from",
+            parser=parse_moment,
+            metavar="TIME",
+            help="Only samples after this time, in UTC.",
+        ),
     ],
-    end: Annotated[datetime, typer.Option("--to", formats=TIME_FORMATS, help="Only samples up to this time, in UTC.")],
+    end: Annotated[
+        datetime,
+        typer.Option(
+            "--to",
+            parser=parse_moment,
+            metavar="TIME",
+            help="Only samples up to this time, in UTC.",
+        ),
+    ],
     feature_set: Annotated[Literal["original", "extended"], typer.Option("--set", help="Set of columns.")] = "extended",
 ) -> None:
     """Export the features of samples for inspection or for other tools."""
@@ -130,8 +155,7 @@ def features(
 
     from sensorwatch.machines.fleet import HALF_DAY_SECONDS
 
-    since, until = start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)
-    fleet, table = _steps(context).features(feature_set, since, until)
+    fleet, table = _steps(context).features(feature_set, start, end)
     columns = {
         "machineID": fleet.machines.machine_id[table.machine],
         "datetime": pa.array(table.sample * HALF_DAY_SECONDS).cast(pa.timestamp("s", tz="UTC")),
@@ -150,7 +174,7 @@ def train(
     context: typer.Context, start: _From = None, end: _To = None, model: _Model = None, as_json: JsonOption = False
 ) -> None:
     """Train a model, measure it on the newest part of the data, and put it in use."""
-    trained = _steps(context).train(_utc(start), _utc(end), model)
+    trained = _steps(context).train(start, end, model)
     _print_training(trained, as_json=as_json)
 
 
@@ -166,7 +190,7 @@ def labels(context: typer.Context, end: _To = None, as_json: JsonOption = False)
             "confirmed": utc_text(fault.known_at),
             "training": _OUTCOMES[outcome],
         }
-        for fault, outcome in _steps(context).confirmed_outcomes(_utc(end))
+        for fault, outcome in _steps(context).confirmed_outcomes(end)
     ]
     if as_json:
         print_json(rows)
@@ -177,7 +201,7 @@ def labels(context: typer.Context, end: _To = None, as_json: JsonOption = False)
 @app.command()
 def evaluate(context: typer.Context, start: _From = None, end: _To = None, as_json: JsonOption = False) -> None:
     """Train and measure all classifiers on the same samples. Nothing is published."""
-    found = _steps(context).evaluate(_utc(start), _utc(end))
+    found = _steps(context).evaluate(start, end)
     if as_json:
         print_json({recipe: metrics.as_json() for recipe, metrics in found.items()})
         return
@@ -198,15 +222,15 @@ def evaluate(context: typer.Context, start: _From = None, end: _To = None, as_js
 @app.command()
 def score(context: typer.Context, start: _From = None, end: _To = None, as_json: JsonOption = False) -> None:
     """Score all machines, and open alerts for their warnings."""
-    _print_scoring(_steps(context).score_all(_utc(start), _utc(end)), as_json=as_json)
+    _print_scoring(_steps(context).score_all(start, end), as_json=as_json)
 
 
 @app.command()
 def run(context: typer.Context, start: _From = None, end: _To = None, model: _Model = None) -> None:
     """Train a model and score all machines with it, in this process."""
     steps = _steps(context)
-    _print_training(steps.train(_utc(start), _utc(end), model), as_json=False)
-    _print_scoring(steps.score_all(None, _utc(end)), as_json=False)
+    _print_training(steps.train(start, end, model), as_json=False)
+    _print_scoring(steps.score_all(None, end), as_json=False)
 
 
 @app.command()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sensorwatch.alerts.handling import AlertAction, Silence
 from sensorwatch.cli.alerts import ByOption, act, actor, alerts_app, show_alert
-from sensorwatch.cli.context import TIME_FORMATS, CommandContext, JsonOption, print_json, print_table
+from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table
+from sensorwatch.cli.times import parse_moment
 from sensorwatch.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -36,7 +37,14 @@ def silence(
     ] = None,
     device: Annotated[str | None, typer.Option(help="Pattern of devices to mute, with or without an alert.")] = None,
     tag: Annotated[str | None, typer.Option(help="Pattern of tags to mute, with or without an alert.")] = None,
-    until: Annotated[datetime | None, typer.Option(formats=TIME_FORMATS, help="End of muting, in UTC.")] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(
+            parser=parse_moment,
+            metavar="TIME",
+            help="End of muting, in UTC.",
+        ),
+    ] = None,
     hours: Annotated[float | None, typer.Option(min=0.01, help="Duration in hours, instead of --until.")] = None,
     why: Annotated[str, typer.Option(help="Reason for muting.")] = "",
     by: ByOption = None,
@@ -47,7 +55,7 @@ def silence(
     now = product.clock()
     if (until is None) == (hours is None):
         raise InvalidInputError("silence: expected either --until or --hours, got both or none")
-    end = until.replace(tzinfo=UTC) if until else now + timedelta(hours=hours or 0)
+    end = until or now + timedelta(hours=hours or 0)
     if (alert_id is None) == (device is None and tag is None):
         raise InvalidInputError("silence: expected either an alert id, or --device or --tag, got both or none")
     if alert_id is not None:

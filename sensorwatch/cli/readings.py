@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 
@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sensorwatch.cli.context import TIME_FORMATS, CommandContext, JsonOption, print_json
+from sensorwatch.cli.context import CommandContext, JsonOption, print_json
+from sensorwatch.cli.times import parse_moment
 from sensorwatch.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -70,7 +71,12 @@ def simulate(
     minutes: Annotated[float, typer.Option(min=0.1, help="Length of the simulated time in minutes.")] = 60,
     ago: Annotated[float, typer.Option(min=0, help="End of the simulated time, in minutes before now.")] = 0,
     end: Annotated[
-        datetime | None, typer.Option(formats=TIME_FORMATS, help="End of the simulated time in UTC, instead of --ago.")
+        datetime | None,
+        typer.Option(
+            parser=parse_moment,
+            metavar="TIME",
+            help="End of the simulated time in UTC, instead of --ago.",
+        ),
     ] = None,
     interval_seconds: Annotated[
         float | None,
@@ -98,7 +104,7 @@ def simulate(
     from sensorwatch.simulation.signal_files import read_signals
 
     product = context.ensure_object(CommandContext).product
-    until = end.replace(tzinfo=UTC) if end else product.clock() - timedelta(minutes=ago)
+    until = end or product.clock() - timedelta(minutes=ago)
     start = until - timedelta(minutes=minutes)
     labelled: SelfLabelledFleet | None = None
     if signal_file is not None:
@@ -145,10 +151,20 @@ def replay(
     file: Annotated[Path, typer.Argument(help="CSV file with columns TS, Device, Tag and Value.")],
     speed: _SpeedOption = None,
     after: Annotated[
-        datetime | None, typer.Option(formats=TIME_FORMATS, help="Only readings after this time of the file, in UTC.")
+        datetime | None,
+        typer.Option(
+            parser=parse_moment,
+            metavar="TIME",
+            help="Only readings after this time of the file, in UTC.",
+        ),
     ] = None,
     until: Annotated[
-        datetime | None, typer.Option(formats=TIME_FORMATS, help="Only readings up to this time of the file, in UTC.")
+        datetime | None,
+        typer.Option(
+            parser=parse_moment,
+            metavar="TIME",
+            help="Only readings up to this time of the file, in UTC.",
+        ),
     ] = None,
     shift_to_now: Annotated[bool, typer.Option(help="Shift the times so that the last reading is now.")] = False,
     readings_per_event: _PerEventOption = 1,
@@ -159,7 +175,7 @@ def replay(
     from sensorwatch.simulation.recorded import read_recording
 
     product = context.ensure_object(CommandContext).product
-    recording = read_recording(file).between(after and after.replace(tzinfo=UTC), until and until.replace(tzinfo=UTC))
+    recording = read_recording(file).between(after, until)
     if shift_to_now:
         recording = recording.shifted_to(product.clock())
     delivery = _send(product, recording.readings, len(recording.readings), _Pace(speed, readings_per_event), wait=wait)

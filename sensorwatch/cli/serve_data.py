@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sensorwatch.cli.context import TIME_FORMATS, CommandContext
+from sensorwatch.cli.context import CommandContext
 from sensorwatch.cli.labels import labelled_spans
+from sensorwatch.cli.times import parse_moment
 from sensorwatch.errors import InvalidInputError
 
 __all__ = ["app"]
@@ -34,11 +35,20 @@ def export(
     device: Annotated[str, typer.Option(help="Pattern of devices.")] = "*",
     tag: Annotated[str, typer.Option(help="Pattern of tags.")] = "*",
     after: Annotated[
-        datetime | None, typer.Option(formats=TIME_FORMATS, help="Only windows that end after this time, in UTC.")
+        datetime | None,
+        typer.Option(
+            parser=parse_moment,
+            metavar="TIME",
+            help="Only windows that end after this time, in UTC.",
+        ),
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option(formats=TIME_FORMATS, help="Only windows that end at or before this time, in UTC."),
+        typer.Option(
+            parser=parse_moment,
+            metavar="TIME",
+            help="Only windows that end at or before this time, in UTC.",
+        ),
     ] = None,
 ) -> None:
     """Export labelled windows with their lagged values, one row for each window."""
@@ -55,8 +65,8 @@ def export(
         product.store,
         wanted=lambda key: matches_pattern(key.device, device) and matches_pattern(key.tag, tag),
         width=width,
-        start=after and after.replace(tzinfo=UTC),
-        end=until.replace(tzinfo=UTC) if until else product.clock(),
+        start=after,
+        end=until or product.clock(),
         spans=spans,
     )
     if file.suffix == ".csv":

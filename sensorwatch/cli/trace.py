@@ -10,8 +10,9 @@ import typer
 
 from sensorwatch.alerts.handling import AlertFilter
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table, utc_text
+from sensorwatch.cli.times import parse_moment
 from sensorwatch.errors import InvalidInputError, NotFoundError, SettingsError
-from sensorwatch.ingestion.decode import TICKS_PER_SECOND, parse_time
+from sensorwatch.ingestion.decode import TICKS_PER_SECOND, parse_time, ticks_of
 from sensorwatch.ingestion.windows import window_end
 from sensorwatch.sensors.states import SensorQuery
 from sensorwatch.telemetry.recorded import ReadingToFollow, Recording, Step
@@ -90,7 +91,7 @@ def follow(product: Product, sensor: SensorStatus, at: str | None = None) -> tup
 
     Raises
     ------
-    InvalidInputError
+    typer.BadParameter
         ``at`` is not a time.
     NotFoundError
         The sensor has no windows, or there is no telemetry file.
@@ -100,13 +101,18 @@ def follow(product: Product, sensor: SensorStatus, at: str | None = None) -> tup
         end = _end_of_interest(product, sensor)
         first, last = (end - seconds) * TICKS_PER_SECOND + 1, end * TICKS_PER_SECOND
     else:
-        try:
-            first = last = parse_time(at)
-        except ValueError as exc:
-            raise InvalidInputError(f"--at: expected a time like 2026-11-20T10:15:00Z, got `{at}`: {exc}") from None
+        first = last = _ticks(at)
         end = window_end(first, seconds)
     reading = ReadingToFollow(sensor.key.device, sensor.sensor_id, sensor.shard, first, last, end)
     return reading, Recording.read(Path(product.settings.telemetry_file)).follow(reading)
+
+
+def _ticks(at: str) -> int:
+    try:
+        # Readings are told apart by all seven digits of their fraction.
+        return parse_time(at)
+    except ValueError:
+        return ticks_of(parse_moment(at))
 
 
 def _sensor(product: Product, device: str, tag: str) -> SensorStatus:
