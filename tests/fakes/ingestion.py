@@ -65,11 +65,13 @@ class FakeIngestStore:
         counts: IngestCounts,
     ) -> None:
         self.before_commit()
+        keys = [(window.sensor_id, window.end) for window in windows]
+        if len(set(keys)) < len(keys):
+            raise InvalidInputError("expected the windows of one commit to be distinct")
+        if counts.received != counts.accepted + counts.late + counts.duplicate + counts.invalid:
+            raise InvalidInputError(f"expected received = accepted + late + duplicate + invalid, got {counts}")
         if self.marks.get(partition) != expected:
             raise CheckpointConflictError("the mark moved")
-        keys = [(window.sensor_id, window.end) for window in windows]
-        assert len(set(keys)) == len(keys), "the windows of one commit must be distinct"
-        assert counts.received == counts.accepted + counts.late + counts.duplicate + counts.invalid
         for key, window in zip(keys, windows, strict=True):
             self.windows[key] = merge(self.windows[key], window) if key in self.windows else window
         self.marks[partition] = mark

@@ -34,7 +34,10 @@ def task(kind: Kind, end: datetime = NOON, start: datetime | None = None, shard:
 
 
 class FakeStore:
-    """Windows and sensors of one shard; ``completed`` holds what scoring reported."""
+    """Windows and sensors of one shard; ``completed`` holds what scoring reported.
+
+    It plans nothing: windows are marked for scoring again by ``change`` alone.
+    """
 
     def __init__(self) -> None:
         self.windows: dict[int, dict[int, tuple[float, int]]] = {}
@@ -112,11 +115,13 @@ class FakeStore:
     def record_training(self, outcomes: Sequence[TrainingOutcome]) -> None:
         self.outcomes.extend(outcomes)
         for outcome in outcomes:
+            known = self.statuses[outcome.sensor_id]
+            times = [time for time in (known.trained_until, outcome.trained_until) if time is not None]
             self.statuses[outcome.sensor_id] = replace(
-                self.statuses[outcome.sensor_id],
+                known,
                 state=outcome.state,
                 reason=outcome.reason,
-                trained_until=outcome.trained_until,
+                trained_until=max(times, default=None),
                 model_version=outcome.model_version,
             )
 
@@ -127,11 +132,17 @@ class FakeStore:
         return self.labels
 
     def is_scored(self, task: TaskSpec) -> bool:
-        return False
+        return any(done.end >= task.end for done, _ in self.completed)
 
     def complete_scoring(self, task: TaskSpec, scored: WindowColumns) -> None:
         self.completed.append((task, scored))
-        self.marks -= set(zip(scored.sensor_id.tolist(), scored.end.tolist(), strict=True))
+        columns = (scored.sensor_id, scored.end, scored.count)
+        for sensor_id, end, count in zip(*(column.tolist() for column in columns), strict=True):
+            # A window that has changed again since it was read keeps its mark.
+            if self.windows[sensor_id][end][1] == count:
+                self.marks.discard((sensor_id, end))
+        never_trained = {sensor_id for sensor_id, known in self.statuses.items() if known.trained_until is None}
+        self.marks = {mark for mark in self.marks if mark[0] not in never_trained}
 
 
 class FakeRegistry:

@@ -45,7 +45,8 @@ class Scene:
         )
 
     def score(self, end: datetime, start: datetime | None, checkpoints: FakeCheckpoints | None) -> Scores:
-        """Return the score of each sensor's window."""
+        """Return the score of each sensor's window, whether or not it was scored before."""
+        self.store.completed.clear()
         files = FakePredictionFiles()
         score(
             task("score", end, start),
