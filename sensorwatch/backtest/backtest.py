@@ -40,17 +40,49 @@ class Steps(Protocol):
     """The steps of a backtest, bound to their settings."""
 
     def train(self, task: TaskSpec, store: ReadOnlyStore, models: InMemoryModels) -> object:
-        """Train the models of a shard."""
+        """Train the models of a shard.
+
+        Parameters
+        ----------
+        task
+            The shard and the windows to train on.
+        store
+            Source of windows and sensors.
+        models
+            Destination of the models.
+        """
         ...
 
     def score(
         self, task: TaskSpec, store: ReadOnlyStore, models: InMemoryModels, predictions: InMemoryPredictions
     ) -> object:
-        """Score the windows of a shard."""
+        """Score the windows of a shard.
+
+        Parameters
+        ----------
+        task
+            The shard and the windows to score.
+        store
+            Source of windows and sensors.
+        models
+            Source of the models.
+        predictions
+            Destination of the predictions.
+        """
         ...
 
     def publish(self, name: str, predictions: pa.Table, alerts: InMemoryAlerts) -> object:
-        """Publish predictions as alerts."""
+        """Publish predictions as alerts.
+
+        Parameters
+        ----------
+        name
+            Name of the prediction file.
+        predictions
+            Its predictions.
+        alerts
+            Destination of the alerts.
+        """
         ...
 
 

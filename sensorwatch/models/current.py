@@ -1,4 +1,4 @@
-"""The current models of a shard, or the newest older version that can be read."""
+"""The current models of a shard: loading, with a fall back to older versions, and replacing."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sensorwatch.errors import CorruptModelError, NotFoundError
+from sensorwatch.errors import ConflictError, CorruptModelError, NotFoundError
+from sensorwatch.models.table import with_version
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import pyarrow as pa
 
     from sensorwatch.models.ports import ModelRegistry
     from sensorwatch.models.records import ModelRef
 
-__all__ = ["CurrentModels", "load_current"]
+__all__ = ["CurrentModels", "load_current", "replace_current"]
+
+_PUBLISH_TRIES = 5
 
 _log = logging.getLogger(__name__)
 
@@ -58,3 +63,51 @@ def load_current(registry: ModelRegistry, shard: int) -> CurrentModels:
             except (CorruptModelError, NotFoundError) as exc:
                 _log.warning("shard %d: version %s can't be read either: %s", shard, ref.version, exc)
     return CurrentModels(pointer, None, None, problem)
+
+
+def replace_current(
+    registry: ModelRegistry,
+    shard: int,
+    current: CurrentModels,
+    merged: Callable[[CurrentModels], pa.Table],
+    manifest: Callable[[CurrentModels, pa.Table], Mapping[str, object]],
+) -> tuple[ModelRef, pa.Table]:
+    """Publish merged models of a shard if they differ from the current ones, and merge again after a conflict.
+
+    Parameters
+    ----------
+    registry
+        Registry of the models.
+    shard
+        Number of the shard.
+    current
+        Its current models.
+    merged
+        Returns the model table to publish, merged with the given current models.
+    manifest
+        Returns the manifest of that table.
+
+    Returns
+    -------
+    tuple
+        The version in use now, and its model table with versions filled in.
+
+    Raises
+    ------
+    ConflictError
+        Other writers published models during each of five tries.
+    """
+    for _ in range(_PUBLISH_TRIES):
+        models = merged(current)
+        if current.pointer is not None and not current.problem and models.equals(current.models):
+            return current.pointer, models
+        try:
+            ref = registry.publish(shard, models, manifest(current, models), current.pointer)
+        except ConflictError as exc:
+            _log.warning("shard %d: another writer published models, merging again: %s", shard, exc)
+            current = load_current(registry, shard)
+        else:
+            return ref, with_version(models, ref.version)
+    raise ConflictError(
+        f"shard {shard}: other writers published models during each of {_PUBLISH_TRIES} tries; try again later"
+    )

@@ -70,7 +70,7 @@ def _change(sensor_id: int, old: dict[str, Any] | None, new: dict[str, Any] | No
         return None
     if not had or old is None:
         return ModelChange(sensor_id, "added", new["detector"], new["training_end"], None)
-    if _asked_for(old) != _asked_for(new):
+    if _requested(old) != _requested(new):
         return ModelChange(sensor_id, "detector", new["detector"], new["training_end"], None)
     if old["version"] != new["version"]:
         distance = _distance(old["params"], new["params"])
@@ -111,7 +111,7 @@ def _rows(models: pa.Table) -> dict[int, dict[str, Any]]:
     return rows
 
 
-def _asked_for(row: Mapping[str, Any]) -> tuple[str, object]:
+def _requested(row: Mapping[str, Any]) -> tuple[str, object]:
     return row["detector"], row["params"].get("specification")
 
 

@@ -6,7 +6,6 @@ An imported model is ready at once. It stays in use until another one is importe
 
 from __future__ import annotations
 
-import logging
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,9 +19,9 @@ from sensorwatch.detectors.external.onnx_model import OnnxModel, OnnxSession, pa
 from sensorwatch.detectors.external.sklearn_estimator import Estimator, packed
 from sensorwatch.detectors.external.stored import estimator_from_bytes
 from sensorwatch.detectors.windowing.series import Series
-from sensorwatch.errors import ConflictError, InvalidInputError
-from sensorwatch.models.current import load_current
-from sensorwatch.models.table import MODEL_SCHEMA, params_column, replace_models, with_version
+from sensorwatch.errors import InvalidInputError
+from sensorwatch.models.current import load_current, replace_current
+from sensorwatch.models.table import MODEL_SCHEMA, params_column, replace_models
 from sensorwatch.models.training.outcomes import record_outcomes
 from sensorwatch.models.training.ranges import training_ranges
 from sensorwatch.sensors.ports import SensorStore
@@ -34,16 +33,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sensorwatch.config.detectors import EstimatorPolicy
+    from sensorwatch.models.current import CurrentModels
     from sensorwatch.models.ports import ModelRegistry
     from sensorwatch.sensors.records import SensorStatus
 
 __all__ = ["ImportStore", "ImportedModels", "ModelFile", "import_models", "sensor_of"]
 
-_PUBLISH_TRIES = 5
 _PROBES = np.array([-1e6, 0.0, 1e6])
 _PREFIX = "model_"
-
-_log = logging.getLogger(__name__)
 
 
 class ImportStore(WindowStore, SensorStore, Protocol):
@@ -283,12 +280,12 @@ def _row(
 
 def _publish(registry: ModelRegistry, shard: int, imported: pa.Table, now: datetime) -> tuple[str, pa.Table]:
     """Publish imported models together with those of the shard's other sensors; return the version and all models."""
-    for _ in range(_PUBLISH_TRIES):
-        current = load_current(registry, shard)
-        models = replace_models(current.models, imported)
-        if current.loaded is not None and not current.problem and models.equals(current.models):
-            return current.loaded.version, models
-        manifest = {
+
+    def merged(current: CurrentModels) -> pa.Table:
+        return replace_models(current.models, imported)
+
+    def manifest(_: CurrentModels, models: pa.Table) -> dict[str, object]:
+        return {
             "window_end": now.isoformat(),
             "created_at": now.isoformat(),
             "imported": imported.num_rows,
@@ -296,12 +293,6 @@ def _publish(registry: ModelRegistry, shard: int, imported: pa.Table, now: datet
             "states": dict(sorted(Counter(models["state"].to_pylist()).items())),
             "detectors": dict(sorted(Counter(models["detector"].to_pylist()).items())),
         }
-        try:
-            ref = registry.publish(shard, models, manifest, current.pointer)
-        except ConflictError as exc:
-            _log.warning("shard %d: another writer published models, importing again: %s", shard, exc)
-        else:
-            return ref.version, with_version(models, ref.version)
-    raise ConflictError(
-        f"shard {shard}: other writers published models during each of {_PUBLISH_TRIES} tries; import again later"
-    )
+
+    ref, models = replace_current(registry, shard, load_current(registry, shard), merged, manifest)
+    return ref.version, models

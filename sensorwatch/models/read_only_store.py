@@ -34,7 +34,7 @@ class ReadOnlyStore:
         """Reporting profiles that training has learned, by sensor id."""
 
     def read_windows(self, shard: int, start: datetime | None, end: datetime) -> WindowColumns:
-        """Return the store's windows of the shard with ``start < end_of_window <= end`` (UTC)."""
+        """Return the store's windows, as :meth:`sensorwatch.sensors.windows.WindowStore.read_windows`."""
         return self._source.read_windows(shard, start, end)
 
     def read_rescore_windows(self, shard: int, end: datetime) -> WindowColumns:
@@ -50,7 +50,7 @@ class ReadOnlyStore:
         return self._source.sensors_by_id(sensor_ids)
 
     def shard_labels(self, shard: int, start: datetime | None, end: datetime) -> ShardLabels:
-        """Return the labels of the shard that are known today."""
+        """Return the store's labels, as :meth:`sensorwatch.sensors.ports.LabelStore.shard_labels`."""
         return self._source.shard_labels(shard, start, end)
 
     def record_training(self, outcomes: Sequence[TrainingOutcome]) -> None:

@@ -119,7 +119,17 @@ class _Reader:
         self._start = start
 
     def shape(self, where: str, given: object, depth: int = 0) -> Shape:
-        """Return the signal in a value; a constant if the value has an error."""
+        """Return the signal in a value; a constant if the value has an error.
+
+        Parameters
+        ----------
+        where
+            Place of the value in the file, for error messages.
+        given
+            The value.
+        depth
+            Number of sums and products around the value.
+        """
         if isinstance(given, str):
             # YAML reads a number with an exponent but without a point, such as 1e3, as text.
             with suppress(ValueError):

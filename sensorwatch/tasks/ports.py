@@ -52,6 +52,13 @@ class TaskLogs(Protocol):
     def read(self, run_id: str, task_id: str, stream: Literal["stdout", "stderr"]) -> bytes:
         """Return the last part of a task's output.
 
+        Parameters
+        ----------
+        run_id, task_id
+            The run and its task.
+        stream
+            The output.
+
         Raises
         ------
         NotFoundError

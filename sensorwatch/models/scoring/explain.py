@@ -31,7 +31,7 @@ def explanations(
     model: Integers,
     windows: WindowColumns,
     scored: RawScores,
-    asked_for: Flags,
+    requested: Flags,
     policy: EstimatorPolicy | None,
 ) -> npt.NDArray[np.object_]:
     """Return the explanations of anomalous windows as JSON, shape ``(n_windows,)``; None for a normal window.
@@ -42,12 +42,12 @@ def explanations(
         As in :meth:`sensorwatch.models.scoring.raw_scores.ModelWindows.of`.
     scored
         Raw scores that :func:`sensorwatch.models.scoring.raw_scores.raw_scores` returned for the same arguments.
-    asked_for
+    requested
         True for windows that need an explanation if they are anomalous, shape ``(n_windows,)``, bool.
     """
     why = np.full(len(model), None, np.object_)
     calibration = Calibration.of(models)
-    wanted = asked_for & calibration.anomalous(model, scored.raw)
+    wanted = requested & calibration.anomalous(model, scored.raw)
     if not wanted.any():
         return why
     concerned = np.zeros(models.num_rows + 1, np.bool_)

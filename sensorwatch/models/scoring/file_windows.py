@@ -89,7 +89,17 @@ class FileWindows:
         return [sensor for sensor in self.statuses if shard is None or sensor.shard == shard]
 
     def read_windows(self, shard: int, start: datetime | None, end: datetime) -> WindowColumns:
-        """Return the shard's windows with ``start < end_of_window <= end``, ordered by (sensor_id, end)."""
+        """Return windows of the file, ordered by (sensor_id, end).
+
+        Parameters
+        ----------
+        shard
+            Number of the shard.
+        start
+            Exclusive start of the range (UTC); None: no lower bound.
+        end
+            Inclusive end of the range (UTC).
+        """
         import numpy as np
 
         columns = self.windows

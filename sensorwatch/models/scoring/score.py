@@ -186,21 +186,21 @@ def score(
     windows, rescored = _together(store.read_windows(task.shard, read_from, task.end), marked)
     position = _positions(models, windows)
     until, began = checkpointed_until(models), int(start.timestamp()) if start else -np.inf
-    gone_past = (position >= 0) & (windows.end <= np.minimum(until, began)[position])
-    # A window that changed before the checkpoint is scored separately, together with the windows before it.
-    late = rescored & gone_past
-    going_on = np.where(late | (gone_past & (until <= began)[position]), -1, position)
-    asked_for = rescored | (windows.end > began)
-    raw, advanced = raw_scores(models, going_on, windows, policy)
-    explained = explanations(models, going_on, windows, raw, asked_for, policy)
-    if late.any():
-        earliest = datetime.fromtimestamp(int(windows.end[late].min()) - CATCH_UP_SECONDS, UTC)
-        earlier = store.read_windows(task.shard, earliest, datetime.fromtimestamp(int(windows.end[late].max()), UTC))
-        again, changed = _together(_windows_of(windows.sensor_id[late], earlier), windows.only(late))
+    included = (position >= 0) & (windows.end <= np.minimum(until, began)[position])
+    # A changed window that the checkpoint already includes is scored separately, together with the windows before it.
+    separate = rescored & included
+    in_sequence = np.where(separate | (included & (until <= began)[position]), -1, position)
+    requested = rescored | (windows.end > began)
+    raw, advanced = raw_scores(models, in_sequence, windows, policy)
+    explained = explanations(models, in_sequence, windows, raw, requested, policy)
+    if separate.any():
+        first, last = int(windows.end[separate].min()) - CATCH_UP_SECONDS, int(windows.end[separate].max())
+        earlier = store.read_windows(task.shard, datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC))
+        again, changed = _together(_windows_of(windows.sensor_id[separate], earlier), windows.only(separate))
         found, _ = raw_scores(models, _positions(models, again), again, policy)
-        raw.put(late, found.only(changed))
-        explained[late] = explanations(models, _positions(models, again), again, found, changed, policy)[changed]
-    wanted = asked_for & (position >= 0) & (windows.end > models["first_training_end"].to_numpy()[position])
+        raw.put(separate, found.only(changed))
+        explained[separate] = explanations(models, _positions(models, again), again, found, changed, policy)[changed]
+    wanted = requested & (position >= 0) & (windows.end > models["first_training_end"].to_numpy()[position])
     table = predictions_of(
         models,
         windows.only(wanted),
@@ -219,7 +219,7 @@ def score(
     return ScoreSummary(
         shard=task.shard,
         version=current.loaded.version if current.loaded else None,
-        windows=int(np.count_nonzero(asked_for)),
+        windows=int(np.count_nonzero(requested)),
         predictions=table.num_rows,
         rescored=pc.sum(table["rescored"], min_count=0).as_py(),
         anomalies=pc.sum(pc.equal(table["prediction"], ANOMALOUS), min_count=0).as_py(),

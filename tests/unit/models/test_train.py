@@ -249,7 +249,7 @@ def test_a_pointer_that_never_stands_still_is_reported(store: FakeStore, registr
         registry.before_publish = interfere
 
     registry.before_publish = interfere
-    with pytest.raises(ConflictError, match="run the task again later"):
+    with pytest.raises(ConflictError, match="during each of 5 tries; try again later"):
         run(store, registry)
 
 
@@ -301,7 +301,7 @@ def test_many_sensors_are_worked_on_in_parts(
         store.add(sensor_id, noise(150, seed=sensor_id))
     run(store, registry)
     whole = registry.load(registry.pointers[0]).drop_columns(["version"])
-    monkeypatch.setattr("sensorwatch.models.training.train._PART_VALUES", 320)
+    monkeypatch.setattr("sensorwatch.models.training.sensor_windows._BATCH_VALUES", 320)
     in_parts = FakeRegistry()
     run(store, in_parts)
     assert in_parts.load(in_parts.pointers[0]).drop_columns(["version"]).equals(whole)
