@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from bench.fleet_data import WINDOW_SECONDS, add_windows
 from local.settings_file import write_settings_file
@@ -252,7 +253,7 @@ def main() -> int:
     console.print(table_of(stages))
     found = problems(stages)
     for problem in found:
-        console.print(f"[red]Problem:[/red] {problem}")
+        console.print(Text.assemble(("Problem:", "red"), f" {problem}"))
     return 1 if found else 0
 
 

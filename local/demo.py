@@ -9,11 +9,13 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import Progress
+from rich.text import Text
 
 from local.demo_live import run_live
 from local.demo_report import BEHIND_SECONDS, DemoReport
@@ -87,7 +89,7 @@ def run_demo(app: Path, template: Path, data: Path, report_file: Path) -> int:
     shutil.rmtree(data, ignore_errors=True)
     write_settings_file(settings_file, template, values=_VALUES)
     stages: dict[str, float] = {}
-    stack = Stack(app, settings_file, data, report=console.print)
+    stack = Stack(app, settings_file, data, report=partial(console.print, markup=False, emoji=False))
     set_up(stack.product.settings, "sensorwatch-demo")
     try:
         with _stage(console, stages, "start the stack"):
@@ -95,7 +97,8 @@ def run_demo(app: Path, template: Path, data: Path, report_file: Path) -> int:
         demo = _Demo(console, stack, data / "ground-truth.ndjson", stages)
         report = demo.run()
     except SensorwatchError as exc:
-        console.print(f"[red]The demo failed:[/red] {exc}\nThe servers' logs are in {data / 'logs'}.")
+        failure = f" {exc}\nThe servers' logs are in {data / 'logs'}."
+        console.print(Text.assemble(("The demo failed:", "red"), failure))
         return 1
     finally:
         stack.stop()
@@ -106,9 +109,9 @@ def run_demo(app: Path, template: Path, data: Path, report_file: Path) -> int:
     if not demo.differing:
         console.print("The metrics of all processes agree with this report.")
     for problem in problems:
-        console.print(f"[red]Problem:[/red] {problem}")
+        console.print(Text.assemble(("Problem:", "red"), f" {problem}"))
     if problems:
-        console.print(f"The servers' logs are in {data / 'logs'}.")
+        console.print(f"The servers' logs are in {data / 'logs'}.", markup=False, emoji=False)
     _print_next(console, settings_file, data, report_file)
     return 1 if problems else 0
 
@@ -267,6 +270,8 @@ def _print_next(console: Console, settings_file: Path, data: Path, report_file: 
         f"  {_shown(data / 'ground-truth.ndjson')}   has the injected anomalies\n"
         f"  make up DATA={_shown(data)}   starts the stack with this data, and the dashboard",
         highlight=False,
+        markup=False,
+        emoji=False,
         soft_wrap=True,
     )
 

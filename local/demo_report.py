@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -136,7 +137,7 @@ class DemoReport:
         table.add_row("sensors", f"{self.sensors}, {self.models} of them with a model")
         for task in self.tasks:
             took = "" if task.seconds is None else f" in {task.seconds:.1f} s"
-            table.add_row("task", f"{task.task_id} of {task.run_id}: {task.state}{took}")
+            table.add_row("task", Text(f"{task.task_id} of {task.run_id}: {task.state}{took}"))
         table.add_row(
             "injected anomalies",
             f"{matched.total.detected} of {matched.total.injected} detected: recall {_share(matched.total.share)}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 from sensorwatch.cli.trace import row
 from sensorwatch.telemetry import metrics
@@ -62,5 +63,6 @@ def path_table(steps: Sequence[Step]) -> Table:
     for step in steps:
         cells = row(step)
         process = str(cells["process"]).removeprefix("sensorwatch-")
-        table.add_row(str(cells["step"]), process, f"{step.span.seconds:.3f}", str(cells["about"]))
+        texts = (str(cells["step"]), process, f"{step.span.seconds:.3f}", str(cells["about"]))
+        table.add_row(*map(Text, texts))
     return table

@@ -14,6 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from sensorwatch.app import Product
 from sensorwatch.settings import read_settings_file
@@ -93,12 +94,13 @@ def print_table(title: str, rows: Sequence[Mapping[str, Any]], *, empty: str) ->
     if not rows:
         typer.echo(empty)
         return
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    # Names are data: a string would be read as markup, in which `[/]` and `:warning:` mean something.
+    table = Table(title=Text(title, "table.title"), title_justify="left", box=SIMPLE_HEAD)
     for key, value in rows[0].items():
         number = isinstance(value, (int, float))
-        table.add_column(key.replace("_", " "), justify="right" if number else "left", no_wrap=True)
+        table.add_column(Text(key.replace("_", " ")), justify="right" if number else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+        table.add_row(*(Text(_cell(value)) for value in row.values()))
     unbounded = Console(width=_UNBOUNDED_WIDTH)
     needed = Measurement.get(unbounded, unbounded.options, table).maximum
     Console(width=max(Console().width, needed)).print(table)

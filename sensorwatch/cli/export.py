@@ -12,6 +12,7 @@ from sensorwatch.alerts.explanation_text import explanation_text
 from sensorwatch.cli.context import CommandContext
 from sensorwatch.cli.times import parse_moment
 from sensorwatch.errors import InvalidInputError, NotFoundError
+from sensorwatch.text_files import escape_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from sensorwatch.app import Product
     from sensorwatch.sensors.records import SensorStatus
 
-__all__ = ["register", "sensor_frame"]
+__all__ = ["register", "sensor_frame", "write_csv"]
 
 _ALL = 1_000_000
 
@@ -62,10 +63,17 @@ def export(
         raise NotFoundError(f"no sensor with device {device} and tag {tag}; `sensorwatch sensors` lists all sensors")
     frame = sensor_frame(product, found[0], after, until or product.clock())
     if file.suffix == ".csv":
-        frame.to_csv(file, index=False, date_format="%Y-%m-%dT%H:%M:%SZ")
+        write_csv(frame, file)
     else:
         frame.to_parquet(file, index=False)
     typer.echo(f"wrote {len(frame)} windows to {file}")
+
+
+def write_csv(frame: pd.DataFrame, file: Path) -> None:
+    """Write a table as CSV; texts that a spreadsheet would take for formulas begin with an apostrophe."""
+    texts = frame.select_dtypes(include=["object", "string"]).columns
+    escaped = frame.assign(**{name: frame[name].map(escape_cell, na_action="ignore") for name in texts})
+    escaped.to_csv(file, index=False, date_format="%Y-%m-%dT%H:%M:%SZ")
 
 
 def sensor_frame(product: Product, sensor: SensorStatus, after: datetime | None, until: datetime) -> pd.DataFrame:

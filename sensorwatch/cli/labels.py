@@ -14,6 +14,7 @@ import typer
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table, utc_text
 from sensorwatch.errors import InvalidInputError, NotFoundError
 from sensorwatch.sensors.records import SensorKey
+from sensorwatch.text_files import escape_cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +98,10 @@ def export_labels(
         with file.open("w", encoding="utf-8", newline="") as out:
             writer = csv.DictWriter(out, _LABEL_COLUMNS)
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows(
+                {name: escape_cell(value) if isinstance(value, str) else value for name, value in row.items()}
+                for row in rows
+            )
     typer.echo(f"wrote {len(rows)} labels to {file}")
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from sensorwatch.cli.context import CommandContext
+from sensorwatch.cli.export import write_csv
 from sensorwatch.cli.labels import labelled_spans
 from sensorwatch.cli.times import parse_moment
 from sensorwatch.errors import InvalidInputError
@@ -70,7 +71,7 @@ def export(
         spans=spans,
     )
     if file.suffix == ".csv":
-        table.to_pandas().to_csv(file, index=False, date_format="%Y-%m-%dT%H:%M:%SZ")
+        write_csv(table.to_pandas(), file)
     else:
         pyarrow.parquet.write_table(table, file)
     anomalous = sum(table["Label"].to_pylist())

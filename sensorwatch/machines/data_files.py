@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from sensorwatch.azure.blobs import translate_blob_errors
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.machines.datasets import schema_of
+from sensorwatch.text_files import escape_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,7 +84,8 @@ class BlobMachineData:
         rejects
             Rejected rows.
         """
-        lines = ["row,reason", *(f'{reject.row},"{reject.reason}"' for reject in rejects)]
+        reasons = [escape_cell(reject.reason).replace('"', '""') for reject in rejects]
+        lines = ["row,reason", *(f'{each.row},"{reason}"' for each, reason in zip(rejects, reasons, strict=True))]
         content = ("\n".join(lines) + "\n").encode()
         name = f"rejects/{data_set}/{hashlib.sha256(source.encode() + content).hexdigest()[:_NAME_DIGITS]}.csv"
         with translate_blob_errors():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.ingestion.decode import ReadingRules, decode, ticks_of, time_of
 from sensorwatch.ingestion.records import Reading, Rejected
-from sensorwatch.text_files import decode_text
+from sensorwatch.text_files import decode_text, unescape_cell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,7 +124,7 @@ def _columns(path: Path, header: list[str]) -> Mapping[str, int]:
 def _reading(row: list[str], columns: Mapping[str, int]) -> Reading | Rejected:
     if len(row) <= max(columns.values()):
         return Rejected("missing-field", f"the row has {len(row)} fields, {max(columns.values()) + 1} are needed")
-    fields: dict[str, object] = {column: row[position].strip() for column, position in columns.items()}
+    fields: dict[str, object] = {column: unescape_cell(row[position].strip()) for column, position in columns.items()}
     try:
         fields["Value"] = float(row[columns["Value"]])
     except ValueError:

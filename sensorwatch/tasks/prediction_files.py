@@ -20,8 +20,11 @@ from sensorwatch.azure.blobs import translate_blob_errors
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.tasks.prediction_schema import ANOMALOUS, NORMAL, OPTIONAL, prediction_schema
 from sensorwatch.telemetry import current_traceparent
+from sensorwatch.text_files import escape_cell, unescape_cell
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pyarrow as pa
     from azure.storage.blob import ContainerClient
 
@@ -158,7 +161,7 @@ def predictions_to_bytes(predictions: pa.Table, file_format: Literal["parquet", 
         for column in map(_CSV_NAMES.__getitem__, _CSV_TIMES):
             times = pc.strftime(table[column].cast(pa.timestamp("s", tz="UTC")), format=_CSV_TIME)
             table = table.set_column(table.schema.get_field_index(column), column, times)
-        table = table.select(list(_CSV_NAMES.values()))
+        table = _with_texts(table.select(list(_CSV_NAMES.values())), escape_cell)
         sink.write(f"{','.join(_CSV_NAMES)}\n".encode())
         csv.write_csv(table, sink, csv.WriteOptions(include_header=False))
     return bytes(sink.getvalue())
@@ -221,6 +224,7 @@ def _parse_csv(name: str, content: bytes) -> pa.Table:
         parse_options=csv.ParseOptions(newlines_in_values=True),
         convert_options=csv.ConvertOptions(column_types=types, include_columns=list(wanted), strings_can_be_null=False),
     ).rename_columns(list(wanted.values()))
+    table = _with_texts(table, unescape_cell)
     for field in (wanted[column] for column in _CSV_TIMES if column in wanted):
         texts = pc.if_else(pc.equal(table[field], ""), None, table[field])
         times = pc.strptime(texts, format=_CSV_TIME, unit="s").cast(pa.int64())
@@ -229,6 +233,20 @@ def _parse_csv(name: str, content: bytes) -> pa.Table:
         place = table.schema.get_field_index("explanation")
         texts = table["explanation"]
         table = table.set_column(place, "explanation", pc.if_else(pc.equal(texts, ""), None, texts))
+    return table
+
+
+def _with_texts(table: pa.Table, change: Callable[[str], str]) -> pa.Table:
+    """Return the table with each text changed; texts repeat, so that only distinct ones are looked at."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for place, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            encoded = pc.dictionary_encode(table[field.name].combine_chunks())
+            texts = [None if text is None else change(text) for text in encoded.dictionary.to_pylist()]
+            changed = pa.DictionaryArray.from_arrays(encoded.indices, pa.array(texts, pa.string()))
+            table = table.set_column(place, field, changed.cast(pa.string()))
     return table
 
 

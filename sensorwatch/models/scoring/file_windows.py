@@ -16,7 +16,7 @@ from sensorwatch.azure.blobs import translate_blob_errors
 from sensorwatch.errors import InvalidInputError, NotFoundError
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.sensors.windows import WindowColumns
-from sensorwatch.text_files import decode_text
+from sensorwatch.text_files import decode_text, unescape_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -207,9 +207,10 @@ def _frame(name: str, content: bytes) -> pd.DataFrame:
         raise InvalidInputError(f"{name}: expected data with a name that ends in .csv or .parquet")
     try:
         if suffix == ".csv":
-            frame = pd.read_csv(
-                io.StringIO(decode_text(content)), dtype={"Device": str, "Tag": str}, keep_default_na=False
-            )
+            text = io.StringIO(decode_text(content))
+            frame = pd.read_csv(text, dtype={"Device": str, "Tag": str}, keep_default_na=False)
+            names = [name for name in ("Device", "Tag") if name in frame.columns]
+            frame = frame.assign(**{name: frame[name].map(unescape_cell) for name in names})
         else:
             frame = pd.read_parquet(io.BytesIO(content))
     except (ValueError, OSError) as exc:
