@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sensorwatch.app import Product
+from sensorwatch.errors import SettingsError
 from sensorwatch.settings import read_settings_file
 
 if TYPE_CHECKING:
@@ -69,7 +70,15 @@ class CommandContext:
         """
         from sensorwatch.telemetry.exporting import set_up
 
-        product = Product.from_environment(self.values)
+        try:
+            product = Product.from_environment(self.values)
+        except SettingsError as exc:
+            if self.settings_file or _DEFAULT_FILE.exists():
+                raise
+            raise SettingsError(
+                f"{exc}\nThere is no {_DEFAULT_FILE.absolute()}: name the settings file with --settings FILE or the "
+                "environment variable SENSORWATCH_SETTINGS"
+            ) from None
         set_up(product.settings, "sensorwatch-cli")
         return product
 

@@ -7,22 +7,22 @@ import json
 import sys
 from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from sensorwatch.alerts.handling import Verdict
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json, print_table, utc_text
 from sensorwatch.errors import InvalidInputError, NotFoundError
+from sensorwatch.sensors.labels import LabelSpan
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.text_files import escape_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sensorwatch.alerts.handling import Label
-    from sensorwatch.sensors.labels import LabelSpan
     from sensorwatch.sensors.records import SensorStatus
-    from sensorwatch.simulation.anomalies import InjectedAnomaly
 
 __all__ = ["labelled_spans", "labels_app"]
 
@@ -36,10 +36,13 @@ def import_labels(
     context: typer.Context,
     file: Annotated[
         Path,
-        typer.Argument(help="NDJSON file with device, tag, kind, start and end, as `sensorwatch simulate` writes it."),
+        typer.Argument(
+            help="NDJSON or CSV file: device, tag, start and end, as `sensorwatch simulate` writes it, or the output "
+            "of `sensorwatch labels export`."
+        ),
     ],
 ) -> None:
-    """Import known anomalies; between its first and last label, all other windows of a sensor are labelled normal."""
+    """Import known anomalies and alerts with a verdict; other windows between a sensor's labels are labelled normal."""
     product = context.ensure_object(CommandContext).product
     spans = labelled_spans(file, product.store.sensors(), product.settings.window_seconds)
     new = product.store.add_labels(spans)
@@ -127,12 +130,13 @@ def _label_row(label: Label) -> dict[str, Any]:
 
 
 def labelled_spans(file: Path, sensors: Sequence[SensorStatus], window_seconds: int) -> list[LabelSpan]:
-    """Return the labels in a file of known anomalies.
+    """Return the labels in a file: of known anomalies, and of alerts with a verdict.
 
     Parameters
     ----------
     file
-        NDJSON file, as ``sensorwatch simulate`` writes it.
+        NDJSON or CSV file, as ``sensorwatch simulate`` or ``sensorwatch labels export`` writes it. Alerts of another
+        kind than ``anomaly`` are left out, because their windows show nothing unusual.
     sensors
         Catalogue of sensors.
     window_seconds
@@ -141,26 +145,47 @@ def labelled_spans(file: Path, sensors: Sequence[SensorStatus], window_seconds: 
     Raises
     ------
     InvalidInputError
-        The file cannot be read.
+        The file cannot be read, or a row is not a label.
     NotFoundError
         The file names a sensor that is not in the catalogue.
     """
     from sensorwatch.sensors.labelling import spans_of
     from sensorwatch.sensors.labels import KnownAnomaly
-    from sensorwatch.simulation.ground_truth import read_ground_truth
+    from sensorwatch.simulation.ground_truth import anomaly_of, read_label_rows, text_field
 
     ids = {sensor.key: sensor.sensor_id for sensor in sensors}
-
-    def known(label: InjectedAnomaly) -> KnownAnomaly:
-        sensor_id = ids.get(SensorKey(label.device, label.tag))
+    known: list[KnownAnomaly] = []
+    judged: set[LabelSpan] = set()
+    for place, fields in read_label_rows(file):
+        key = SensorKey(text_field(place, fields, "device"), text_field(place, fields, "tag"))
+        exported = "label" in fields and "opened" in fields
+        found = _judged(place, fields) if exported else anomaly_of(place, fields)
+        if found is None:
+            continue
+        sensor_id = ids.get(key)
         if sensor_id is None:
             raise NotFoundError(
-                f"{file}: no sensor with device {label.device} and tag {label.tag}; "
-                "`sensorwatch sensors` lists all sensors"
+                f"{place}: no sensor with device {key.device} and tag {key.tag}; `sensorwatch sensors` lists all "
+                "sensors"
             )
-        return KnownAnomaly(sensor_id, label.start, label.end)
+        if isinstance(found, tuple):
+            judged.add(LabelSpan(sensor_id, *found))
+        else:
+            known.append(KnownAnomaly(sensor_id, found.start, found.end))
+    return spans_of(known, window_seconds) + sorted(judged)
 
-    return spans_of([known(label) for label in read_ground_truth(file)], window_seconds)
+
+def _judged(place: str, fields: Mapping[str, Any]) -> tuple[int, int, bool] | None:
+    """Return the first and last end of an exported alert's windows, and whether they are anomalous."""
+    from sensorwatch.simulation.ground_truth import text_field, time_field
+
+    verdict = text_field(place, fields, "label")
+    if verdict not in get_args(Verdict):
+        raise InvalidInputError(f"{place}: label: expected one of {', '.join(get_args(Verdict))}, got `{verdict}`")
+    first, last = (int(time_field(place, fields, name).timestamp()) for name in ("opened", "last_anomaly"))
+    if last < first:
+        raise InvalidInputError(f"{place}: last_anomaly: expected a time not before `opened`, got {utc_text(last)}")
+    return (first, last, verdict == "confirmed") if (fields.get("kind") or "anomaly") == "anomaly" else None
 
 
 def _row(key: SensorKey, spans: Sequence[LabelSpan]) -> dict[str, Any]:

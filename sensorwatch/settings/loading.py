@@ -79,7 +79,8 @@ def read_settings_file(path: Path) -> dict[str, str]:
         values = json.loads(decode_text(path.read_bytes()))["Values"]
     except FileNotFoundError:
         raise SettingsError(
-            f"{path}: no such file; `make setup` creates it from local.settings.json.template"
+            f"{path}: no such file; `make setup` creates it from local.settings.json.template, and --settings FILE or "
+            "SENSORWATCH_SETTINGS names another one"
         ) from None
     except (ValueError, KeyError, TypeError) as exc:
         raise SettingsError(f"{path}: expected a JSON object with an object `Values`, got: {exc!r}") from None
