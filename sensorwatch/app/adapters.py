@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sensorwatch.alerts.policy import AlertPolicy
     from sensorwatch.alerts.ports import AlertSink
     from sensorwatch.alerts.state_machine import AlertRules
+    from sensorwatch.app.configuration import CurrentConfiguration
     from sensorwatch.clock import Clock
     from sensorwatch.config.file import Configuration
     from sensorwatch.ingestion.dead_letters import BlobDeadLetters
@@ -125,29 +126,36 @@ class Adapters:
 
         return BlobCheckpoints(self.blobs.get_container_client(self.settings.models_container))
 
-    @cached_property
+    @property
     def configuration(self) -> Configuration:
-        """Configuration in ``sensorwatch.yaml``, read once.
+        """Configuration in force; a changed ``sensorwatch.yaml`` or calendar is read again after some seconds.
 
         Raises
         ------
         SettingsError
-            The file is missing or invalid.
+            The file is missing or invalid, and no former configuration is in force.
         """
-        from sensorwatch.config.file import parse_configuration
+        return self._current_configuration.current().configuration
 
-        return parse_configuration(self._configuration_content, self.settings.configuration_file)
+    @property
+    def _configuration_content(self) -> bytes:
+        return self._current_configuration.current().content
 
     @cached_property
-    def _configuration_content(self) -> bytes:
+    def _current_configuration(self) -> CurrentConfiguration:
+        from sensorwatch.app.configuration import CurrentConfiguration
         from sensorwatch.config.stored import read_configuration
 
         settings = self.settings
-        return read_configuration(
-            settings.configuration_file,
-            lambda: self.blobs.get_container_client(settings.models_container),
-            required="configuration_file" in settings.model_fields_set,
-        )
+
+        def read() -> bytes:
+            return read_configuration(
+                settings.configuration_file,
+                lambda: self.blobs.get_container_client(settings.models_container),
+                required="configuration_file" in settings.model_fields_set,
+            )
+
+        return CurrentConfiguration(settings.configuration_file, read)
 
     @cached_property
     def prediction_files(self) -> BlobPredictionFiles:
@@ -175,12 +183,10 @@ class Adapters:
     @cached_property
     def pool(self) -> BatchPool:
         """Batch pool."""
-        from sensorwatch.config.file import configuration_name
         from sensorwatch.scheduling.batch_client import batch_client
         from sensorwatch.scheduling.pool import BatchPool
 
         settings = self.settings
-        configuration = configuration_name(self._configuration_content)
         task_logs = self.blobs.get_container_client(settings.task_logs_container)
         key = settings.batch_account_key
         return BatchPool(
@@ -188,7 +194,7 @@ class Adapters:
                 settings.batch_account_url, settings.batch_account_name, key.get_secret_value() if key else None
             ),
             settings.batch_pool_id,
-            task_environment={**settings.task_environment(), "CONFIGURATION_FILE": configuration},
+            task_environment=settings.task_environment(),
             task_logs_url=task_logs.url,
             task_logs=task_logs,
             image=settings.task_image,
@@ -198,13 +204,12 @@ class Adapters:
             before_submission=self._store_configuration,
         )
 
-    def _store_configuration(self) -> None:
-        """Upload the configuration for the tasks of a run."""
+    def _store_configuration(self) -> dict[str, str]:
+        """Store the configuration for a run's tasks, and return the setting that names it."""
         from sensorwatch.config.stored import store_configuration
 
-        store_configuration(
-            self.blobs.get_container_client(self.settings.models_container), self._configuration_content
-        )
+        container = self.blobs.get_container_client(self.settings.models_container)
+        return {"CONFIGURATION_FILE": store_configuration(container, self._configuration_content)}
 
     def sender(self) -> EventHubSender:
         """Return a new sender to the event hub; the caller must close it."""
@@ -244,16 +249,22 @@ class Adapters:
             model_stale_seconds=self.settings.model_stale_seconds,
         )
 
-    @cached_property
+    @property
     def alert_policy(self) -> AlertPolicy:
-        """Alert policy: rules and downtime in the configuration, with defaults from the settings.
+        """Alert policy: rules and downtime in the configuration in force, with defaults from the settings.
 
         Raises
         ------
         SettingsError
-            The configuration is invalid.
+            The configuration is invalid, and no former one is in force.
         """
-        return self.policy_of(self.configuration)
+        configuration = self.configuration
+        made = self.__dict__.get("_alert_policy")
+        if made is None or made[0] is not configuration:
+            # One assignment, so that no thread sees the policy of another configuration.
+            made = self.__dict__["_alert_policy"] = (configuration, self.policy_of(configuration))
+        policy: AlertPolicy = made[1]
+        return policy
 
     def policy_of(self, configuration: Configuration) -> AlertPolicy:
         """Return the alert policy of a configuration, with defaults from the settings."""

@@ -120,6 +120,7 @@ class Product(Adapters):
         with span("serve", kind="consumer", links=senders, attributes=attributes) as current:
             with self._making_serve:
                 serve = self._serve
+            serve.policy = self.alert_policy
             counts = serve(partition, events)
             note_counts(current, counts)
             return counts
@@ -180,14 +181,13 @@ class Product(Adapters):
         SettingsError
             The configuration is invalid; nothing is submitted.
         """
-        from sensorwatch.config.file import parse_configuration
         from sensorwatch.scheduling.submit import submit_due
 
         if past_due:
             metrics.CYCLES_MISSED.record(1, kind=kind)
         with submission_span(kind) as current:
             # Read the configuration first, because with an invalid one every task of the run would fail.
-            parse_configuration(self._configuration_content, self.settings.configuration_file)
+            _checked = self.configuration
             submission = submit_due(
                 kind,
                 store=self.store,

@@ -90,7 +90,11 @@ def _connections(product: Product) -> list[Check]:
         ),
         _try("event hub", lambda: _event_hub(product), f"{local} EventHub and EVENT_HUB_NAME"),
         _try("batch pool", lambda: _pool(product), f"{local} BATCH_ACCOUNT_URL and BATCH_POOL_ID"),
-        _try("configuration", lambda: _configuration(product), "correct the file; `sensorwatch config check` reads it"),
+        _try(
+            "configuration",
+            lambda: _configuration(product),
+            "correct the file; a running host keeps the former one in force",
+        ),
         _patterns(product),
     ]
 

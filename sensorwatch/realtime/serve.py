@@ -152,7 +152,7 @@ class Serve:
     models
         Models in use; the caller refreshes them.
     policy
-        Alert policy.
+        Alert policy; may be replaced between batches.
     rules
         Settings.
     clock
@@ -166,7 +166,7 @@ class Serve:
         self.alerts_changed = threading.Event()
         self._store = store
         self._models = models
-        self._policy = policy
+        self.policy = policy
         self._rules = rules
         self._clock = clock
         self._serving_rules = (*rules.section.rules, ServingRule())
@@ -254,7 +254,7 @@ class Serve:
             rules=self._serving_rules,
             open_anomalies=state.windows.anomalies,
             restored=state.restored,
-            policy=self._policy,
+            policy=self.policy,
             tolerances=self._store.tolerances,
             key=state.readings.key,
             now=now,
@@ -271,7 +271,7 @@ class Serve:
 
         def decide(known: Mapping[int, AlertState]) -> AlertChanges:
             keys = {sensor_id: key(sensor_id) for sensor_id in findings.closed}
-            changes = advance_by_policy(known, findings.closed, keys, self._policy, profiles)
+            changes = advance_by_policy(known, findings.closed, keys, self.policy, profiles)
             states[:] = changes.states
             return changes
 

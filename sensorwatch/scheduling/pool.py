@@ -84,7 +84,8 @@ class BatchPool:
     job_timeout_seconds
         Time limit of a job, in seconds. Default: one day, or the time of all attempts of a task if that is longer.
     before_submission
-        Called before each job is created, to store the files that its tasks read.
+        Called before each job is created, to store the files that its tasks read; returns environment variables of
+        these tasks.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class BatchPool:
         retries: int = 2,
         timeout_seconds: int = 3600,
         job_timeout_seconds: int | None = None,
-        before_submission: Callable[[], object] | None = None,
+        before_submission: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         self._client = client
         self._pool_id = pool_id
@@ -147,11 +148,10 @@ class BatchPool:
         SensorwatchError
             The account refuses the job or a task for another reason.
         """
-        if self._before_submission is not None:
-            self._before_submission()
+        environment = dict(self._before_submission()) if self._before_submission is not None else {}
         with translate_batch_errors(f"job {run.run_id}"):
             try:
-                if not self._create_job(run.run_id) and self._has_ended(run.run_id):
+                if not self._create_job(run.run_id, environment) and self._has_ended(run.run_id):
                     return
                 tasks = [self._task(task) for task in run.tasks]
                 for start in range(0, len(tasks), _TASKS_PER_REQUEST):
@@ -248,13 +248,14 @@ class BatchPool:
             problems.append(f"{error.code}: {error.message}")
         return problems
 
-    def _create_job(self, run_id: str) -> bool:
+    def _create_job(self, run_id: str, environment: dict[str, str]) -> bool:
         options = models.BatchJobCreateOptions(
             id=run_id,
             pool_info=models.BatchPoolInfo(pool_id=self._pool_id),
             constraints=models.BatchJobConstraints(max_wall_clock_time=self._job_timeout),
             common_environment_settings=[
-                models.EnvironmentSetting(name=name, value=value) for name, value in self._environment().items()
+                models.EnvironmentSetting(name=name, value=value)
+                for name, value in (self._environment() | environment).items()
             ],
             all_tasks_complete_mode=models.BatchAllTasksCompleteMode.NO_ACTION,
         )

@@ -246,7 +246,7 @@ def test_a_failure_is_told_even_when_its_log_is_nowhere(
 def test_a_submission_that_broke_off_is_completed(pool: BatchPool) -> None:
     run = _run(10, 11, 12)
     half = replace(run, tasks=run.tasks[:1])
-    pool._create_job(run.run_id)
+    pool._create_job(run.run_id, {})
     pool._add_tasks(run.run_id, [pool._task(task) for task in half.tasks])
     wait_until(lambda: pool.status(run.run_id).succeeded == 1, "the first task has succeeded")
     assert not pool.status(run.run_id).completed
