@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from sensorwatch.alerts.ingestion_stopped import Progress
 from sensorwatch.alerts.records import Alert, AlertChanges, Notification
 
 if TYPE_CHECKING:
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["NoDataOutcome", "SensorActivity", "no_data_alerts", "no_data_changes", "watch_no_data"]
 
-_SEVERITY = "high"
-_GAPS = 2
-"""A sensor is not without data within this many of its longest usual gaps."""
+_LIVE = Progress()
 
+_SEVERITY = "high"
 _SCORE = 87.5
 """Middle of the severity's range of scores."""
 
@@ -35,7 +35,9 @@ class SensorActivity(NamedTuple):
     gap_seconds: int = 0
 
 
-def no_data_alerts(sensors: Iterable[SensorActivity], policy: AlertPolicy, now: int) -> list[Alert]:
+def no_data_alerts(
+    sensors: Iterable[SensorActivity], policy: AlertPolicy, now: int, resumed_at: int = 0
+) -> list[Alert]:
     """Return an alert for every sensor that is without data for too long. Pure.
 
     The id follows from the sensor and its last window, so the same gap always gives the same alert. The gap starts with
@@ -50,6 +52,8 @@ def no_data_alerts(sensors: Iterable[SensorActivity], policy: AlertPolicy, now: 
         Limits of each sensor, and its downtime.
     now
         Seconds since 1970-01-01T00:00:00Z.
+    resumed_at
+        End of the last stop of ingestion, in the same seconds: no gap starts earlier.
     """
     found = []
     for sensor in sensors:
@@ -57,8 +61,7 @@ def no_data_alerts(sensors: Iterable[SensorActivity], policy: AlertPolicy, now: 
         if limits is None or now - sensor.last_window > policy.defaults.retired_seconds:
             continue
         since = policy.downtime.last_end(sensor.key, sensor.last_window, now) or sensor.last_window
-        usual = max(limits.intervals * sensor.interval_seconds, _GAPS * sensor.gap_seconds)
-        due = max(since, sensor.last_window) + int(max(limits.floor_seconds, usual))
+        due = max(since, sensor.last_window, resumed_at) + limits.seconds(sensor.interval_seconds, sensor.gap_seconds)
         if due < now and not policy.suppressed_now(sensor.key, now):
             found.append(_alert(sensor, due))
     return found
@@ -129,7 +132,9 @@ class NoDataOutcome(NamedTuple):
     cleared: int
 
 
-def watch_no_data(*, store: NoDataStore, policy: AlertPolicy, now: datetime) -> NoDataOutcome:
+def watch_no_data(
+    *, store: NoDataStore, policy: AlertPolicy, now: datetime, progress: Progress = _LIVE
+) -> NoDataOutcome:
     """Open and clear the alerts of sensors without data.
 
     Only trained sensors are watched, because training learns how often a sensor reports. Running it twice changes
@@ -143,13 +148,15 @@ def watch_no_data(*, store: NoDataStore, policy: AlertPolicy, now: datetime) -> 
         Limits of each sensor.
     now
         Current time (UTC).
+    progress
+        Progress of ingestion. While it is not live, no alert opens.
     """
     seconds = int(now.timestamp())
     limits = policy.lowest_no_data_limits
     overdue = store.sensors_without_data(
         seconds, limits.intervals, limits.floor_seconds, policy.defaults.retired_seconds
     )
-    found = no_data_alerts(overdue, policy, seconds)
+    found = no_data_alerts(overdue, policy, seconds, progress.resumed_at) if progress.is_live else []
     open_before, sensors = store.open_no_data_alerts()
     wanted = {alert.alert_id for alert in found} | open_before.keys()
     if not wanted:

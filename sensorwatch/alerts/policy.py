@@ -28,6 +28,9 @@ NO_RULE = "settings"
 _RANKS = {severity: rank for rank, severity in enumerate(SEVERITIES, 1)}
 _DEFAULT_RULE = AlertRule()
 
+_USUAL_GAPS = 2
+"""A sensor is not without data within this many of its longest usual gaps."""
+
 
 @dataclass(frozen=True, slots=True)
 class AlertDefaults:
@@ -61,10 +64,20 @@ class AlertDefaults:
 
 
 class NoDataLimits(NamedTuple):
-    """Time without data that raises an alert: ``max(floor_seconds, intervals * usual interval)``."""
+    """Limits of the time without data: a number of usual intervals, and a floor."""
 
     intervals: float
     floor_seconds: int
+
+    def seconds(self, interval_seconds: int, gap_seconds: int) -> int:
+        """Return the time without data that raises an alert; it is at least twice the longest usual gap.
+
+        Parameters
+        ----------
+        interval_seconds, gap_seconds
+            Usual interval and longest usual gap of the sensor, in seconds.
+        """
+        return int(max(self.floor_seconds, self.intervals * interval_seconds, _USUAL_GAPS * gap_seconds))
 
 
 class _Columns(NamedTuple):

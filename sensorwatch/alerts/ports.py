@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ClaimedNotification,
         PublishOutcome,
     )
+    from sensorwatch.sensors.records import SensorKey
 
 __all__ = ["AlertSink", "AlertStore", "FlatlineStore", "NoDataStore", "OutboxStore"]
 
@@ -82,6 +83,43 @@ class FlatlineStore(Protocol):
         tuple of int
             Numbers of alerts opened and cleared.
         """
+        ...
+
+
+class IngestionWatchStore(Protocol):
+    """Progress of ingestion, and the alerts of its stops."""
+
+    def ingestion_progress(self, now: datetime) -> datetime:
+        """Return the time (UTC) of the first call after the number of ingested readings last changed.
+
+        ``now`` is that time if it has changed since the call before.
+        """
+        ...
+
+    def fastest_sensor(self, after: int) -> tuple[int, int] | None:
+        """Return usual interval and longest usual gap of the trained sensor that reports most often, in seconds.
+
+        Sensors whose newest window ends at or before ``after`` (seconds since 1970-01-01T00:00:00Z) are left out; None
+        if there is no other.
+        """
+        ...
+
+    def ingestion_alerts(self) -> tuple[dict[str, Alert], int]:
+        """Return the open alerts of kind ``ingestion-stopped`` by id, and the end of the newest cleared one or 0."""
+        ...
+
+    def newest_window(self) -> datetime | None:
+        """Return the end (UTC) of the newest window of all sensors, None if there is none."""
+        ...
+
+    def sensor_ids(self, keys: Collection[SensorKey]) -> dict[SensorKey, int]:
+        """As :meth:`sensorwatch.ingestion.ports.IngestStore.sensor_ids`."""
+        ...
+
+    def settle_alerts(
+        self, alert_ids: Collection[str], decide: Callable[[Mapping[str, Alert]], AlertChanges]
+    ) -> tuple[int, int]:
+        """As :meth:`NoDataStore.settle_alerts`."""
         ...
 
 

@@ -26,7 +26,7 @@ __all__ = [
     "SinkStatus",
 ]
 
-AlertKind = Literal["anomaly", "no-data", "flatline", "failure-risk"]
+AlertKind = Literal["anomaly", "no-data", "flatline", "failure-risk", "ingestion-stopped"]
 """Cause of an alert: anomalous windows, no data, values that no longer vary, or a predicted failure."""
 
 FAILING_AFTER = 3

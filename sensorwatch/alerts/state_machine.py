@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from sensorwatch.alerts.records import Alert, AlertChanges, AlertState, Notification
-from sensorwatch.detectors.calibration import severity_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -131,6 +130,9 @@ def _open(sensor_id: int, window: ScoredWindow, recent: tuple[float | None, ...]
     if len(scores) < rules.anomalous_windows:
         return None
     peak_score = max(scores)
+    # Loads the numerical stack, which a function app needs only here.
+    from sensorwatch.detectors.calibration import severity_of
+
     return Alert(
         alert_id=f"{sensor_id}-{window.end}",
         sensor_id=sensor_id,

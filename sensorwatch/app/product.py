@@ -421,6 +421,7 @@ class Product(Adapters):
 
     def sweep(self) -> Sweep:
         """Update open runs, check for sensors without data, send waiting notifications and record health metrics."""
+        from sensorwatch.alerts.ingestion_stopped import watch_ingestion
         from sensorwatch.alerts.no_data import watch_no_data
         from sensorwatch.scheduling.sweep import sweep_runs
 
@@ -431,14 +432,20 @@ class Product(Adapters):
             policy=self.alert_policy,
             clock=self.clock,
         )
-        no_data = watch_no_data(store=self.store, policy=self.alert_policy, now=self.clock())
+        store, policy, now = self.store, self.alert_policy, self.clock()
+        ingestion = watch_ingestion(store=store, policy=policy, now=now)
+        no_data = watch_no_data(store=store, policy=policy, now=now, progress=ingestion.progress)
         self.notify()
         for kind in swept.failed_kinds:
             metrics.CYCLES_MISSED.record(1, kind=kind)
         if self.settings.telemetry_exporter != "none":
             metrics.SINKS_FAILING.record(sum(status.failing for status in self.store.sink_status()))
             metrics.POOL_ERRORS.record(self._pool_errors())
-        return replace(swept, no_data_opened=no_data.opened, no_data_cleared=no_data.cleared)
+        return replace(
+            swept,
+            no_data_opened=ingestion.opened + no_data.opened,
+            no_data_cleared=ingestion.cleared + no_data.cleared,
+        )
 
     def _pool_errors(self) -> int:
         try:

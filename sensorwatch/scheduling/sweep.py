@@ -51,7 +51,7 @@ class Sweep:
     published
         Number of prediction files that the blob trigger had missed.
     no_data_opened, no_data_cleared
-        Numbers of alerts of sensors without data that were opened and cleared.
+        Numbers of alerts of sensors without data, and of stopped ingestion, that were opened and cleared.
     failed_kinds
         Kind of every ended run with a failed task.
     """

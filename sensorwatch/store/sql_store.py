@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sensorwatch.alerts.records import IncidentRules
 from sensorwatch.clock import utc_now
 from sensorwatch.errors import SettingsError
+from sensorwatch.store.alerts.ingestion_watch import IngestionWatchPart
 from sensorwatch.store.alerts.outbox import OutboxPart
-from sensorwatch.store.alerts.watching import WatchPart
 from sensorwatch.store.connection.database import Database
 from sensorwatch.store.connection.engine import open_engine
 from sensorwatch.store.connection.retry import Retry
@@ -41,7 +41,7 @@ class SqlStore(
     SensorHistoryPart,
     FleetPagesPart,
     RunPagesPart,
-    WatchPart,
+    IngestionWatchPart,
     AlertPagesPart,
     OutboxPart,
     LabelPart,

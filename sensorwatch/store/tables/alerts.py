@@ -64,7 +64,13 @@ alerts = sa.Table(
     sa.Column("Anomalies", sa.Integer, nullable=False),
     sa.Column("PeakScore", ExactFloat(), nullable=False),
     sa.Column("Severity", sa.String(32), nullable=False),
-    sa.Column("Kind", sa.String(16), nullable=False, server_default="anomaly"),
+    # SQLite, which has no lengths, can not alter a column.
+    sa.Column(
+        "Kind",
+        sa.String(16).with_variant(sa.String(32), "mssql"),
+        nullable=False,
+        server_default="anomaly",
+    ),
     sa.Column("PeakValue", ExactFloat()),
     sa.Column("ExpectedLow", ExactFloat()),
     sa.Column("ExpectedHigh", ExactFloat()),

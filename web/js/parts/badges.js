@@ -19,7 +19,7 @@ const TONES = {
   failed: "critical", done: "good",
 };
 const WORDS = { silenced: "muted", "no-data": "no data" };
-const KINDS = { anomaly: "anomaly", "no-data": "no data", flatline: "flatline", "failure-risk": "failure risk" };
+const KINDS = { anomaly: "anomaly", "no-data": "no data", flatline: "flatline", "failure-risk": "failure risk", "ingestion-stopped": "ingestion stopped" };
 
 /** Render a severity. */
 export function severity(name) {
