@@ -1,1 +1,1 @@
-"""Alerts: the rules that open and clear them (pure), and the sinks that tell the outside."""
+"""Alerts: rules, incidents, people's actions, and notifications through sinks."""

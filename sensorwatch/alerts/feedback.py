@@ -30,6 +30,13 @@ Noise on the same fault would otherwise exceed the limit now and then.
 def direction_of(value: float | None, low: float | None, high: float | None) -> Direction | None:
     """Return the side of the expected range on which a value lies; None if that is not known.
 
+    Parameters
+    ----------
+    value
+        The value; None if not known.
+    low, high
+        Bounds of the expected range; None: no bound.
+
     Examples
     --------
     >>> direction_of(9.0, 1.0, 5.0), direction_of(0.0, 1.0, None), direction_of(3.0, 1.0, 5.0)

@@ -203,7 +203,17 @@ class OutboxStore(Protocol):
         ...
 
     def settle(self, sink: str, claimed: ClaimedNotification, now: datetime) -> int:
-        """Record a delivery; return the number of failed attempts of the sink in a row before it."""
+        """Record a delivery; return the number of failed attempts of the sink in a row before it.
+
+        Parameters
+        ----------
+        sink
+            Name of the sink.
+        claimed
+            The notification.
+        now
+            Current time.
+        """
         ...
 
     def postpone(
@@ -250,7 +260,7 @@ class AlertSink(Protocol):
 
     @property
     def waits(self) -> bool:
-        """Whether sending may block, for example on a network; such sinks are called from several threads."""
+        """True if sending may block, for example on a network; such sinks are called from several threads."""
         ...
 
     def send(self, message: AlertMessage) -> None:

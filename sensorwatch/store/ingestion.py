@@ -12,6 +12,8 @@ from sensorwatch.errors import CheckpointConflictError, InvalidInputError
 from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, PartitionStatus
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store.connection.database import StorePart, take_lock
+from sensorwatch.store.dialects import value_rows
+from sensorwatch.store.scoring import planned_until
 from sensorwatch.store.tables import ingest_partitions, sensors, shard_scoring
 
 if TYPE_CHECKING:
@@ -26,8 +28,8 @@ __all__ = ["IngestPart"]
 _NAME_LENGTH = 64
 
 _mark_columns = ingest_partitions.c
-# Made once: making it takes as long as writing hundreds of windows.
-_MOVE_MARK = (
+# Built once, because building it takes as long as writing hundreds of windows.
+_MOVE_CHECKPOINT = (
     ingest_partitions.update()
     .where(
         _mark_columns.Hub == sa.bindparam("hub"),
@@ -57,10 +59,10 @@ class IngestPart(StorePart):
         self._ids_lock = threading.Lock()
 
     def sensor_ids(self, keys: Collection[SensorKey]) -> dict[SensorKey, int]:
-        """Return the id of every key; unknown sensors enter the catalogue with the next dense ids, in this order.
+        """Return the id of every key; unknown sensors are added to the catalogue with the next dense ids, in order.
 
-        Ids never change, so each is read once a process. As they are dense, the sensors that this process does not
-        know yet are those from the number it knows on: names are never compared by the database.
+        Ids never change, so a process reads each of them once. Because they are dense, new sensors are those whose ids
+        start at the number of known sensors; the database never has to compare names.
 
         Raises
         ------
@@ -83,7 +85,7 @@ class IngestPart(StorePart):
             self._ids.update(self._database.write(lambda connection: self._enter(connection, missing)))
 
     def _enter(self, connection: sa.Connection, missing: Sequence[SensorKey]) -> dict[SensorKey, int]:
-        """Give the next ids out; under a store-wide lock, as two processes must not give the same one."""
+        """Assign the next ids, under a store-wide lock so that no two processes assign the same one."""
         take_lock(connection, "sensors")
         learned = _sensors_from(connection, len(self._ids))
         now, size = self._database.clock(), self._database.shard_size
@@ -105,17 +107,20 @@ class IngestPart(StorePart):
                     for key, sensor_id in new.items()
                 ],
             )
-            # Every shard with sensors has its row, because merging windows locks it: see the SQL Server dialect.
+            # Every shard with sensors needs its row, because merging windows locks it (see the SQL Server dialect).
             shards = sorted({sensor_id // size for sensor_id in new.values()})
             rows = [{"Shard": shard, "PlannedUntil": None, "ScoredUntil": None} for shard in shards]
             self._database.dialect.upsert(connection, shard_scoring, rows, overwrite=False)
         return learned | new
 
     def last_windows(self, sensor_ids: Collection[int]) -> dict[int, int]:
-        """Return the end (seconds since 1970) of each sensor's newest window; sensors without windows are left out."""
+        """Return the end of each sensor's newest window; sensors without windows are left out.
+
+        Ends are in seconds since 1970-01-01T00:00:00Z.
+        """
         if not sensor_ids:
             return {}
-        wanted = self._database.dialect.rows([sensors.c.SensorId], [[sensor_id] for sensor_id in set(sensor_ids)])
+        wanted = value_rows(self._database.dialect, sensors.c.SensorId, set(sensor_ids))
         query = (
             sa.select(sensors.c.SensorId, sensors.c.LastWindow)
             .join_from(wanted, sensors, sensors.c.SensorId == wanted.c.SensorId)
@@ -124,22 +129,16 @@ class IngestPart(StorePart):
         return self._database.read(lambda connection: dict(connection.execute(query).all()))
 
     def planned_until(self, sensor_ids: Collection[int]) -> dict[int, int]:
-        """Return up to which end (seconds since 1970) scoring of each sensor is planned; where it is not, left out."""
-        size, table = self._database.shard_size, shard_scoring.c
-        shards = {sensor_id // size for sensor_id in sensor_ids}
-        if not shards:
+        """Return planned ends of scoring; see :func:`~sensorwatch.store.scoring.planned_until`."""
+        database = self._database
+        if not sensor_ids:
             return {}
-        wanted = self._database.dialect.rows([table.Shard], [[shard] for shard in shards])
-        query = (
-            sa.select(table.Shard, table.PlannedUntil)
-            .join_from(wanted, shard_scoring, table.Shard == wanted.c.Shard)
-            .where(table.PlannedUntil.is_not(None))
+        return database.read(
+            lambda connection: planned_until(connection, database.dialect, sensor_ids, database.shard_size)
         )
-        planned = self._database.read(lambda connection: dict(connection.execute(query).all()))
-        return {sensor_id: planned[shard] for sensor_id in sensor_ids if (shard := sensor_id // size) in planned}
 
     def offset_checkpoint(self, partition: Partition) -> OffsetCheckpoint | None:
-        """Return the last event applied, None for a partition never read."""
+        """Return the checkpoint of a partition; None if it was never read."""
         return self._database.read(lambda connection: _checkpoint(connection, partition))
 
     def commit_ingest(
@@ -150,19 +149,12 @@ class IngestPart(StorePart):
         windows: Sequence[Window],
         counts: IngestCounts,
     ) -> None:
-        """Merge windows, add counts and move the checkpoint, in one transaction.
+        """Commit a batch; see :meth:`~sensorwatch.ingestion.ports.IngestStore.commit_ingest`.
 
-        The checkpoint's row is written first, on condition that it is as expected: that decides between two consumers
-        of one partition, and the lock on it makes the second wait until the first has committed or failed. Windows go
-        in the order of the clustered key, so that partitions that touch the same sensors seldom meet crosswise; if they
-        do, one is the deadlock's victim and is repeated.
-
-        Raises
-        ------
-        CheckpointConflictError
-            The stored checkpoint is not ``expected``; nothing was changed.
-        InvalidInputError
-            A window is not finite, two are of the same sensor and end, or the counts don't add up.
+        The checkpoint's row is written first, on condition that it is as expected. That decides between two consumers
+        of one partition: the lock on the row makes the second one wait until the first has committed or failed. Windows
+        are written in the order of the clustered key, so that partitions with the same sensors seldom deadlock; if they
+        do, one transaction is repeated.
         """
         if counts.received != counts.accepted + counts.late + counts.duplicate + counts.invalid:
             raise InvalidInputError(f"expected received = accepted + late + duplicate + invalid, got {counts}")
@@ -175,7 +167,7 @@ class IngestPart(StorePart):
             if not _move_checkpoint(connection, partition, expected, checkpoint, counts):
                 stored = _checkpoint(connection, partition)
                 if tries > 1 and stored == checkpoint:
-                    # The connection broke while it committed: the same events have been applied.
+                    # The connection broke during the commit, which succeeded: the events have been applied.
                     return
                 raise CheckpointConflictError(
                     f"partition {partition}: expected the checkpoint {expected}, got {stored}; "
@@ -241,7 +233,7 @@ def _move_checkpoint(
     if expected is None:
         if _checkpoint(connection, partition) is not None:
             return False
-        # Should another consumer be first after all, the duplicate key repeats the transaction, which then sees it.
+        # If another consumer inserts first, the duplicate key repeats this transaction, which then sees the row.
         connection.execute(
             ingest_partitions.insert().values(
                 Hub=partition.hub,
@@ -258,7 +250,7 @@ def _move_checkpoint(
         )
         return True
     moved = connection.execute(
-        _MOVE_MARK,
+        _MOVE_CHECKPOINT,
         {
             "hub": partition.hub,
             "consumer_group": partition.consumer_group,
@@ -281,7 +273,7 @@ def _window_rows(windows: Sequence[Window], shard_size: int) -> list[WindowRow]:
     rows.sort()
     if len({row[1:3] for row in rows}) != len(rows):
         raise InvalidInputError("expected windows of distinct sensor and end, got two of the same; merge them first")
-    # A number that is not finite makes a sum that is not, which is soon found; huge ones may too, so each is looked at.
+    # One sum over all values finds any that is not finite. Huge values can overflow it too, so then each is checked.
     if not isfinite(sum([total + low + high + squares for _, _, _, _, total, low, high, squares in rows])):
         for row in rows:
             if not all(map(isfinite, row[4:])):

@@ -1,4 +1,4 @@
-"""What windows are known to be: labels that were imported, and those that follow from the feedback on alerts."""
+"""Labels of windows: imported ones, and those of judged alerts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LabelPart(StorePart):
     """Implements :class:`~sensorwatch.sensors.ports.LabelStore`."""
 
     def add_labels(self, spans: Iterable[LabelSpan]) -> int:
-        """Store labels; return how many of these spans were not labelled before."""
+        """Store labels; return the number of new spans."""
         rows = [
             {
                 "SensorId": span.sensor_id,
@@ -39,13 +39,13 @@ class LabelPart(StorePart):
         return self._database.write(lambda connection: dialect.upsert(connection, label_spans, rows, overwrite=False))
 
     def remove_labels(self, sensor_ids: Collection[int]) -> int:
-        """Remove the labels that were imported for these sensors; return how many there were."""
+        """Delete the imported labels of these sensors; return their number."""
         rows = [{"SensorId": sensor_id} for sensor_id in sensor_ids]
         dialect = self._database.dialect
         return self._database.write(lambda connection: dialect.delete(connection, label_spans, rows))
 
     def label_spans(self, shard: int | None = None) -> list[LabelSpan]:
-        """Return the labels (of one shard), imported ones before those of alerts, ordered by sensor and time."""
+        """Return all labels, or those of one shard: imported ones first, then those of alerts, by sensor and time."""
         imported = sa.select(
             label_spans.c.SensorId, label_spans.c.FirstEnd, label_spans.c.LastEnd, label_spans.c.Anomalous
         ).order_by(label_spans.c.SensorId, label_spans.c.FirstEnd, label_spans.c.LastEnd, label_spans.c.Anomalous)
@@ -67,7 +67,7 @@ class LabelPart(StorePart):
         return self._database.read(work)
 
     def shard_labels(self, shard: int, start: datetime | None, end: datetime) -> ShardLabels:
-        """Return the labels of a shard, and its anomalies with ``start < end_of_window <= end``."""
+        """Return the labels of a shard; see :meth:`~sensorwatch.sensors.ports.LabelStore.shard_labels`."""
         table = anomalies.c
         window_end = table.TS
         query = sa.select(table.SensorId, window_end).where(

@@ -1,4 +1,4 @@
-"""Machines and the risks of their components."""
+"""Machines, and the risks of their components."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class MachinePart(StorePart):
     """Implements :class:`~sensorwatch.machines.ports.MachineStore`."""
 
     def put_machines(self, machines_given: Sequence[MachineInfo]) -> None:
-        """Store machines, in place of what was known of them."""
+        """Store machines, in place of earlier rows with the same id."""
         rows = [{"MachineId": each.machine_id, "Model": each.model, "Age": each.age} for each in machines_given]
         self._put(machines, rows)
 
@@ -37,7 +37,7 @@ class MachinePart(StorePart):
         return [MachineInfo(row.MachineId, row.Model, row.Age) for row in rows]
 
     def put_risks(self, risks: Sequence[MachineRisk]) -> None:
-        """Store risks, in place of those of the same machine, component and time."""
+        """Store risks, in place of earlier ones of the same machine, component and time."""
         self._put(machine_risks, [_row(risk) for risk in risks])
 
     def newest_risks(self) -> list[MachineRisk]:
@@ -55,7 +55,15 @@ class MachinePart(StorePart):
         return self._found(query)
 
     def risks(self, machine_id: int, start: int | None = None, end: int | None = None) -> list[MachineRisk]:
-        """Return a machine's risks with ``start < end of the sample <= end``, ordered by time and component."""
+        """Return the risks of a machine, ordered by time and component.
+
+        Parameters
+        ----------
+        machine_id
+            The machine.
+        start, end
+            Range: ``start < end of the sample <= end``, in seconds since 1970-01-01T00:00:00Z; None: no bound.
+        """
         query = sa.select(machine_risks).where(machine_risks.c.MachineId == machine_id)
         if start is not None:
             query = query.where(start < machine_risks.c.TS)
@@ -64,7 +72,15 @@ class MachinePart(StorePart):
         return self._found(query.order_by(machine_risks.c.TS, machine_risks.c.Component))
 
     def warnings_after(self, start: int, first: int, last: int) -> list[MachineRisk]:
-        """Return what warns after a time, of machines ``first`` to ``last``, ordered by machine, time and component."""
+        """Return the risks that warn after a given time, ordered by machine, time and component.
+
+        Parameters
+        ----------
+        start
+            Only samples after this time, in seconds since 1970-01-01T00:00:00Z.
+        first, last
+            First and last machine id (both inclusive).
+        """
         risks = machine_risks.c
         query = (
             sa.select(machine_risks)
@@ -84,7 +100,7 @@ class MachinePart(StorePart):
 
 
 def newest_samples(machine_ids: Collection[int] | None = None) -> sa.Subquery:
-    """Return the time ``Newest`` of the newest sample of every ``MachineId`` that was scored, or of these."""
+    """Return a subquery with the time ``Newest`` of the newest scored sample of each ``MachineId``."""
     query = sa.select(machine_risks.c.MachineId, sa.func.max(machine_risks.c.TS).label("Newest"))
     if machine_ids is not None:
         query = query.where(machine_risks.c.MachineId.in_(machine_ids))

@@ -1,4 +1,4 @@
-"""Bringing a database to the tables of this version."""
+"""Migration of a database to the tables of this version."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RELEASE_LOCK = "EXEC sp_releaseapplock @Resource = 'sensorwatch.migrations', @Lo
 
 
 def current_revision(connection: sa.Connection) -> str | None:
-    """Return the migration the database is at, None for one without tables."""
+    """Return the current revision of the database; None without tables."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return None
     revision: str | None = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
@@ -40,16 +40,23 @@ def current_revision(connection: sa.Connection) -> str | None:
 
 
 def upgrade(engine: sa.Engine, retry: Retry | None = None) -> None:
-    """Bring the database to this version's tables; processes that start together wait for one another.
+    """Migrate the database to the tables of this version. Processes that start together wait for each other.
 
-    A database that is there already costs one query, and needs no right to change tables.
+    An up-to-date database costs one query and needs no permission to change tables.
+
+    Parameters
+    ----------
+    engine
+        Engine of the database.
+    retry
+        Retries of transient errors; None: the default.
 
     Raises
     ------
     SettingsError
-        The database was upgraded by a newer version, or can't be opened.
+        A newer version has migrated the database, or it can't be opened.
     TransientError
-        The database is away, or another process is still migrating.
+        The database is unavailable, or another process is still migrating it.
     """
     (retry or Retry())(lambda: _upgrade(engine))
 
@@ -72,16 +79,16 @@ def _upgrade(engine: sa.Engine) -> None:
         except (CommandError, ResolutionError) as exc:
             raise SettingsError(
                 f"DATABASE_URL: expected a database at revision {REVISION} or older, got revision "
-                f"{current_revision(connection)}; a newer version of Sensorwatch upgraded it: deploy that one"
+                f"{current_revision(connection)}; a newer version of Sensorwatch has migrated it; deploy that version"
             ) from exc
 
 
 @contextmanager
 def _migrating(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """Yield a connection in a transaction that no other process's migration can overlap.
+    """Yield a connection in a transaction that no migration of another process can overlap.
 
-    On SQLite the transaction itself excludes everybody. On SQL Server the lock belongs to a session of its own, since
-    a lock in the transaction would need one that has begun, and nothing has touched a table yet.
+    On SQLite, the transaction itself excludes all others. On SQL Server, a separate session holds the lock, because a
+    lock that belongs to the transaction would need a transaction that has already started.
     """
     if engine.dialect.name == "sqlite":
         with engine.execution_options(**{SQLITE_BEGIN: "EXCLUSIVE"}).begin() as connection:

@@ -1,4 +1,4 @@
-"""Reading the table of an original system: ``SensorValues`` with TS, Device, Tag and Value."""
+"""Import of the table ``SensorValues`` (TS, Device, Tag, Value) of an original system."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ __all__ = ["read_original_table"]
 
 
 def read_original_table(url: str, table: str = "SensorValues") -> tuple[list[Reading], int]:
-    """Return the rows of the table as readings, oldest first, and how many could not be used.
+    """Return the rows of the table as readings, oldest first, and the number of unusable rows.
 
-    A TS without a zone is UTC, as the original wrote it. Its values are averages of five seconds, stamped with the
-    window's end: they become the same windows here.
+    A TS without a time zone is UTC, as the original system wrote it. The values are averages over five seconds with the
+    end of the window as their time, so they become the same windows here.
 
     Parameters
     ----------
     url
-        SQLAlchemy URL of the original's database.
+        SQLAlchemy URL of the original database.
     table
-        Name of its table.
+        Name of the table.
 
     Raises
     ------
     InvalidInputError
-        The database has no such table, or it lacks a column.
+        The database has no such table, or the table lacks a column.
     SettingsError, TransientError
-        The database can't be opened, or is away.
+        The database can't be opened, or is unavailable.
     """
     engine = open_engine(url)
     columns: dict[str, sa.ColumnClause[Any]] = {name: sa.column(name) for name in ("TS", "Device", "Tag", "Value")}
@@ -44,7 +44,7 @@ def read_original_table(url: str, table: str = "SensorValues") -> tuple[list[Rea
     def work() -> tuple[list[Reading], int]:
         with engine.connect() as connection:
             if not sa.inspect(connection).has_table(table):
-                raise InvalidInputError(f"there is no table {table} in that database; `--table` names another")
+                raise InvalidInputError(f"the database has no table {table}; name another one with `--table`")
             found = {column["name"] for column in sa.inspect(connection).get_columns(table)}
             if missing := sorted(columns.keys() - found):
                 raise InvalidInputError(

@@ -1,4 +1,4 @@
-"""Deleting windows, and what real time said of them, when they are older than anybody needs."""
+"""Deletion of old windows and of their real-time scores."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RetentionPart"]
 
-# A day of a shard of 1,000 sensors is 17 million windows: a transaction of a few minutes' worth holds no one up.
+# A shard of 1,000 sensors has 17 million windows a day; transactions of ten minutes of windows stay short.
 _SLICE_SECONDS = 600
-# SQL Server locks a whole table in place of 5,000 of its rows, and real time could not write meanwhile.
+# From 5,000 locked rows on, SQL Server locks the whole table, and real-time scoring could not write meanwhile.
 _SERVED_ROWS = 2000
 
 
@@ -26,10 +26,10 @@ class RetentionPart(StorePart):
     """Implements :class:`~sensorwatch.ingestion.ports.RetentionStore`."""
 
     def delete_windows(self, until: datetime) -> int:
-        """Delete every window that ends at or before ``until`` (UTC); return how many there were.
+        """Delete every window that ends at or before ``until`` (UTC); return their number.
 
-        What real time said of them goes first, then each shard's windows, always the oldest first and few enough in a
-        transaction that nobody waits long. What was interrupted goes on where it stopped.
+        Real-time scores are deleted first, then the windows of each shard, oldest first, in short transactions. An
+        interrupted deletion continues where it stopped.
         """
         limit = seconds_of(until)
         while self._database.write(partial(self._delete_served, limit=limit)) == _SERVED_ROWS:

@@ -1,4 +1,4 @@
-"""Runs and tasks: what is due, what was planned, what became of it."""
+"""Runs and their tasks, and the activity of shards."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from sensorwatch.store.connection.database import StorePart
 from sensorwatch.store.connection.types import time_of
+from sensorwatch.store.dialects import value_rows
 from sensorwatch.store.scoring import drop_marks_without_model, move_planned, move_scored
 from sensorwatch.store.tables import rescore_windows, runs, sensors, shard_scoring, tasks
 from sensorwatch.tasks.records import Run, RunSummary, ShardActivity, TaskSpec, TaskState, TaskSummary
@@ -31,10 +32,10 @@ class RunPart(StorePart):
     """Implements :class:`~sensorwatch.scheduling.ports.RunStore`."""
 
     def shard_activity(self) -> list[ShardActivity]:
-        """Return one row per shard that has sensors, ordered by shard.
+        """Return one row for each shard that has sensors, ordered by shard.
 
-        What is active is read first: should a run end in between, its shards look busy once more and are planned
-        the next time, instead of looking idle with work still to do that is done already.
+        Active tasks are read first. If a run ends in between, its shards look busy and wait for the next run. In the
+        other order they would look idle with unfinished work, and would be planned again.
         """
 
         def work(connection: sa.Connection) -> list[ShardActivity]:
@@ -59,7 +60,7 @@ class RunPart(StorePart):
         return self._database.read(work)
 
     def last_planned(self, kind: Kind) -> dict[int, datetime]:
-        """Return of each shard that had a task of this kind the newest end of such a task's windows."""
+        """Return, by shard, the newest window end (UTC) that a task of this kind was planned for."""
         if kind == "score":
             planned = sa.select(shard_scoring.c.Shard, shard_scoring.c.PlannedUntil).where(
                 shard_scoring.c.PlannedUntil.is_not(None)
@@ -76,7 +77,7 @@ class RunPart(StorePart):
         return self._database.read(lambda connection: dict(connection.execute(newest).all()))
 
     def task_history(self, kind: Kind, limit: int = 200) -> list[TaskSummary]:
-        """Return the newest tasks of this kind that succeeded."""
+        """Return succeeded tasks of this kind, newest first."""
         query = (
             sa.select(tasks)
             .join_from(runs, tasks, tasks.c.RunId == runs.c.RunId)
@@ -88,9 +89,10 @@ class RunPart(StorePart):
         return [task_summary(row) for row in rows]
 
     def begin_run(self, run: Run, now: datetime) -> bool:
-        """Store the run with its tasks as planned; False when a run of this id was stored before.
+        """Store a planned run with its tasks; return False if its id was stored before.
 
-        Two that begin the same run meet at its primary key: the second is repeated and then finds it.
+        If two processes begin the same run, the primary key makes the second one repeat its transaction, which then
+        finds the run.
         """
 
         def work(connection: sa.Connection) -> bool:
@@ -109,7 +111,7 @@ class RunPart(StorePart):
         return self._database.write(work)
 
     def mark_submitted(self, run_id: str) -> None:
-        """Note that the pool has the whole run."""
+        """Record that the pool has all tasks of the run."""
         statement = runs.update().where(runs.c.RunId == run_id).values(Submitted=True)
         self._database.write(lambda connection: connection.execute(statement))
 
@@ -118,7 +120,7 @@ class RunPart(StorePart):
         return self._runs_where(runs.c.EndedAt.is_(None) & (runs.c.Submitted == sa.false()))
 
     def open_runs(self) -> list[Run]:
-        """Return the runs that are not ended, submitted or not, oldest first; tasks are ordered by their id."""
+        """Return the runs that have not ended, submitted or not, oldest first, with tasks ordered by id."""
         return self._runs_where(runs.c.EndedAt.is_(None))
 
     def _runs_where(self, condition: sa.ColumnElement[bool]) -> list[Run]:
@@ -140,7 +142,7 @@ class RunPart(StorePart):
         return self._database.read(work)
 
     def record_results(self, run_id: str, results: Sequence[TaskResult]) -> None:
-        """Store what the pool says of ended tasks; a task that the run does not have is passed over."""
+        """Store the results of ended tasks; tasks that the run does not have are ignored."""
         rows = [
             {
                 "RunId": run_id,
@@ -159,9 +161,9 @@ class RunPart(StorePart):
             )
 
     def end_run(self, run_id: str, now: datetime) -> None:
-        """Close a run; its tasks that are neither succeeded nor failed become failed.
+        """Close a run; tasks that have neither succeeded nor failed become failed.
 
-        A run that was closed before keeps the time at which it was.
+        A closed run keeps its time of closing.
         """
 
         def work(connection: sa.Connection) -> None:
@@ -175,16 +177,16 @@ class RunPart(StorePart):
         self._database.write(work)
 
     def is_scored(self, task: TaskSpec) -> bool:
-        """Return whether the shard's "scored until" has reached ``task.end``: it was completed, or a later one."""
+        """Return whether the shard's "scored until" has reached ``task.end``."""
         query = sa.select(shard_scoring.c.ScoredUntil).where(shard_scoring.c.Shard == task.shard)
         scored_until = self._database.read(lambda connection: connection.execute(query).scalar_one_or_none())
         return scored_until is not None and time_of(scored_until) >= task.end
 
     def complete_scoring(self, task: TaskSpec, scored: WindowColumns) -> None:
-        """Move the shard's "scored until" to ``task.end`` (never back) and drop the marks of the windows in ``scored``.
+        """Complete a scoring task; see :meth:`~sensorwatch.models.scoring.score.ScoringStore.complete_scoring`.
 
-        A window that has changed again since it was read (its count differs) keeps its mark. Marks of sensors that
-        have no model are dropped too: recording their first training marks what has to be scored.
+        "Scored until" never moves back. Marks of sensors without a model can be deleted, because recording their first
+        training marks their windows.
         """
 
         def work(connection: sa.Connection) -> None:
@@ -194,7 +196,7 @@ class RunPart(StorePart):
         self._database.write(work)
 
     def runs(self, kind: Kind | None = None, limit: int = 50) -> list[RunSummary]:
-        """Return the newest runs first; ``tasks`` has a count for every state."""
+        """Return runs, newest first; ``tasks`` has a number for every state."""
         newest = sa.select(runs).order_by(runs.c.CreatedAt.desc(), runs.c.RunId.desc()).limit(limit)
         if kind is not None:
             newest = newest.where(runs.c.Kind == kind)
@@ -202,11 +204,11 @@ class RunPart(StorePart):
         return self._database.read(lambda connection: self._with_counts(connection, newest))
 
     def _with_counts(self, connection: sa.Connection, query: sa.Select[Any]) -> list[RunSummary]:
-        """Return the runs that a query of Runs finds, with the counts of their tasks."""
+        """Return the runs of a query on Runs, with the numbers of their tasks by state."""
         found = connection.execute(query).all()
         states: tuple[TaskState, ...] = get_args(TaskState)
         counts: dict[str, dict[TaskState, int]] = {row.RunId: dict.fromkeys(states, 0) for row in found}
-        wanted = self._database.dialect.rows([runs.c.RunId], [[run_id] for run_id in counts])
+        wanted = value_rows(self._database.dialect, runs.c.RunId, counts)
         by_state = (
             sa.select(tasks.c.RunId, tasks.c.State, sa.func.count())
             .join_from(wanted, tasks, tasks.c.RunId == wanted.c.RunId)

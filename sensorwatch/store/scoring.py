@@ -1,7 +1,7 @@
-"""How far each shard's scoring is planned and done, and the windows to score again.
+"""Progress of scoring by shard, and windows that are marked for rescoring.
 
-Sensors are always locked before ShardScoring, and that before RescoreWindows, here as in the merge of windows: no two
-wait for each other.
+To avoid deadlocks, Sensors is always locked before ShardScoring, and ShardScoring before RescoreWindows, here and in
+the merge of windows.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from sensorwatch.store.connection.types import seconds_of
+from sensorwatch.store.dialects import value_rows
 from sensorwatch.store.tables import rescore_windows, sensor_windows, sensors, shard_scoring
 
 if TYPE_CHECKING:
@@ -20,16 +21,74 @@ if TYPE_CHECKING:
     from sensorwatch.store.dialects import Dialect
     from sensorwatch.tasks.records import TaskSpec
 
-__all__ = ["drop_marks_without_model", "lock_untrained", "mark_after_first_training", "move_planned", "move_scored"]
+__all__ = [
+    "drop_marks_without_model",
+    "lock_untrained",
+    "mark_after_first_training",
+    "move_planned",
+    "move_scored",
+    "planned_until",
+]
+
+
+def planned_until(
+    connection: sa.Connection, dialect: Dialect, sensor_ids: Collection[int], shard_size: int
+) -> dict[int, int]:
+    """Return the end of the newest window that scoring is planned for, by sensor; others are left out.
+
+    Parameters
+    ----------
+    connection, dialect
+        Connection with an open transaction, and its dialect.
+    sensor_ids
+        The sensors.
+    shard_size
+        Number of sensors in a shard.
+
+    Returns
+    -------
+    dict of int to int
+        Ends in seconds since 1970-01-01T00:00:00Z.
+    """
+    table = shard_scoring.c
+    shards = {sensor_id // shard_size for sensor_id in sensor_ids}
+    if not shards:
+        return {}
+    wanted = value_rows(dialect, table.Shard, shards)
+    query = (
+        sa.select(table.Shard, table.PlannedUntil)
+        .join_from(wanted, shard_scoring, table.Shard == wanted.c.Shard)
+        .where(table.PlannedUntil.is_not(None))
+    )
+    until = {row.Shard: row.PlannedUntil for row in connection.execute(query)}
+    return {sensor_id: until[shard] for sensor_id in sensor_ids if (shard := sensor_id // shard_size) in until}
 
 
 def move_planned(connection: sa.Connection, dialect: Dialect, tasks: Sequence[TaskSpec]) -> None:
-    """Move "planned until" of the tasks' shards forward to their ends: windows up to it that change are marked."""
+    """Move "planned until" of the tasks' shards forward; older windows that change later are marked for rescoring.
+
+    Parameters
+    ----------
+    connection, dialect
+        Connection with an open transaction, and its dialect.
+    tasks
+        The scoring tasks.
+    """
     _move(connection, dialect, shard_scoring.c.PlannedUntil, tasks)
 
 
 def move_scored(connection: sa.Connection, dialect: Dialect, task: TaskSpec, scored: WindowColumns) -> None:
-    """Move "scored until" forward to the task's end and drop the marks of windows that are as they were scored."""
+    """Move "scored until" forward to the task's end, and delete the marks of windows that have not changed since.
+
+    Parameters
+    ----------
+    connection, dialect
+        Connection with an open transaction, and its dialect.
+    task
+        The scoring task.
+    scored
+        Windows that were scored.
+    """
     _move(connection, dialect, shard_scoring.c.ScoredUntil, [task])
     marked = rescore_windows.c
     window_end = marked.TS
@@ -43,7 +102,7 @@ def move_scored(connection: sa.Connection, dialect: Dialect, task: TaskSpec, sco
 
     among = np.isin(scored.end, np.fromiter({end for _, end in waiting}, np.int64))
     done = zip(scored.sensor_id[among].tolist(), scored.end[among].tolist(), scored.count[among].tolist(), strict=True)
-    # The count stays in the condition: a window may change between reading the mark and dropping it.
+    # The count is part of the condition, because a window may change between reading and deleting its mark.
     rows = [
         {"Shard": task.shard, "TS": end, "SensorId": sensor_id, "Readings": count}
         for sensor_id, end, count in done
@@ -53,20 +112,28 @@ def move_scored(connection: sa.Connection, dialect: Dialect, task: TaskSpec, sco
 
 
 def lock_untrained(connection: sa.Connection, dialect: Dialect, sensor_ids: Collection[int]) -> set[int]:
-    """Return those of the sensors that have no model yet; nobody records one before the transaction ends."""
+    """Return the sensors that have no model yet, and lock them until the transaction ends.
+
+    Parameters
+    ----------
+    connection, dialect
+        Connection with an open transaction, and its dialect.
+    sensor_ids
+        The sensors to look at.
+    """
     if not sensor_ids:
         return set()
     column = sensors.c.SensorId
 
     def untrained(among: Collection[int]) -> set[int]:
-        wanted = dialect.rows([column], [[sensor_id] for sensor_id in sorted(among)])
+        wanted = value_rows(dialect, column, sorted(among))
         query = sa.select(column).where(column.in_(sa.select(wanted.c.SensorId)), sensors.c.TrainedUntil.is_(None))
         return set(connection.execute(query).scalars())
 
     found = untrained(sensor_ids)
     if not found:
         return found
-    wanted = dialect.rows([column], [[sensor_id] for sensor_id in sorted(found)])
+    wanted = value_rows(dialect, column, sorted(found))
     connection.execute(
         sensors.update()
         .where(column.in_(sa.select(wanted.c.SensorId)), sensors.c.TrainedUntil.is_(None))
@@ -76,18 +143,18 @@ def lock_untrained(connection: sa.Connection, dialect: Dialect, sensor_ids: Coll
 
 
 def mark_after_first_training(connection: sa.Connection, dialect: Dialect, trained_until: Mapping[int, int]) -> None:
-    """Mark the windows after sensors' first training that their shards' scoring was planned past.
+    """Mark windows after sensors' first training for rescoring, if scoring has already passed them.
 
-    Scoring passed over them as there was no model yet, and would never come back.
+    Scoring skipped these windows because there was no model, and would never return to them.
 
     Parameters
     ----------
     connection, dialect
-        The transaction in which the training is recorded, with the sensors locked.
+        Connection with the transaction that records the training, with the sensors locked, and its dialect.
     trained_until
         End of the newest training window, in seconds since 1970-01-01T00:00:00Z, of each sensor that had no model.
     """
-    wanted = dialect.rows([sensors.c.SensorId], [[sensor_id] for sensor_id in sorted(trained_until)])
+    wanted = value_rows(dialect, sensors.c.SensorId, sorted(trained_until))
     query = (
         sa.select(sensors.c.SensorId, sensors.c.Shard, sensors.c.LastWindow, shard_scoring.c.PlannedUntil)
         .join_from(sensors, shard_scoring, shard_scoring.c.Shard == sensors.c.Shard)
@@ -98,7 +165,7 @@ def mark_after_first_training(connection: sa.Connection, dialect: Dialect, train
         if last_window is not None and min(last_window, planned_until) > trained_until[sensor_id]:
             passed.setdefault((shard, planned_until), {})[sensor_id] = trained_until[sensor_id]
     for (shard, planned_until), after in passed.items():
-        among = dialect.rows([sensors.c.SensorId], [[sensor_id] for sensor_id in sorted(after)])
+        among = value_rows(dialect, sensors.c.SensorId, sorted(after))
         window = sensor_windows.c
         window_end = window.TS
         found = sa.select(window.TS, window.SensorId, window.Readings).where(
@@ -116,7 +183,15 @@ def mark_after_first_training(connection: sa.Connection, dialect: Dialect, train
 
 
 def drop_marks_without_model(connection: sa.Connection, dialect: Dialect, task: TaskSpec) -> None:
-    """Drop the marks of the shard's sensors that have no model: their first one marks what it has to score."""
+    """Delete the marks of sensors without a model, whose windows are marked again with their first training.
+
+    Parameters
+    ----------
+    connection, dialect
+        Connection with an open transaction, and its dialect.
+    task
+        The scoring task, for its shard and end.
+    """
     marked = rescore_windows.c
     window_end = marked.TS
     query = (

@@ -1,4 +1,4 @@
-"""The catalogue of sensors and what training said of them."""
+"""The catalogue of sensors, with their state of training."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sensorwatch.sensors.records import SensorKey, SensorState, SensorStatus
 from sensorwatch.sensors.states import shown
 from sensorwatch.store.connection.database import StorePart
 from sensorwatch.store.connection.types import seconds_of, time_of
+from sensorwatch.store.dialects import value_rows
 from sensorwatch.store.scoring import lock_untrained, mark_after_first_training
 from sensorwatch.store.tables import sensors
 
@@ -25,7 +26,7 @@ __all__ = ["SensorPart", "sensor_names", "sensor_status"]
 
 _REASON_LENGTH = 500
 _FEW_FOUND = 2000
-"""Up to so many sensors that a search finds are looked up; for more, the catalogue is looked through."""
+"""Largest number of search results that are looked up in the indexes; for more, the catalogue is scanned."""
 
 _LAST_IN_BOTH_ORDERS = 0xD7FF
 
@@ -34,7 +35,7 @@ class SensorPart(StorePart):
     """Implements :class:`~sensorwatch.sensors.ports.SensorStore`."""
 
     def sensors(self, shard: int | None = None) -> list[SensorStatus]:
-        """Return the sensors (of one shard) ordered by id."""
+        """Return all sensors, or those of one shard, ordered by id."""
         query = sa.select(sensors).order_by(sensors.c.SensorId)
         if shard is not None:
             size = self._database.shard_size
@@ -42,17 +43,17 @@ class SensorPart(StorePart):
         return self._database.read(lambda connection: [sensor_status(row) for row in connection.execute(query)])
 
     def sensors_by_id(self, sensor_ids: Collection[int]) -> dict[int, SensorStatus]:
-        """Return these sensors by id; unknown ids are left out."""
+        """Return sensors by id; unknown ids are left out."""
         if not sensor_ids:
             return {}
-        wanted = self._database.dialect.rows([sensors.c.SensorId], [[sensor_id] for sensor_id in set(sensor_ids)])
+        wanted = value_rows(self._database.dialect, sensors.c.SensorId, set(sensor_ids))
         query = sa.select(sensors).join_from(wanted, sensors, sensors.c.SensorId == wanted.c.SensorId)
         return self._database.read(
             lambda connection: {row.SensorId: sensor_status(row) for row in connection.execute(query)}
         )
 
     def sensor_keys(self, sensor_ids: Collection[int]) -> dict[int, SensorKey]:
-        """Return the names of these sensors by id; unknown ids are left out."""
+        """Return the names of sensors by id; unknown ids are left out."""
         if not sensor_ids:
             return {}
         table = sensors.c
@@ -61,7 +62,17 @@ class SensorPart(StorePart):
         return {row.SensorId: SensorKey(row.Device, row.Tag) for row in rows}
 
     def find_sensors(self, query: SensorQuery, freshness: Freshness, *, limit: int = 100) -> list[SensorStatus]:
-        """Return sensors ordered by id, with the state that is shown of them; at most ``limit``."""
+        """Return sensors with their shown state, ordered by id.
+
+        Parameters
+        ----------
+        query
+            Conditions that the sensors must meet.
+        freshness
+            Limits of stale sensors and models.
+        limit
+            Largest number of sensors.
+        """
 
         def work(connection: sa.Connection) -> Sequence[sa.Row[Any]]:
             conditions = self._conditions(connection, query)
@@ -74,7 +85,7 @@ class SensorPart(StorePart):
         return [shown(sensor_status(row), freshness) for row in self._database.read(work)]
 
     def count_states(self, query: SensorQuery, freshness: Freshness) -> dict[SensorState, int]:
-        """Return how many sensors show each state, of those that the query finds; every state is there."""
+        """Return the number of matching sensors in each shown state; every state is included."""
 
         def work(connection: sa.Connection) -> dict[str, int]:
             conditions = self._conditions(connection, query)
@@ -87,7 +98,7 @@ class SensorPart(StorePart):
         return {state: found.get(state, 0) if query.state in (None, state) else 0 for state in states}
 
     def _conditions(self, connection: sa.Connection, query: SensorQuery) -> list[sa.ColumnElement[bool]]:
-        """Return what holds for the sensors that a query finds, but for their state."""
+        """Return the conditions of a query, without the state."""
         conditions = sensor_names(query.device, query.tag)
         if query.after_id is not None:
             conditions.append(sensors.c.SensorId > query.after_id)
@@ -98,9 +109,9 @@ class SensorPart(StorePart):
         return conditions
 
     def _few_that_begin(self, connection: sa.Connection, text: str) -> set[int] | None:
-        """Return the sensors whose device or tag begins with a text, looked up in the indexes; None: there are many.
+        """Return the sensors whose device or tag begins with a text, by the indexes; None if there are many.
 
-        Where many do, a page is soon full, so the catalogue is read in order: the indexes' order is another.
+        If there are many, scanning the catalogue in its order soon fills a page; the indexes have another order.
         """
         found: set[int] = set()
         for column in (sensors.c.Device, sensors.c.Tag):
@@ -111,21 +122,21 @@ class SensorPart(StorePart):
         return found
 
     def _begins(self, column: sa.Column[str], text: str) -> sa.ColumnElement[bool]:
-        """Return that a name begins with a text, exactly: LIKE has other ideas of case and blanks."""
-        # SQL Server counts UTF-16 units.
+        """Return the condition that a name begins with a text exactly; LIKE treats case and blanks differently."""
+        # SQL Server counts in UTF-16 units.
         mssql = self._database.engine.dialect.name == "mssql"
         length = len(text.encode("utf-16-le")) // 2 if mssql else len(text)
         return sa.func.substring(column, 1, length) == text
 
     def _given(self, sensor_ids: Collection[int]) -> sa.Select[Any]:
-        given = self._database.dialect.rows([sensors.c.SensorId], [[each] for each in sorted(sensor_ids)])
+        given = value_rows(self._database.dialect, sensors.c.SensorId, sorted(sensor_ids))
         return sa.select(given.c.SensorId)
 
     def record_training(self, outcomes: Sequence[TrainingOutcome]) -> None:
         """Store each sensor's state, reason, newest training window and model version.
 
-        "Trained until" never moves back. In the same transaction a sensor's first training marks the windows after it
-        that its shard's scoring was planned past.
+        "Trained until" never moves back. In the same transaction, a sensor's first training marks newer windows that
+        scoring has already passed.
         """
         if not outcomes:
             return
@@ -167,7 +178,7 @@ class SensorPart(StorePart):
 
 
 def sensor_names(device: str | None, tag: str | None) -> list[sa.ColumnElement[bool]]:
-    """Return that a sensor has exactly these names; None: any."""
+    """Return the conditions that a sensor has exactly these names; None: any name."""
     column = sensors.c
     conditions: list[sa.ColumnElement[bool]] = []
     if device is not None:
@@ -178,10 +189,10 @@ def sensor_names(device: str | None, tag: str | None) -> list[sa.ColumnElement[b
 
 
 def _around(column: sa.Column[str], text: str) -> list[sa.ColumnElement[bool]]:
-    """Return bounds in an index between which all names lie that begin with a text, and perhaps others.
+    """Return bounds in an index that include all names that begin with a text, and possibly others.
 
-    The upper one replaces the text's last character by the next one. From surrogates on, UTF-8 bytes and UTF-16 units
-    are in different orders, so such characters at the end are left out of it.
+    The upper bound replaces the last character by the next one. From surrogates on, UTF-8 and UTF-16 sort differently,
+    so such characters at the end are left out of it.
     """
     plain = text
     while plain and ord(plain[-1]) >= _LAST_IN_BOTH_ORDERS:
@@ -196,13 +207,13 @@ def _by_state(freshness: Freshness, conditions: Sequence[sa.ColumnElement[bool]]
 
 
 def _count_all(connection: sa.Connection, freshness: Freshness) -> dict[str, int]:
-    """Return how many sensors of the catalogue show each state.
+    """Return the number of sensors in each shown state.
 
-    Most sensors of a fleet are ready: those that still show it are what the others leave, so that they need not be
-    grouped, which is what would cost most. The others are counted in an index by the state that is stored.
+    Most sensors of a fleet are ready, and grouping them would cost most. So only the other states are counted, by an
+    index, and the ready sensors are the difference to the total.
     """
     state, number = sensors.c.State, sa.func.count().label("Number")
-    # A literal, as a parameter tells neither engine that the index has all of these rows.
+    # A literal, because with a parameter neither engine sees that the partial index covers these rows.
     not_ready = state != sa.literal_column("'ready'", sa.String)
     with_windows = (state == "no-data") & not_ready & sensors.c.LastWindow.is_not(None)
     counted: sa.CompoundSelect[Any] = sa.union_all(

@@ -14,7 +14,10 @@ from sensorwatch.sensors.windows import BEFORE_ALL_WINDOWS
 from sensorwatch.store.alerts.alerts import AlertPart
 from sensorwatch.store.alerts.rows import anomaly_of
 from sensorwatch.store.connection.database import take_lock
-from sensorwatch.store.tables import alert_states, anomalies, served_windows, shard_scoring
+from sensorwatch.store.dialects import value_rows
+from sensorwatch.store.row_map import RowMap
+from sensorwatch.store.scoring import planned_until
+from sensorwatch.store.tables import alert_states, anomalies, served_windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["ServingPart"]
 
 _ANSWERS = msgspec.json.Decoder(dict[str, ModelAnswer | None])
+_WINDOWS = RowMap(ServedWindow, end="TS", combiner="Decider")
 
 
 class ServingPart(AlertPart):
@@ -37,18 +41,18 @@ class ServingPart(AlertPart):
         sensor_ids: Collection[int],
         decide: Callable[[Mapping[int, AlertState]], AlertChanges],
     ) -> PublishOutcome:
-        """Store the results of a batch in one transaction; see :meth:`ServingStore.publish_served`.
+        """Store a batch; see :meth:`~sensorwatch.realtime.ports.ServingStore.publish_served`.
 
         A lock serializes it with every other publication. The planned end of batch scoring is read inside the
         transaction: a run that is planned later is published later, so its results win.
         """
-        rows = [_row(window) for window in windows]
+        database = self._database
+        rows = [_WINDOWS.row(each, answers=msgspec.json.encode(each.answers).decode()) for each in windows]
 
         def work(connection: sa.Connection) -> PublishOutcome:
             take_lock(connection, "publish")
-            planned = self._planned(
-                connection, {anomaly.sensor_id for anomaly in anomalies} | {i for i, _ in withdrawn}
-            )
+            concerned = {anomaly.sensor_id for anomaly in anomalies} | {sensor_id for sensor_id, _ in withdrawn}
+            planned = planned_until(connection, database.dialect, concerned, database.shard_size)
             found = [each for each in anomalies if each.end > planned.get(each.sensor_id, BEFORE_ALL_WINDOWS)]
             normal = [
                 (sensor_id, end) for sensor_id, end in withdrawn if end > planned.get(sensor_id, BEFORE_ALL_WINDOWS)
@@ -56,34 +60,20 @@ class ServingPart(AlertPart):
             changes = decide(self._states(connection, sensor_ids))
             opened, cleared = self._store_alerts(connection, changes)
             removed, added = self._store_anomalies(connection, found, normal)
-            self._database.dialect.upsert(connection, served_windows, rows, overwrite=True)
+            database.dialect.upsert(connection, served_windows, rows, overwrite=True)
             return PublishOutcome(added, removed, opened, cleared)
 
-        outcome = self._database.write(work)
+        outcome = database.write(work)
         count_published(outcome)
         return outcome
 
-    def _planned(self, connection: sa.Connection, sensor_ids: Collection[int]) -> dict[int, int]:
-        size, table = self._database.shard_size, shard_scoring.c
-        shards = sorted({sensor_id // size for sensor_id in sensor_ids})
-        if not shards:
-            return {}
-        wanted = self._database.dialect.rows([table.Shard], [[shard] for shard in shards])
-        query = (
-            sa.select(table.Shard, table.PlannedUntil)
-            .join_from(wanted, shard_scoring, table.Shard == wanted.c.Shard)
-            .where(table.PlannedUntil.is_not(None))
-        )
-        until = {row.Shard: row.PlannedUntil for row in connection.execute(query)}
-        return {sensor_id: until[shard] for sensor_id in sensor_ids if (shard := sensor_id // size) in until}
-
     def served_anomalies(self, sensor_ids: Collection[int], first_end: int, last_end: int) -> list[Anomaly]:
-        """Return the anomalies of sensors found in real time, ``first_end <= end <= last_end``."""
+        """Return anomalies of real time; see :meth:`~sensorwatch.realtime.ports.ServingStore.served_anomalies`."""
         if not sensor_ids:
             return []
         served, found = served_windows.c, anomalies.c
         served_end: sa.ColumnElement[Any] = served.TS
-        wanted = self._database.dialect.rows([served.SensorId], [[sensor_id] for sensor_id in sensor_ids])
+        wanted = value_rows(self._database.dialect, served.SensorId, sensor_ids)
         query = (
             sa.select(*anomalies.c)
             .distinct()
@@ -101,7 +91,7 @@ class ServingPart(AlertPart):
         if not sensor_ids:
             return set()
         table = alert_states.c
-        wanted = self._database.dialect.rows([table.SensorId], [[sensor_id] for sensor_id in sensor_ids])
+        wanted = value_rows(self._database.dialect, table.SensorId, sensor_ids)
         query = sa.select(table.SensorId, table.RecentScores, table.AlertId).join_from(
             wanted, alert_states, table.SensorId == wanted.c.SensorId
         )
@@ -120,34 +110,4 @@ class ServingPart(AlertPart):
         if sensor_id is not None:
             query = query.where(table.SensorId == sensor_id)
         rows = self._database.read(lambda connection: connection.execute(query).all())
-        return [_window_of(row) for row in rows]
-
-
-def _row(window: ServedWindow) -> dict[str, object]:
-    return {
-        "SensorId": window.sensor_id,
-        "TS": window.end,
-        "Readings": window.readings,
-        "Value": window.value,
-        "Score": window.score,
-        "Winner": window.winner,
-        "Decider": window.combiner,
-        "ModelVersion": window.model_version,
-        "Answers": msgspec.json.encode(window.answers).decode(),
-        "ScoredAt": window.scored_at,
-    }
-
-
-def _window_of(row: sa.Row[Any]) -> ServedWindow:
-    return ServedWindow(
-        sensor_id=row.SensorId,
-        end=row.TS,
-        readings=row.Readings,
-        value=row.Value,
-        score=row.Score,
-        winner=row.Winner,
-        combiner=row.Decider,
-        model_version=row.ModelVersion,
-        answers=_ANSWERS.decode(row.Answers),
-        scored_at=row.ScoredAt,
-    )
+        return [_WINDOWS.record(row, answers=_ANSWERS.decode(row.Answers)) for row in rows]

@@ -31,6 +31,15 @@ class ServingStatusPart(StorePart):
         """Add counts and model statistics to the stored totals.
 
         A lock of the whole store serializes the calls, because totals are read, changed and written.
+
+        Parameters
+        ----------
+        counts
+            Numbers of readings to add, by partition.
+        uses
+            Statistics to add.
+        now
+            Current time.
         """
         if not counts and not uses:
             return

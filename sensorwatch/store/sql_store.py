@@ -1,4 +1,4 @@
-"""The whole store, put together."""
+"""The store, assembled from its parts."""
 
 from __future__ import annotations
 
@@ -50,18 +50,18 @@ class SqlStore(
     RetentionPart,
     MachinePagesPart,
 ):
-    """The store of every domain's port; safe to share between threads.
+    """Store of all domains; safe to share between threads.
 
-    Make one with :func:`open_store`, and :meth:`dispose` of it when done.
+    Create it with :func:`open_store`, and call :meth:`dispose` at the end.
     """
 
     def check(self) -> str:
-        """Return the server's version and the migration it is at, in one line.
+        """Return the version of the server and the revision of the database, in one line.
 
         Raises
         ------
         TransientError, SettingsError
-            The database can't be reached, or not be opened.
+            The database can't be reached or opened.
         """
 
         def work(connection: sa.Connection) -> str:
@@ -74,17 +74,17 @@ class SqlStore(
         return self._database.read(work)
 
     def add_user(self, user: DatabaseUser) -> None:
-        """Let an Entra identity read and write; done again, it changes nothing.
+        """Allow an Entra identity to read and write; a second call changes nothing.
 
         Raises
         ------
         InvalidInputError
-            The database is not SQL Server, and has no users.
+            The database is not SQL Server, so it has no users.
         """
         self._database.write(lambda connection: add_user(connection, user))
 
     def dispose(self) -> None:
-        """Close all connections; the store can't be used in a call that is still running."""
+        """Close all connections. No other call may be running."""
         self._database.engine.dispose()
 
 
@@ -97,29 +97,30 @@ def open_store(
     busy_seconds: float = 20.0,
     incident_rules: IncidentRules | None = None,
 ) -> SqlStore:
-    """Connect, bring the tables to this version, and return the store.
+    """Connect to the database, migrate its tables to this version, and return the store.
 
     Parameters
     ----------
     url
-        ``mssql+pyodbc://…`` or ``sqlite:///…``; managed identity by ``?Authentication=ActiveDirectoryMsi``.
+        ``mssql+pyodbc://…`` or ``sqlite:///…``; ``?Authentication=ActiveDirectoryMsi`` uses a managed identity.
     shard_size
-        Sensors in a shard; stored with the first opening, as every window's key depends on it.
+        Number of sensors in a shard. It is stored when the database is created, because the key of every window depends
+        on it.
     clock
-        Says when a sensor was first seen.
+        Current time.
     retry
-        How transient errors are retried.
+        Retries of transient errors; None: the default.
     busy_seconds
-        How long a SQLite connection waits for another one's write.
+        Time that a SQLite connection waits for the write of another one, in seconds.
     incident_rules
-        When alerts become one incident.
+        Rules that group alerts into incidents; None: the default.
 
     Raises
     ------
     SettingsError
-        The URL or the shard size is wrong, or the database is of a newer version.
+        The URL or the shard size is wrong, or a newer version has migrated the database.
     TransientError
-        The database is away.
+        The database is unavailable.
     """
     database = Database(
         engine=(engine := open_engine(url, busy_seconds=busy_seconds)),
@@ -145,7 +146,7 @@ def _check_shard_size(database: Database) -> None:
         stored = database.write(lambda connection: _store_shard_size(connection, query, database.shard_size))
     if int(stored) != database.shard_size:
         raise SettingsError(
-            f"SHARD_SIZE: expected {stored}, which this database was made with, got {database.shard_size}; "
+            f"SHARD_SIZE: expected {stored}, with which this database was created, got {database.shard_size}; "
             f"set SHARD_SIZE={stored}, or start with an empty database"
         )
 

@@ -1,4 +1,4 @@
-"""Reading windows back: one range scan of the clustered key a shard."""
+"""Reading windows of a shard, by one range scan of the clustered key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class WindowPart(StorePart):
     """Implements :class:`~sensorwatch.sensors.windows.WindowStore`."""
 
     def read_windows(self, shard: int, start: datetime | None, end: datetime) -> WindowColumns:
-        """Return the shard's windows with ``start < end_of_window <= end``, ordered by (sensor_id, end)."""
+        """Return the windows of a shard; see :meth:`~sensorwatch.sensors.windows.WindowStore.read_windows`."""
         window_end = sensor_windows.c.TS
         query = self._columns().where(sensor_windows.c.Shard == shard, window_end <= seconds_of(end))
         if start is not None:
@@ -32,7 +32,7 @@ class WindowPart(StorePart):
         return self._fetch(query)
 
     def read_rescore_windows(self, shard: int, end: datetime) -> WindowColumns:
-        """Return the shard's windows with ``end_of_window <= end`` marked for scoring again, in the same order."""
+        """Return the windows with ``end of the window <= end`` that are marked for rescoring, in the same order."""
         window, marked = sensor_windows.c, rescore_windows.c
         mark_end, window_end = marked.TS, window.TS
         among = (marked.Shard == shard) & (mark_end <= seconds_of(end))
@@ -40,8 +40,8 @@ class WindowPart(StorePart):
         [(oldest, newest)] = self._database.read(lambda connection: connection.execute(bounds).all())
         if oldest is None:
             return self._fetch(self._columns().where(sa.false()))
-        # Few windows are marked, but SQLite may begin with the shard's windows, and they are many: the bounds keep it
-        # to those among which the marked ones are. What is marked between the two queries keeps its mark.
+        # Few windows are marked, but SQLite may scan the shard's windows first. The bounds limit that scan. Windows
+        # that are marked between the two queries keep their marks.
         return self._fetch(
             self._columns()
             .join_from(
@@ -59,7 +59,7 @@ class WindowPart(StorePart):
 
     def _columns(self) -> sa.Select[Any]:
         window = sensor_windows.c
-        # Plain numbers straight from the driver: there may be a million rows.
+        # Plain numbers from the driver, because there may be a million rows.
         end: sa.ColumnElement[Any] = sa.type_coerce(window.TS, sa.BigInteger)
         if self._database.engine.dialect.name == "mssql":
             epoch: sa.ColumnElement[Any] = sa.literal_column("CAST('1970-01-01' AS DATETIME2(6))")
@@ -67,7 +67,7 @@ class WindowPart(StorePart):
         return sa.select(window.SensorId, end, window.Readings, window.Total)
 
     def _fetch(self, query: sa.Select[Any]) -> WindowColumns:
-        """Return the query's rows as columns, sorted here: the index has them ordered by end first."""
+        """Return the rows of a query as columns, sorted here, because the index orders them by end first."""
         import numpy as np
 
         def work(connection: sa.Connection) -> list[np.ndarray[Any, np.dtype[np.float64]]]:

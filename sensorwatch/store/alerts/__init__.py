@@ -1,1 +1,1 @@
-"""Alerts in SQL: rows, life cycle, outbox, and what is watched between windows."""
+"""Alerts in SQL: anomalies, state of alerts, actions of people, outbox, missing data and flatlines."""

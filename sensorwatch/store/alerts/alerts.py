@@ -1,4 +1,4 @@
-"""Anomalies, alerts and the outbox."""
+"""Anomalies and alerts, and reading them back."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sensorwatch.alerts.records import AlertState, PublishOutcome
 from sensorwatch.store.alerts.rows import alert_of, anomaly_of, anomaly_row, notification_of
 from sensorwatch.store.alerts.writer import AlertWriter
 from sensorwatch.store.connection.database import StorePart, take_lock
+from sensorwatch.store.dialects import value_rows
 from sensorwatch.store.tables import alert_states, alerts, anomalies, notifications, published_files
 
 if TYPE_CHECKING:
@@ -34,13 +35,10 @@ class AlertPart(StorePart):
         sensor_ids: Collection[int],
         decide: Callable[[Mapping[int, AlertState]], AlertChanges],
     ) -> PublishOutcome:
-        """Store a prediction file's consequences in one transaction.
+        """Publish a prediction file; see :meth:`~sensorwatch.alerts.ports.AlertStore.publish`.
 
-        One at a time in the whole store: ``decide`` reads states and writes what follows from them, and two that read
-        the same state would each open an alert. A row lock on the states could not do it, as a sensor's first state
-        has no row yet.
-
-        A window both anomalous and withdrawn is anomalous.
+        A store-wide lock serializes all publications. Otherwise two that read the same state would both open an alert.
+        A lock on the rows of the states is not enough, because a sensor's first state has no row yet.
         """
 
         def work(connection: sa.Connection) -> PublishOutcome:
@@ -58,7 +56,7 @@ class AlertPart(StorePart):
         if not sensor_ids:
             return {}
         state, dialect = alert_states.c, self._database.dialect
-        wanted = dialect.rows([state.SensorId], [[sensor_id] for sensor_id in set(sensor_ids)])
+        wanted = value_rows(dialect, state.SensorId, set(sensor_ids))
         query = sa.select(state.SensorId.label("Sensor"), state.LastEnd, state.RecentScores, *alerts.c).select_from(
             wanted.join(alert_states, state.SensorId == wanted.c.SensorId).outerjoin(
                 alerts, alerts.c.AlertId == state.AlertId
@@ -75,7 +73,7 @@ class AlertPart(StorePart):
         }
 
     def _store_alerts(self, connection: sa.Connection, changes: AlertChanges) -> tuple[int, int]:
-        """Return how many alerts were opened, and how many that were open or new are cleared now."""
+        """Return the numbers of alerts opened and cleared."""
         return self._writer(connection).store(changes)
 
     def _writer(self, connection: sa.Connection) -> AlertWriter:
@@ -85,7 +83,7 @@ class AlertPart(StorePart):
     def _store_anomalies(
         self, connection: sa.Connection, found: Sequence[Anomaly], withdrawn: Sequence[tuple[int, int]]
     ) -> tuple[int, int]:
-        """Return how many anomalies were removed, and how many added."""
+        """Return the numbers of anomalies removed and added."""
         dialect = self._database.dialect
         rows = {(anomaly.sensor_id, anomaly.end): anomaly_row(anomaly) for anomaly in found}
         normal = [
@@ -97,10 +95,10 @@ class AlertPart(StorePart):
         return removed, dialect.upsert(connection, anomalies, list(rows.values()), overwrite=True)
 
     def unpublished(self, names: Collection[str]) -> list[str]:
-        """Return those of these prediction files that were not noted as published, in the given order."""
+        """Return those prediction files, in the given order, that were not recorded as published."""
         if not names:
             return []
-        wanted = self._database.dialect.rows([published_files.c.Name], [[name] for name in names])
+        wanted = value_rows(self._database.dialect, published_files.c.Name, names)
         query = sa.select(published_files.c.Name).join_from(
             wanted, published_files, published_files.c.Name == wanted.c.Name
         )
@@ -108,7 +106,7 @@ class AlertPart(StorePart):
         return [name for name in names if name not in published]
 
     def mark_published(self, name: str) -> None:
-        """Note that a prediction file's consequences are stored; the first time noted stays."""
+        """Record that a prediction file was published; a second call keeps the first time."""
         row = {"Name": name, "PublishedAt": self._database.clock()}
         self._database.write(
             lambda connection: self._database.dialect.upsert(connection, published_files, [row], overwrite=False)
@@ -117,7 +115,17 @@ class AlertPart(StorePart):
     def anomalies(
         self, sensor_id: int | None = None, limit: int = 100, *, suppressed: bool | None = None
     ) -> list[Anomaly]:
-        """Return the newest anomalies first: those suppressed, those that are not, or (None) both."""
+        """Return anomalies, newest first.
+
+        Parameters
+        ----------
+        sensor_id
+            Sensor; None: all sensors.
+        limit
+            Largest number of anomalies.
+        suppressed
+            True: only suppressed ones; False: only others; None: both.
+        """
         query = sa.select(anomalies).order_by(anomalies.c.TS.desc(), anomalies.c.SensorId).limit(limit)
         if sensor_id is not None:
             query = query.where(anomalies.c.SensorId == sensor_id)
@@ -127,14 +135,14 @@ class AlertPart(StorePart):
         return [anomaly_of(row) for row in rows]
 
     def alerts(self, *, open_only: bool = False, limit: int = 100) -> list[Alert]:
-        """Return the alerts opened last first."""
+        """Return alerts, newest first."""
         query = sa.select(alerts).order_by(alerts.c.OpenedEnd.desc(), alerts.c.AlertId).limit(limit)
         if open_only:
             query = query.where(alerts.c.ClearedEnd.is_(None))
         return self._database.read(lambda connection: [alert_of(row) for row in connection.execute(query)])
 
     def pending_notifications(self, limit: int = 100) -> list[Notification]:
-        """Return notifications that some sink has still to get, oldest first: by the window that caused them."""
+        """Return undelivered notifications, ordered by the window that caused them, oldest first."""
         table = notifications.c
         query = (
             sa.select(notifications)

@@ -1,4 +1,4 @@
-"""What people do with alerts: actions, silences and feedback, and reading back what became of them."""
+"""People's actions on alerts, silences, feedback, and queries of alerts and incidents."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from sensorwatch.store.alerts.rows import (
 from sensorwatch.store.alerts.rows import silence_of as silence_in
 from sensorwatch.store.alerts.writer import AlertWriter, top_alerts
 from sensorwatch.store.connection.database import StorePart, take_lock
+from sensorwatch.store.dialects import value_rows
 from sensorwatch.store.tables import (
     alert_history,
     alert_states,
@@ -48,9 +49,9 @@ if TYPE_CHECKING:
 __all__ = ["LifecyclePart", "alert_conditions"]
 
 _EPISODE_LIMIT = 10_000
-"""Windows of an episode that are looked at to see how far it went; the first ones of a longer one will do."""
+"""Largest number of an episode's windows that are read for its limits."""
 
-_NOT_SILENCED: dict[str, object] = {
+_NOT_MUTED: dict[str, object] = {
     "SilenceId": None,
     "SilencedUntil": None,
     "SilencedBy": None,
@@ -59,12 +60,20 @@ _NOT_SILENCED: dict[str, object] = {
 
 
 class LifecyclePart(StorePart):
-    """Implements :class:`~sensorwatch.alerts.ports.LifecycleStore`."""
+    """People's actions on alerts, and what they have changed."""
 
     # ---- actions -----------------------------------------------------------------------------------------------------
 
     def act(self, alert_id: str, action: AlertAction) -> HandledAlert:
-        """Do an action with an alert, with all that follows from it, in one transaction."""
+        """Apply an action to an alert, with all its effects, in one transaction; return the alert.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such alert.
+        ConflictError, InvalidInputError
+            As for :func:`sensorwatch.alerts.actions.apply`.
+        """
 
         def work(connection: sa.Connection) -> HandledAlert:
             take_lock(connection, "publish")
@@ -95,7 +104,7 @@ class LifecyclePart(StorePart):
     def _resolve(
         self, connection: sa.Connection, writer: AlertWriter, handled: HandledAlert, entry: HistoryEntry
     ) -> None:
-        """Close the episode; the next one needs anomalous windows of its own."""
+        """Close the alert; only new anomalous windows can open the next one."""
         alert = handled.alert
         connection.execute(
             alert_states.update()
@@ -108,7 +117,7 @@ class LifecyclePart(StorePart):
     def _silence_sensor(
         self, connection: sa.Connection, handled: HandledAlert, action: AlertAction, now: datetime
     ) -> None:
-        """Let an alert's silence hold for what its sensor raises next, too."""
+        """Mute also the next alerts of the sensor, or end that."""
         alert, own = handled.alert, silence_of(handled.alert)
         if action.until is None:
             ended = silences.update().where(silences.c.SilenceId == own, silences.c.EndedAt.is_(None))
@@ -123,7 +132,7 @@ class LifecyclePart(StorePart):
             hold_until(connection, self._database.dialect, [handled.incident_id], now)
 
     def _judge(self, connection: sa.Connection, handled: HandledAlert, action: AlertAction) -> None:
-        """Let a verdict hold for the windows after those that were published: what was before stays as it is."""
+        """Apply a verdict to windows after the published ones; earlier ones stay as they are."""
         alert, table = handled.alert, tolerances.c
         columns = sa.select(sensors.c.ModelVersion, sensors.c.TrainFrom)
         sensor = connection.execute(columns.where(sensors.c.SensorId == alert.sensor_id)).one()
@@ -157,7 +166,7 @@ class LifecyclePart(StorePart):
     # ---- silences ----------------------------------------------------------------------------------------------------
 
     def add_silence(self, silence: Silence) -> None:
-        """Silence sensors ahead of any alert, and their open alerts; one of this id that exists stays as it is."""
+        """Mute sensors and their open alerts; an existing silence with this id stays as it is."""
 
         def work(connection: sa.Connection) -> None:
             take_lock(connection, "publish")
@@ -193,7 +202,13 @@ class LifecyclePart(StorePart):
         self._database.write(work)
 
     def end_silence(self, silence_id: str, actor: str) -> None:
-        """End a silence before its time; what it held back is told. One that is over stays as it is."""
+        """End a silence early and release its notifications; a silence that is over stays as it is.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such silence.
+        """
 
         def work(connection: sa.Connection) -> None:
             take_lock(connection, "publish")
@@ -210,7 +225,7 @@ class LifecyclePart(StorePart):
             )
             rows = connection.execute(query).all()
             self._database.dialect.update(
-                connection, alerts, ["AlertId"], [{"AlertId": row.AlertId, **_NOT_SILENCED} for row in rows]
+                connection, alerts, ["AlertId"], [{"AlertId": row.AlertId, **_NOT_MUTED} for row in rows]
             )
             hold_until(connection, self._database.dialect, [row.AlertId for row in rows], now)
             hold_until(
@@ -222,14 +237,14 @@ class LifecyclePart(StorePart):
         self._database.write(work)
 
     def silences(self, *, active_only: bool = True) -> list[Silence]:
-        """Return the silences, those that end last first."""
+        """Return silences, ordered by descending end."""
         query = sa.select(silences).order_by(silences.c.UntilTime.desc(), silences.c.SilenceId)
         if active_only:
             query = query.where(silences.c.EndedAt.is_(None), silences.c.UntilTime > self._database.clock())
         return self._database.read(lambda connection: [silence_in(row) for row in connection.execute(query)])
 
     def release_held(self) -> int:
-        """Hand what silences held back until now to the outbox; return how many notifications that were."""
+        """Move notifications whose silence has ended to the outbox; return their number."""
         now = self._database.clock()
         due = sa.select(sa.func.count()).select_from(held_notifications).where(held_notifications.c.UntilTime <= now)
         if not self._database.read(lambda connection: connection.execute(due).scalar_one()):
@@ -244,15 +259,21 @@ class LifecyclePart(StorePart):
     # ---- reading -----------------------------------------------------------------------------------------------------
 
     def alert(self, alert_id: str) -> HandledAlert:
-        """Return an alert with what people did."""
+        """Return an alert with the result of people's actions.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such alert.
+        """
         return self._database.read(lambda connection: _one(connection, alert_id))
 
     def alert_history(self, alert_id: str) -> list[HistoryEntry]:
-        """Return what happened to an alert, oldest first."""
+        """Return the history of an alert, oldest entry first; empty for an unknown alert."""
         return self._database.read(lambda connection: _history(connection, alert_id))
 
     def handled_alerts(self, wanted: AlertFilter, limit: int = 100) -> list[HandledAlert]:
-        """Return the alerts opened last first."""
+        """Return the alerts that meet the conditions, newest first; ``device`` and ``tag`` are ignored."""
         table = alerts.c
         query = (
             sa.select(alerts)
@@ -263,7 +284,7 @@ class LifecyclePart(StorePart):
         return self._database.read(lambda connection: [handled_of(row) for row in connection.execute(query)])
 
     def incidents(self, *, open_only: bool = False, limit: int = 100) -> list[Incident]:
-        """Return the incidents opened last first, with their highest alerts."""
+        """Return incidents, newest first, with their highest alerts."""
         query = sa.select(incidents).order_by(incidents.c.FirstEnd.desc(), incidents.c.IncidentId).limit(limit)
         if open_only:
             query = query.where(incidents.c.ClosedEnd.is_(None))
@@ -275,10 +296,10 @@ class LifecyclePart(StorePart):
         return [summarize(incident, top.get(incident.incident_id, [])) for incident in found]
 
     def tolerances(self, sensor_ids: Collection[int]) -> dict[int, list[Tolerance]]:
-        """Return what feedback makes tolerated at these sensors; those without are left out."""
+        """Return the tolerances of these sensors by sensor id; sensors without one are left out."""
         if not sensor_ids:
             return {}
-        given = self._database.dialect.rows([tolerances.c.SensorId], [[each] for each in sorted(sensor_ids)])
+        given = value_rows(self._database.dialect, tolerances.c.SensorId, sorted(sensor_ids))
         query = sa.select(tolerances).join_from(given, tolerances, tolerances.c.SensorId == given.c.SensorId)
         found: dict[int, list[Tolerance]] = {}
         for row in self._database.read(lambda connection: connection.execute(query).all()):
@@ -286,7 +307,7 @@ class LifecyclePart(StorePart):
         return found
 
     def labels(self) -> list[Label]:
-        """Return every episode that a person has judged, oldest first."""
+        """Return all judged alerts, oldest first."""
         query: sa.Select[Any] = (
             sa.select(*alerts.c, sensors.c.Device, sensors.c.Tag)
             .join_from(alerts, sensors, sensors.c.SensorId == alerts.c.SensorId)
@@ -311,7 +332,7 @@ def _history(connection: sa.Connection, alert_id: str) -> list[HistoryEntry]:
 
 
 def alert_conditions(wanted: AlertFilter, now: datetime) -> list[sa.ColumnElement[bool]]:
-    """Return what a filter says of the alerts themselves; ``device`` and ``tag`` are of their sensors."""
+    """Return the conditions of a filter on alerts, without ``device`` and ``tag``, which belong to sensors."""
     table = alerts.c
     conditions = [] if wanted.condition is None else _is(wanted.condition, now)
     for column, value in (
@@ -333,7 +354,7 @@ def alert_conditions(wanted: AlertFilter, now: datetime) -> list[sa.ColumnElemen
 
 
 def _is(condition: AlertCondition, now: datetime) -> list[sa.ColumnElement[bool]]:
-    """Return what :meth:`HandledAlert.condition` says, for the database."""
+    """Return :meth:`HandledAlert.condition` as SQL."""
     table = alerts.c
     if condition == "resolved":
         return [table.ClearedEnd.is_not(None)]
@@ -346,5 +367,5 @@ def _is(condition: AlertCondition, now: datetime) -> list[sa.ColumnElement[bool]
 
 
 def _literally(name: str) -> str:
-    """Return a pattern that only this name matches."""
+    """Return a pattern that matches only this name."""
     return "".join(f"[{character}]" if character in "*?[" else character for character in name)

@@ -1,4 +1,4 @@
-"""The outbox: which sink has still to get which notification, and how the sinks are doing."""
+"""The outbox: queues of notifications for each sink, and the health of the sinks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sensorwatch.alerts.records import FAILING_AFTER, ClaimedNotification, SinkS
 from sensorwatch.store.alerts.rows import notification_of, notification_row
 from sensorwatch.store.connection.database import StorePart, take_lock
 from sensorwatch.store.connection.types import UtcTime
+from sensorwatch.store.dialects import value_rows
 from sensorwatch.store.tables import deliveries, held_notifications, notification_sinks, notifications
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from sensorwatch.alerts.records import Notification
     from sensorwatch.store.dialects import Dialect
 
-__all__ = ["OutboxPart", "drop_held", "hold", "hold_until", "release_due", "standing", "tell"]
+__all__ = ["OutboxPart", "drop_held", "enqueue", "hold", "hold_until", "release_due", "standing"]
 
 _LOCK = "outbox"
 _PAGE = 500
@@ -33,11 +34,11 @@ _KEPT_ERROR = 1000
 class OutboxPart(StorePart):
     """Implements :class:`~sensorwatch.alerts.ports.OutboxStore`.
 
-    Whatever changes a queue holds the outbox's lock: it is short work, and two hosts never claim the same.
+    Every change of a queue holds the lock of the outbox, so that two hosts never claim the same notification.
     """
 
     def hand_out(self, sinks: Collection[str], now: datetime) -> int:
-        """Note for each new notification that these sinks have to get it; return how many were new."""
+        """Queue each new notification for these sinks; return the number of new notifications."""
         new = _new_notifications().limit(1)
         if not self._database.read(lambda connection: connection.execute(new).all()):
             return 0
@@ -53,7 +54,7 @@ class OutboxPart(StorePart):
         found = [notification_of(row) for row in connection.execute(_new_notifications().limit(_PAGE))]
         dialect = self._database.dialect
         dialect.upsert(connection, notification_sinks, [_sink_row(sink, now) for sink in sinks], overwrite=False)
-        # Places need only grow among those that wait, for which there is an index.
+        # Positions only have to grow among waiting deliveries, which have an index.
         last = connection.execute(
             sa.select(sa.func.coalesce(sa.func.max(deliveries.c.Position), 0)).where(deliveries.c.SettledAt.is_(None))
         ).scalar_one()
@@ -68,7 +69,7 @@ class OutboxPart(StorePart):
         return len(found)
 
     def sinks_with_work(self, sinks: Collection[str], now: datetime) -> list[str]:
-        """Return those of these sinks, in this order, that are not left alone and have something to try now."""
+        """Return those of ``sinks``, in the given order, that have a notification due and are not in a retry pause."""
         sink = notification_sinks.c
         query = (
             sa.select(deliveries.c.Sink)
@@ -80,7 +81,7 @@ class OutboxPart(StorePart):
         return [name for name in sinks if name in found]
 
     def claim(self, sink: str, now: datetime, *, limit: int, lease_seconds: float) -> list[ClaimedNotification]:
-        """Claim notifications to be tried now, oldest first; nobody else gets them until the lease is over."""
+        """Claim due notifications, oldest first; see :meth:`~sensorwatch.alerts.ports.OutboxStore.claim`."""
         lease = uuid4().hex
         until = _after(now, lease_seconds)
 
@@ -113,9 +114,9 @@ class OutboxPart(StorePart):
         return self._database.write(work)
 
     def settle(self, sink: str, claimed: ClaimedNotification, now: datetime) -> int:
-        """Note a delivery; return how many tries of the sink had failed in a row before it.
+        """Record a delivery; see :meth:`~sensorwatch.alerts.ports.OutboxStore.settle`.
 
-        It counts even when the lease was over: the other side has it.
+        It counts even if the lease has expired, because the receiver has the message.
         """
 
         def work(connection: sa.Connection) -> int:
@@ -135,7 +136,7 @@ class OutboxPart(StorePart):
             self._complete(connection, [key], now)
             failures = _failures(connection, sink)
             if failures >= FAILING_AFTER:
-                # What waited for the sink need wait no longer.
+                # The sink works again, so its waiting notifications are due now.
                 connection.execute(
                     deliveries.update()
                     .where(deliveries.c.Sink == sink, deliveries.c.SettledAt.is_(None), deliveries.c.NextAttempt > now)
@@ -158,7 +159,7 @@ class OutboxPart(StorePart):
         now: datetime,
         pause: Callable[[int], timedelta],
     ) -> int:
-        """Note a failed try; return how many tries of the sink have failed in a row now."""
+        """Record a failed attempt; see :meth:`~sensorwatch.alerts.ports.OutboxStore.postpone`."""
 
         def work(connection: sa.Connection) -> int:
             take_lock(connection, _LOCK)
@@ -188,7 +189,7 @@ class OutboxPart(StorePart):
         return self._database.write(work)
 
     def release(self, sink: str, claimed: Collection[ClaimedNotification]) -> None:
-        """Give back what was claimed and not tried."""
+        """Return claimed notifications that were not attempted to the queue."""
 
         def work(connection: sa.Connection) -> None:
             take_lock(connection, _LOCK)
@@ -199,7 +200,7 @@ class OutboxPart(StorePart):
             self._database.write(work)
 
     def give_up(self, before: datetime, now: datetime) -> list[tuple[str, str]]:
-        """Stop trying what was handed out before then; return (sink, key) of each, ordered."""
+        """Drop deliveries that were queued before ``before``; return (sink, notification key) of each, ordered."""
         delivery = deliveries.c
         old = (
             sa.select(delivery.Sink, delivery.NotificationKey)
@@ -220,8 +221,8 @@ class OutboxPart(StorePart):
         return self._database.write(work)
 
     def _complete(self, connection: sa.Connection, keys: Collection[str], now: datetime) -> None:
-        """Note that notifications are done with whose every delivery is settled."""
-        given = self._database.dialect.rows([notifications.c.NotificationKey], [[key] for key in keys])
+        """Mark notifications as delivered if all their deliveries are settled."""
+        given = value_rows(self._database.dialect, notifications.c.NotificationKey, keys)
         waiting = sa.exists(
             sa.select(sa.literal_column("1"))
             .select_from(deliveries)
@@ -242,7 +243,7 @@ class OutboxPart(StorePart):
         )
 
     def sink_status(self) -> list[SinkStatus]:
-        """Return every sink that was ever handed a notification, ordered by name."""
+        """Return the health of every sink that ever had a queue, ordered by name."""
         waiting = (
             sa.select(sa.func.count())
             .select_from(deliveries)
@@ -268,7 +269,7 @@ class OutboxPart(StorePart):
 
 
 def _new_notifications() -> sa.Select[Any]:
-    """Return those not handed out; of one window what opened comes before what cleared."""
+    """Return notifications without a queue; for one window, opened ones come before cleared ones."""
     table = notifications.c
     rank = sa.case((table.Event == "opened", 0), (table.Event == "cleared", 2), else_=1)
     return (
@@ -279,7 +280,7 @@ def _new_notifications() -> sa.Select[Any]:
 
 
 def _heads(sink: str, now: datetime) -> sa.Select[Any]:
-    """Return what may be tried now: of each subject only the first that waits."""
+    """Return due notifications: of each subject, only the first that waits."""
     earlier = deliveries.alias("earlier")
     behind = sa.exists(
         sa.select(sa.literal_column("1"))
@@ -357,27 +358,53 @@ def _after(now: datetime, seconds: float) -> datetime:
     return now + timedelta(seconds=seconds)
 
 
-def tell(connection: sa.Connection, dialect: Dialect, told: Iterable[Notification]) -> None:
-    """Put notifications into the outbox, in the caller's transaction."""
-    rows = [notification_row(notification) | {"DeliveredAt": None} for notification in told]
+def enqueue(connection: sa.Connection, dialect: Dialect, notifications_given: Iterable[Notification]) -> None:
+    """Add notifications to the outbox.
+
+    Parameters
+    ----------
+    connection, dialect
+        Connection with an open transaction, and its dialect.
+    notifications_given
+        The notifications.
+    """
+    rows = [notification_row(notification) | {"DeliveredAt": None} for notification in notifications_given]
     dialect.upsert(connection, notifications, rows, overwrite=False)
 
 
 def hold(connection: sa.Connection, dialect: Dialect, held: Iterable[tuple[Notification, str, datetime]]) -> None:
-    """Keep notifications back until a moment; each with the id of the alert or incident that it is about."""
+    """Hold notifications back until a given time.
+
+    Parameters
+    ----------
+    connection, dialect
+        Connection with an open transaction, and its dialect.
+    held
+        Notifications, each with the id of its alert or incident, and the time until which it is held.
+    """
     rows = [
         notification_row(notification) | {"AlertId": about, "UntilTime": until} for notification, about, until in held
     ]
     dialect.upsert(connection, held_notifications, rows, overwrite=False)
 
 
-def standing(connection: sa.Connection, dialect: Dialect, keys: Collection[str]) -> dict[str, Literal["told", "held"]]:
-    """Return what became of the notifications with these keys; those never made are left out."""
+def standing(
+    connection: sa.Connection, dialect: Dialect, keys: Collection[str]
+) -> dict[str, Literal["queued", "held"]]:
+    """Return whether notifications are queued or held, by key; unknown keys are left out.
+
+    Parameters
+    ----------
+    connection, dialect
+        Connection with an open transaction, and its dialect.
+    keys
+        Keys of notifications.
+    """
     if not keys:
         return {}
-    found: dict[str, Literal["told", "held"]] = {}
-    for table, word in ((held_notifications, "held"), (notifications, "told")):
-        given = dialect.rows([table.c.NotificationKey], [[key] for key in sorted(keys)])
+    found: dict[str, Literal["queued", "held"]] = {}
+    for table, word in ((held_notifications, "held"), (notifications, "queued")):
+        given = value_rows(dialect, table.c.NotificationKey, sorted(keys))
         query = sa.select(table.c.NotificationKey).join_from(
             given, table, table.c.NotificationKey == given.c.NotificationKey
         )
@@ -386,23 +413,49 @@ def standing(connection: sa.Connection, dialect: Dialect, keys: Collection[str])
 
 
 def drop_held(connection: sa.Connection, dialect: Dialect, keys: Iterable[str]) -> None:
-    """Forget notifications that are held: there is nothing left to tell."""
+    """Delete held notifications.
+
+    Parameters
+    ----------
+    connection, dialect
+        Connection with an open transaction, and its dialect.
+    keys
+        Keys of the notifications.
+    """
     dialect.delete(connection, held_notifications, [{"NotificationKey": key} for key in keys])
 
 
 def hold_until(connection: sa.Connection, dialect: Dialect, about: Collection[str], until: datetime) -> None:
-    """Let what is held about these alerts or incidents wait until another moment."""
+    """Change the time until which the notifications of alerts or incidents are held.
+
+    Parameters
+    ----------
+    connection, dialect
+        Connection with an open transaction, and its dialect.
+    about
+        Ids of the alerts or incidents.
+    until
+        New time.
+    """
     if not about:
         return
     table = held_notifications.c
-    given = dialect.rows([table.AlertId], [[each] for each in sorted(about)])
+    given = value_rows(dialect, table.AlertId, sorted(about))
     connection.execute(held_notifications.update().where(table.AlertId == given.c.AlertId).values(UntilTime=until))
 
 
 def release_due(connection: sa.Connection, dialect: Dialect, now: datetime) -> int:
-    """Move what was held until now into the outbox; return how many notifications that were."""
+    """Move held notifications whose time has come to the outbox; return their number.
+
+    Parameters
+    ----------
+    connection, dialect
+        Connection with an open transaction, and its dialect.
+    now
+        Current time.
+    """
     table = held_notifications
     due = connection.execute(sa.select(table).where(table.c.UntilTime <= now)).all()
-    tell(connection, dialect, [notification_of(row) for row in due])
+    enqueue(connection, dialect, [notification_of(row) for row in due])
     drop_held(connection, dialect, [row.NotificationKey for row in due])
     return len(due)

@@ -1,4 +1,4 @@
-"""What is watched beside anomalies: how sensors usually report, who is silent, and who is flat."""
+"""Reporting profiles, sensors without data, and flatlines."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sensorwatch.store.alerts.alerts import AlertPart
 from sensorwatch.store.alerts.rows import alert_of, anomaly_of
 from sensorwatch.store.connection.database import take_lock
 from sensorwatch.store.connection.types import seconds_of
+from sensorwatch.store.dialects import value_rows
 from sensorwatch.store.tables import alerts, anomalies, flat_progress, flat_runs, reporting_profiles, sensors
 
 if TYPE_CHECKING:
@@ -27,10 +28,10 @@ __all__ = ["WatchPart"]
 
 
 class WatchPart(AlertPart):
-    """Implements :class:`~sensorwatch.alerts.ports.WatchStore`."""
+    """Implements :class:`~sensorwatch.alerts.ports.NoDataStore` and ``FlatlineStore``, with reporting profiles."""
 
     def record_reporting_profiles(self, profiles: Sequence[ReportingProfile]) -> None:
-        """Store how these sensors usually report, in place of what was known."""
+        """Store the reporting profiles of sensors, in place of earlier ones."""
         rows = [
             {
                 "SensorId": profile.sensor_id,
@@ -44,19 +45,19 @@ class WatchPart(AlertPart):
         self._database.write(lambda connection: dialect.upsert(connection, reporting_profiles, rows, overwrite=True))
 
     def reporting_profiles(self, sensor_ids: Collection[int]) -> dict[int, ReportingProfile]:
-        """Return how these sensors usually report; those not trained yet are left out."""
+        """Return the reporting profiles of these sensors by id; untrained sensors are left out."""
         return self._database.read(lambda connection: self._profiles(connection, sensor_ids))
 
     def _profiles(self, connection: sa.Connection, sensor_ids: Collection[int]) -> dict[int, ReportingProfile]:
         if not sensor_ids:
             return {}
         table = reporting_profiles.c
-        wanted = self._database.dialect.rows([table.SensorId], [[sensor_id] for sensor_id in sensor_ids])
+        wanted = value_rows(self._database.dialect, table.SensorId, sensor_ids)
         query = sa.select(reporting_profiles).join_from(wanted, reporting_profiles, table.SensorId == wanted.c.SensorId)
         return {row.SensorId: ReportingProfile(*row) for row in connection.execute(query)}
 
     def anomalies_between(self, start: datetime, end: datetime) -> list[Anomaly]:
-        """Return the anomalies with ``start < end of the window <= end``, suppressed ones too, by sensor and end."""
+        """Return all anomalies with ``start < end of the window <= end``, ordered by sensor and end."""
         window_end = anomalies.c.TS
         query = (
             sa.select(anomalies)
@@ -68,7 +69,7 @@ class WatchPart(AlertPart):
     def sensors_without_data(
         self, now: int, intervals: float, floor_seconds: int, retired_seconds: int
     ) -> list[SensorActivity]:
-        """Return the sensors whose newest window is older than usual: one scan of the catalogue."""
+        """Scan for sensors without data; see :meth:`~sensorwatch.alerts.ports.NoDataStore.sensors_without_data`."""
         sensor, profile = sensors.c, reporting_profiles.c
         newest = sensor.LastWindow
         query = (
@@ -86,15 +87,16 @@ class WatchPart(AlertPart):
         return self._database.read(lambda connection: [_activity(row) for row in connection.execute(query)])
 
     def open_no_data_alerts(self) -> tuple[dict[str, Alert], dict[int, SensorActivity]]:
-        """Return the open alerts of kind no-data, and their sensors as they are now."""
+        """Return the open alerts of kind ``no-data`` by id, and the current state of their sensors by sensor id."""
         open_ones = sa.select(alerts).where(alerts.c.ClearedEnd.is_(None), alerts.c.Kind == "no-data")
 
         def work(connection: sa.Connection) -> tuple[dict[str, Alert], dict[int, SensorActivity]]:
             found = {row.AlertId: alert_of(row) for row in connection.execute(open_ones)}
             if not found:
                 return {}, {}
-            ids = [[sensor_id] for sensor_id in {alert.sensor_id for alert in found.values()}]
-            wanted = self._database.dialect.rows([sensors.c.SensorId], ids)
+            wanted = value_rows(
+                self._database.dialect, sensors.c.SensorId, {alert.sensor_id for alert in found.values()}
+            )
             query = self._watched().join(wanted, wanted.c.SensorId == sensors.c.SensorId)
             return found, {row.SensorId: _activity(row) for row in connection.execute(query)}
 
@@ -114,9 +116,9 @@ class WatchPart(AlertPart):
     def settle_alerts(
         self, alert_ids: Collection[str], decide: Callable[[Mapping[str, Alert]], AlertChanges]
     ) -> tuple[int, int]:
-        """Store what ``decide`` makes of these alerts as they are; return how many opened and how many cleared.
+        """Open and clear alerts in one transaction; see :meth:`~sensorwatch.alerts.ports.NoDataStore.settle_alerts`.
 
-        Under the same lock as publishing: both open and clear alerts.
+        It takes the lock of publishing, which opens and clears alerts too.
         """
 
         def work(connection: sa.Connection) -> tuple[int, int]:
@@ -133,12 +135,12 @@ class WatchPart(AlertPart):
     def _alerts(self, connection: sa.Connection, alert_ids: Collection[str]) -> dict[str, Alert]:
         if not alert_ids:
             return {}
-        wanted = self._database.dialect.rows([alerts.c.AlertId], [[alert_id] for alert_id in alert_ids])
+        wanted = value_rows(self._database.dialect, alerts.c.AlertId, alert_ids)
         query = sa.select(alerts).join_from(wanted, alerts, alerts.c.AlertId == wanted.c.AlertId)
         return {row.AlertId: alert_of(row) for row in connection.execute(query)}
 
     def watch_flat(self, sensor_ids: Collection[int], decide: Callable[[FlatProgress], FlatChanges]) -> tuple[int, int]:
-        """Store what ``decide`` makes of what is known of these sensors; return how many alerts opened and cleared."""
+        """Apply the flatline rule; see :meth:`~sensorwatch.alerts.ports.FlatlineStore.watch_flat`."""
         if not sensor_ids:
             return 0, 0
         shard = min(sensor_ids) // self._database.shard_size
@@ -147,7 +149,7 @@ class WatchPart(AlertPart):
         def work(connection: sa.Connection) -> tuple[int, int]:
             take_lock(connection, "publish")
             until = sa.select(flat_progress.c.Until).where(flat_progress.c.Shard == shard)
-            wanted = dialect.rows([table.SensorId], [[sensor_id] for sensor_id in sensor_ids])
+            wanted = value_rows(dialect, table.SensorId, sensor_ids)
             query = sa.select(flat_runs).join_from(wanted, flat_runs, table.SensorId == wanted.c.SensorId)
             runs = {row.SensorId: FlatRun(*row) for row in connection.execute(query)}
             progress = FlatProgress(

@@ -1,6 +1,6 @@
-"""Storing what happened to alerts, with everything that follows: groups, silences, history, the outbox.
+"""Storing changes of alerts with all their effects: incidents, silences, history and notifications.
 
-Whoever calls this holds the store-wide lock ``publish``, so that nothing it has read changes under it.
+The caller holds the store-wide lock ``publish``, so that nothing that was read changes meanwhile.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from sensorwatch.alerts.handling import PRODUCT, HistoryEntry
 from sensorwatch.alerts.incidents import TOP_ALERTS, Grouping, group_alerts, group_of, summarize
 from sensorwatch.alerts.records import Notification
 from sensorwatch.sensors.records import SensorKey
-from sensorwatch.store.alerts.outbox import drop_held, hold, hold_until, standing, tell
+from sensorwatch.store.alerts.outbox import drop_held, enqueue, hold, hold_until, standing
 from sensorwatch.store.alerts.rows import alert_of, alert_row, incident_of, incident_row, silence_of, state_row
+from sensorwatch.store.dialects import value_rows
 from sensorwatch.store.tables import alert_history, alert_states, alerts, incidents, sensors, silences
 
 if TYPE_CHECKING:
@@ -30,13 +31,21 @@ __all__ = ["AlertWriter", "active_silences", "ranked_alerts", "top_alerts"]
 
 
 def active_silences(connection: sa.Connection, now: datetime) -> list[Silence]:
-    """Return the silences that hold now, the longest first."""
+    """Return the silences in force, those that end last first."""
     query = sa.select(silences).where(silences.c.EndedAt.is_(None), silences.c.UntilTime > now)
     return sorted(map(silence_of, connection.execute(query)), key=lambda each: (each.until, each.silence_id))[::-1]
 
 
 def top_alerts(connection: sa.Connection, dialect: Dialect, incident_ids: Collection[str]) -> dict[str, list[Alert]]:
-    """Return the highest alerts of incidents."""
+    """Return the highest alerts of incidents, by incident id.
+
+    Parameters
+    ----------
+    connection, dialect
+        Connection with an open transaction, and its dialect.
+    incident_ids
+        The incidents.
+    """
     if not incident_ids:
         return {}
     found: dict[str, list[Alert]] = {}
@@ -48,8 +57,18 @@ def top_alerts(connection: sa.Connection, dialect: Dialect, incident_ids: Collec
 def ranked_alerts(
     dialect: Dialect, incident_ids: Collection[str], columns: Iterable[sa.ColumnElement[Any]]
 ) -> sa.Subquery:
-    """Return columns of the highest alerts of incidents, with their rank in their incident as ``Rank``, from 1 on."""
-    given = dialect.rows([alerts.c.IncidentId], [[each] for each in sorted(incident_ids)])
+    """Return a subquery of the highest alerts of incidents.
+
+    Parameters
+    ----------
+    dialect
+        Dialect of the database.
+    incident_ids
+        The incidents.
+    columns
+        Columns of Alerts to select; ``Rank`` is added, the rank of the alert in its incident, from 1.
+    """
+    given = value_rows(dialect, alerts.c.IncidentId, sorted(incident_ids))
     rank = sa.func.row_number().over(
         partition_by=alerts.c.IncidentId, order_by=(alerts.c.PeakScore.desc(), alerts.c.OpenedEnd, alerts.c.AlertId)
     )
@@ -63,7 +82,7 @@ def ranked_alerts(
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """An alert that is new, with its sensor's group and the silence it opens under."""
+    """A new alert, with the group of its sensor and the silence that covers it."""
 
     alert: Alert
     group: str
@@ -72,7 +91,7 @@ class _Opened:
 
 @dataclass(frozen=True, slots=True)
 class AlertWriter:
-    """Writes in one transaction; ``now`` is the time of what it writes."""
+    """Writes changes of alerts in one transaction, at the time ``now``."""
 
     connection: sa.Connection
     dialect: Dialect
@@ -80,14 +99,16 @@ class AlertWriter:
     now: datetime
 
     def store(self, changes: AlertChanges, *, resolution: HistoryEntry | None = None) -> tuple[int, int]:
-        """Store states and alerts with what follows; return how many alerts were opened, and how many are over now.
+        """Store states and alerts with all effects; return the numbers of alerts opened and cleared.
 
-        An alert that is over stays as it is, whatever ``changes`` say.
+        A cleared alert never changes again.
 
         Parameters
         ----------
+        changes
+            Changed states, alerts and notifications.
         resolution
-            Who resolved the alerts that are over now; None: the quiet period did.
+            History entry of the person who resolved the alerts; None: they cleared after the quiet period.
         """
         stored = self._stored([alert.alert_id for alert in changes.alerts])
         current = [
@@ -109,18 +130,18 @@ class AlertWriter:
             grouping.joined
         )
         closed = self._close({incident_ids[each.alert_id] for each in over if each.alert_id in incident_ids})
-        self._tell(changes.notifications, opened, stored, incident_ids)
-        self._tell_incidents(grouping, opened, closed)
+        self._enqueue(changes.notifications, opened, stored, incident_ids)
+        self._enqueue_incidents(grouping, opened, closed)
         self._note(opened, grouping, over, resolution)
         return len(opened), len(over)
 
     def note(self, entries: Iterable[tuple[str, HistoryEntry]]) -> None:
-        """Add entries to the history of alerts, by id, in this order."""
+        """Add entries, each with the id of its alert, to the history in this order."""
         listed = list(entries)
         if not listed:
             return
         table = alert_history
-        given = self.dialect.rows([table.c.AlertId], [[each] for each in sorted({alert_id for alert_id, _ in listed})])
+        given = value_rows(self.dialect, table.c.AlertId, sorted({alert_id for alert_id, _ in listed}))
         query = (
             sa.select(table.c.AlertId, sa.func.max(table.c.Number))
             .join_from(given, table, table.c.AlertId == given.c.AlertId)
@@ -142,12 +163,12 @@ class AlertWriter:
             )
         self.dialect.upsert(self.connection, table, rows, overwrite=False)
 
-    # ---- what the changes mean ---------------------------------------------------------------------------------------
+    # ---- incidents and silences --------------------------------------------------------------------------------------
 
     def _stored(self, alert_ids: Collection[str]) -> dict[str, sa.Row[Any]]:
         if not alert_ids:
             return {}
-        given = self.dialect.rows([alerts.c.AlertId], [[each] for each in alert_ids])
+        given = value_rows(self.dialect, alerts.c.AlertId, alert_ids)
         wanted = (alerts.c.AlertId, alerts.c.ClearedEnd, alerts.c.IncidentId, alerts.c.SilencedUntil)
         query: sa.Select[Any] = sa.select(*wanted).join_from(given, alerts, alerts.c.AlertId == given.c.AlertId)
         return {row.AlertId: row for row in self.connection.execute(query)}
@@ -155,7 +176,7 @@ class AlertWriter:
     def _opened(self, new: Sequence[Alert]) -> list[_Opened]:
         if not new:
             return []
-        given = self.dialect.rows([sensors.c.SensorId], [[each] for each in {alert.sensor_id for alert in new}])
+        given = value_rows(self.dialect, sensors.c.SensorId, {alert.sensor_id for alert in new})
         query = sa.select(sensors.c.SensorId, sensors.c.Device, sensors.c.Tag).join_from(
             given, sensors, sensors.c.SensorId == given.c.SensorId
         )
@@ -176,7 +197,7 @@ class AlertWriter:
             new.setdefault(each.group, []).append(each.alert)
         if not new:
             return Grouping([], {}, frozenset())
-        given = self.dialect.rows([alerts.c.GroupName], [[group] for group in new])
+        given = value_rows(self.dialect, alerts.c.GroupName, new)
         query = (
             sa.select(alerts)
             .join_from(given, alerts, alerts.c.GroupName == given.c.GroupName)
@@ -185,7 +206,7 @@ class AlertWriter:
         loose: dict[str, list[Alert]] = {}
         for row in self.connection.execute(query):
             loose.setdefault(row.GroupName, []).append(alert_of(row))
-        given = self.dialect.rows([incidents.c.GroupName], [[group] for group in new])
+        given = value_rows(self.dialect, incidents.c.GroupName, new)
         query = (
             sa.select(incidents)
             .join_from(given, incidents, incidents.c.GroupName == given.c.GroupName)
@@ -216,10 +237,10 @@ class AlertWriter:
         self.dialect.update(self.connection, alerts, ["AlertId"], joined)
 
     def _close(self, incident_ids: Collection[str]) -> list[Incident]:
-        """Close those of these incidents whose alerts are all over; return them with their highest alerts."""
+        """Close the incidents whose alerts have all cleared; return them with their highest alerts."""
         if not incident_ids:
             return []
-        given = self.dialect.rows([incidents.c.IncidentId], [[each] for each in sorted(incident_ids)])
+        given = value_rows(self.dialect, incidents.c.IncidentId, sorted(incident_ids))
         last = sa.func.max(alerts.c.ClearedEnd, type_=alerts.c.ClearedEnd.type).label("Last")
         query: sa.Select[Any] = (
             sa.select(*incidents.c, last)
@@ -235,19 +256,23 @@ class AlertWriter:
         self.dialect.upsert(self.connection, incidents, list(map(incident_row, closing)), overwrite=True)
         return closing
 
-    # ---- what the outside is told ------------------------------------------------------------------------------------
+    # ---- notifications -----------------------------------------------------------------------------------------------
 
-    def _tell(
+    def _enqueue(
         self,
         notifications: Sequence[Notification],
         opened: Sequence[_Opened],
         stored: Mapping[str, sa.Row[Any]],
         incident_ids: Mapping[str, str],
     ) -> None:
-        """Tell what is not an incident's to tell; what a silence holds back waits, and is dropped if it is over."""
-        silenced = {each.alert.alert_id: each.silence.until for each in opened if each.silence is not None}
-        silenced |= {alert_id: row.SilencedUntil for alert_id, row in stored.items() if row.SilencedUntil}
-        told: list[Notification] = []
+        """Queue or hold the notifications of alerts.
+
+        Alerts of an incident are not notified. Notifications of a muted alert are held, and dropped if the alert clears
+        before the silence ends.
+        """
+        muted = {each.alert.alert_id: each.silence.until for each in opened if each.silence is not None}
+        muted |= {alert_id: row.SilencedUntil for alert_id, row in stored.items() if row.SilencedUntil}
+        queued: list[Notification] = []
         held: dict[str, tuple[Notification, str, datetime]] = {}
         keys = [f"{each.alert.alert_id}:opened" for each in notifications] + [
             f"{alert_id}:opened" for alert_id in incident_ids
@@ -258,7 +283,7 @@ class AlertWriter:
         )
         for each in notifications:
             alert_id = each.alert.alert_id
-            until = silenced.get(alert_id)
+            until = muted.get(alert_id)
             waits = until is not None and until > self.now
             if each.event == "opened" and alert_id in incident_ids:
                 continue
@@ -273,20 +298,20 @@ class AlertWriter:
                 held[each.key] = (each, alert_id, until)
                 before[each.key] = "held"
             else:
-                told.append(each)
-                before[each.key] = "told"
-        tell(self.connection, self.dialect, told)
+                queued.append(each)
+                before[each.key] = "queued"
+        enqueue(self.connection, self.dialect, queued)
         hold(self.connection, self.dialect, held.values())
 
-    def _tell_incidents(self, grouping: Grouping, opened: Sequence[_Opened], closed: Sequence[Incident]) -> None:
+    def _enqueue_incidents(self, grouping: Grouping, opened: Sequence[_Opened], closed: Sequence[Incident]) -> None:
         keys = [f"{each.incident_id}:opened" for each in (*grouping.incidents, *closed)]
         before = dict(standing(self.connection, self.dialect, keys))
         top = top_alerts(self.connection, self.dialect, grouping.opened)
-        silenced = {each.alert.alert_id: each.silence.until for each in opened if each.silence is not None}
+        muted = {each.alert.alert_id: each.silence.until for each in opened if each.silence is not None}
         for incident in grouping.incidents:
             key = f"{incident.incident_id}:opened"
             members = [alert_id for alert_id, joined in grouping.joined.items() if joined == incident.incident_id]
-            waits = [silenced[each] for each in members if each in silenced]
+            waits = [muted[each] for each in members if each in muted]
             if incident.incident_id in grouping.opened:
                 about = summarize(incident, top[incident.incident_id])
                 notification = Notification(key, "opened", about.top[0], about)
@@ -294,14 +319,14 @@ class AlertWriter:
                     hold(self.connection, self.dialect, [(notification, incident.incident_id, min(waits))])
                     before[key] = "held"
                 else:
-                    tell(self.connection, self.dialect, [notification])
-                    before[key] = "told"
+                    enqueue(self.connection, self.dialect, [notification])
+                    before[key] = "queued"
             elif len(waits) < len(members):
                 hold_until(self.connection, self.dialect, [incident.incident_id], self.now)
         for incident in closed:
-            if before.get(f"{incident.incident_id}:opened") == "told":
+            if before.get(f"{incident.incident_id}:opened") == "queued":
                 notification = Notification(f"{incident.incident_id}:cleared", "cleared", incident.top[0], incident)
-                tell(self.connection, self.dialect, [notification])
+                enqueue(self.connection, self.dialect, [notification])
             else:
                 self._forget([f"{incident.incident_id}:opened"])
 

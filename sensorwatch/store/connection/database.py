@@ -1,4 +1,4 @@
-"""One open database: transactions with retries, what differs between dialects, and what every part needs."""
+"""An open database: transactions with retries, the dialect, and store-wide locks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DEFAULT_INCIDENTS = IncidentRules()
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """An engine with its dialect's statements, the retries, the clock, the shard size and what makes an incident."""
+    """Engine, dialect, shard size, clock, retries and incident rules that all parts of the store share."""
 
     engine: Engine
     dialect: Dialect
@@ -36,15 +36,15 @@ class Database:
     incident_rules: IncidentRules = _DEFAULT_INCIDENTS
 
     def read(self, work: Callable[[Connection], _T]) -> _T:
-        """Return ``work(connection)`` from a transaction that only reads: one snapshot on SQLite."""
+        """Return ``work(connection)``, called in a transaction that only reads; on SQLite, it sees one snapshot."""
         return self.retry(lambda: _in_transaction(self.engine, work))
 
     def write(self, work: Callable[[Connection], _T]) -> _T:
-        """Return ``work(connection)`` from a transaction that commits as a whole; repeated after a transient error.
+        """Return ``work(connection)``, called in a transaction; after a transient error, it is called again.
 
-        SQLite takes its one write lock at the beginning (``BEGIN IMMEDIATE``): a transaction that read first and
-        wrote later could fail in the middle, as its snapshot may be old by then. SQL Server runs at READ COMMITTED,
-        with or without row versions; where more is needed the caller takes a lock and says why.
+        SQLite takes its write lock at the start (``BEGIN IMMEDIATE``). Otherwise a transaction that reads first and
+        writes later could fail, because its snapshot may be outdated by then. SQL Server runs at READ COMMITTED, with
+        or without row versions; if a caller needs more, it takes a lock.
         """
         engine = self.engine.execution_options(**{SQLITE_BEGIN: "IMMEDIATE"})
         return self.retry(lambda: _in_transaction(engine, work))
@@ -56,10 +56,10 @@ def _in_transaction(engine: Engine, work: Callable[[Connection], _T]) -> _T:
 
 
 def take_lock(connection: Connection, name: str) -> None:
-    """Wait for the store-wide lock of this name; it is held until the transaction ends.
+    """Wait for the store-wide lock with this name; it is held until the transaction ends.
 
-    The lock is a row that everybody who wants it updates first. That works alike on every engine, begins the
-    transaction by itself, and goes away with the connection of a process that dies.
+    The lock is a row that every holder updates first. That works on every engine, and the lock is released if the
+    process dies.
     """
     connection.execute(store_locks.update().where(store_locks.c.Name == name).values(Taken=store_locks.c.Taken + 1))
 

@@ -1,4 +1,4 @@
-"""From a database URL to an engine: drivers, pragmas, timeouts and how transactions begin."""
+"""Engines for database URLs: drivers, pragmas, timeouts and start of transactions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["SQLITE_BEGIN", "bundled_driver", "mssql_url", "open_engine"]
 
 SQLITE_BEGIN = "sensorwatch_sqlite_begin"
-"""Execution option: how a transaction begins on SQLite; ``IMMEDIATE`` takes the write lock at once."""
+"""Execution option: the mode of ``BEGIN`` on SQLite; ``IMMEDIATE`` takes the write lock at once."""
 
 _DRIVER = "ODBC Driver 18 for SQL Server"
 _CONNECT_SECONDS = 30
@@ -34,14 +34,14 @@ _OLDEST_SQLITE = (3, 35, 0)
 
 
 def open_engine(url: str, *, busy_seconds: float = _BUSY_SECONDS) -> Engine:
-    """Return an engine; nothing is connected yet.
+    """Return an engine. It connects on first use.
 
     Parameters
     ----------
     url
         ``mssql+pyodbc://…`` or ``sqlite:///…``; the folder of a SQLite file is created.
     busy_seconds
-        How long a SQLite connection waits for another one's write before that counts as a transient error.
+        Time that a SQLite connection waits for the write of another one before a transient error, in seconds.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def open_engine(url: str, *, busy_seconds: float = _BUSY_SECONDS) -> Engine:
     if parsed is not None and parsed.drivername == "mssql+pyodbc":
         return _open_mssql(parsed)
     raise SettingsError(
-        "DATABASE_URL: expected mssql+pyodbc://… or sqlite:///…, got a URL that is not shown, as it may hold a secret"
+        "DATABASE_URL: expected mssql+pyodbc://… or sqlite:///…, got another URL (not shown, as it may hold a secret)"
     )
 
 
@@ -73,7 +73,7 @@ def _open_sqlite(url: URL, busy_seconds: float) -> Engine:
             Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
             raise SettingsError(f"DATABASE_URL: can't create the folder of `{url.database}`: {exc}") from exc
-    # A database in memory lives in its one connection, so everybody has to share it.
+    # A database in memory exists in one connection only, so all threads share it.
     pool: dict[str, Any] = {"pool_size": 1, "max_overflow": 0} if in_memory else {"pool_size": 5, "max_overflow": 20}
     engine = sa.create_engine(
         url,
@@ -85,7 +85,7 @@ def _open_sqlite(url: URL, busy_seconds: float) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: DBAPIConnection, _record: object) -> None:
-        # The driver's own transaction control begins too late and commits before DDL.
+        # The driver's own transaction control starts too late, and commits before DDL.
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")
@@ -129,22 +129,25 @@ def _open_mssql(url: URL) -> Engine:
 
 
 def mssql_url(url: URL, drivers: Sequence[str], bundled: Path | None) -> URL:
-    """Return the URL completed with a driver that exists and the settings every connection needs.
+    """Return the URL with an existing driver and the settings that every connection needs.
 
     Parameters
     ----------
+    url
+        URL of the database.
     drivers
-        Names of the system's ODBC drivers. Where there are none, the library ``bundled`` is used instead of whatever
-        the URL names.
+        Names of the system's ODBC drivers.
+    bundled
+        Driver library that is used, whatever the URL names, if the system has no driver; None: there is none.
 
     Raises
     ------
     SettingsError
-        There is no driver at all.
+        There is no driver.
     """
     query = dict(url.query)
     for key in [key for key in query if key.lower() == "authentication"]:
-        # Spelled otherwise, SQLAlchemy would ask for a trusted connection as well, which the driver refuses.
+        # With another spelling, SQLAlchemy also asks for a trusted connection, which the driver refuses.
         query["authentication"] = query.pop(key)
     if not drivers:
         if bundled is None:
@@ -161,7 +164,7 @@ def mssql_url(url: URL, drivers: Sequence[str], bundled: Path | None) -> URL:
 
 
 def bundled_driver() -> Path | None:
-    """Return the driver library of the package ``mssql-python-odbc`` that suits this machine, None without it."""
+    """Return the driver library of the package ``mssql-python-odbc`` for this machine; None without the package."""
     spec = find_spec("mssql_python_odbc")
     if spec is None or spec.origin is None:
         return None

@@ -1,4 +1,4 @@
-"""What happens when the database says no: try again where that helps, else say why in the project's own errors."""
+"""Retries of transient database errors, and translation of the others."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _SQLSTATES = frozenset({"08001", "08003", "08007", "08S01", "40001", "HYT00", "H
 _LOGIN_REFUSED = "28000"
 _SERVER_ERRORS = frozenset(
     {
-        # A deadlock's victim, lock and snapshot conflicts; a key that somebody else inserted first.
+        # Deadlocks, lock and snapshot conflicts, and a key that another transaction inserted first.
         *(1205, 1222, 3960, 2601, 2627),
-        # The connection broke, or the login did not finish.
+        # Broken connections and incomplete logins.
         *(20, 64, 121, 233, 258, 10053, 10054, 10060, 10928, 10929),
-        # Azure SQL moves or throttles the database.
+        # Azure SQL is moving or throttling the database.
         *(615, 926, 4221, 40143, 40197, 40501, 40540, 40613, 42108, 42109, 49918, 49919, 49920),
     }
 )
@@ -39,7 +39,7 @@ _NATIVE_ERROR = re.compile(r"\((\d+)\)")
 
 
 def is_transient(error: BaseException) -> bool:
-    """Tell whether the same transaction may succeed when it is tried again."""
+    """Return whether the same transaction may succeed if it is repeated."""
     if isinstance(error, PoolTimeoutError):
         return True
     if not isinstance(error, DBAPIError):
@@ -65,16 +65,16 @@ def _sqlstate(error: DBAPIError) -> str:
 
 
 class Retry:
-    """Calls a transaction again after a transient error, with growing random pauses.
+    """Repeats a transaction after transient errors, with random pauses that grow exponentially.
 
     Parameters
     ----------
     attempts
-        Calls in all.
+        Largest number of calls.
     longest_pause_seconds
-        Upper limit of one pause.
+        Largest pause between two calls, in seconds.
     sleep
-        Waits so many seconds.
+        Function that waits for a number of seconds.
     """
 
     def __init__(
@@ -92,21 +92,21 @@ class Retry:
         )
 
     def __call__(self, work: Callable[[], _T]) -> _T:
-        """Return what ``work`` returns.
+        """Return the result of ``work``.
 
         Raises
         ------
         TransientError
-            Every attempt failed for a reason that may pass.
+            Every attempt failed with a transient error.
         SettingsError
-            The server refused the login, or the file is no database.
+            The server refused the login, or the file is not a database.
         """
         try:
             return self._retrying.copy()(work)
         except (DBAPIError, PoolTimeoutError) as exc:
             reason = str(getattr(exc, "orig", None) or exc)
             if is_transient(exc):
-                raise TransientError(f"the database did not answer in time or was busy: {reason}") from exc
+                raise TransientError(f"the database is busy or did not answer in time: {reason}") from exc
             if isinstance(exc, DBAPIError) and (
                 _sqlstate(exc) == _LOGIN_REFUSED or _sqlite_code(exc) in _SQLITE_UNUSABLE
             ):

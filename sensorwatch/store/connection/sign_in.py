@@ -1,7 +1,8 @@
-"""Signing in to SQL Server as whoever is signed in to Azure, and letting identities in.
+"""Sign-in to SQL Server with the current Azure identity, and access for other identities.
 
-The ODBC driver knows managed identities by itself; people and pipelines have tokens, which it takes as an attribute of
-the connection (https://docs.sqlalchemy.org/en/20/dialects/mssql.html, "Connecting to databases with access tokens").
+The ODBC driver supports managed identities itself. People and pipelines have access tokens, which are passed as an
+attribute of the connection (https://docs.sqlalchemy.org/en/20/dialects/mssql.html, "Connecting to databases with access
+tokens").
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ _USER = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9_.@-]{0,126})=(?P<client_id>[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})"
 )
 
-# The names come in as parameters; QUOTENAME makes identifiers of them on the server. A user made with a SID needs
-# nobody who may read the directory: the SID of an application is its client id.
+# Names are passed as parameters, and QUOTENAME turns them into identifiers on the server. Creating a user by its SID
+# needs no permission to read the directory; the SID of an application is its client id.
 _ADD_USER = """\
 SET NOCOUNT ON;
 DECLARE @name sysname = :name, @sid varbinary(16) = :sid, @statement nvarchar(max);
@@ -55,7 +56,7 @@ class DatabaseUser(NamedTuple):
 
 
 def uses_token(url: URL) -> bool:
-    """Return whether the URL asks for the sign-in of Azure's own tools (``Authentication=ActiveDirectoryDefault``)."""
+    """Return whether the URL has ``Authentication=ActiveDirectoryDefault``: sign-in with the current Azure identity."""
     return any(key.lower() == "authentication" and value == _METHOD for key, value in _lowered(url))
 
 
@@ -64,24 +65,25 @@ def _lowered(url: URL) -> list[tuple[str, str]]:
 
 
 def without_token(url: URL) -> URL:
-    """Return the URL without its authentication, which the driver would refuse beside a token."""
+    """Return the URL without its authentication, which the driver refuses together with a token."""
     return url.set(query={key: value for key, value in url.query.items() if key.lower() != "authentication"})
 
 
 def with_tokens(engine: Engine, get_token: Callable[[str], str] | None = None) -> None:
-    """Give every new connection of the engine a token.
+    """Make every new connection of the engine sign in with an access token.
 
     Parameters
     ----------
+    engine
+        The engine.
     get_token
-        Returns a token for a scope; None: that of azure-identity's ``DefaultAzureCredential``, which keeps tokens until
-        they expire.
+        Function that returns a token for a scope; None: ``DefaultAzureCredential``, which caches tokens.
     """
     token = get_token or _default_token()
 
     @event.listens_for(engine, "do_connect")
     def _sign_in(_dialect: object, _record: object, arguments: list[str], options: dict[str, object]) -> None:
-        # Where a URL names no user, SQLAlchemy asks for a trusted connection, which the driver refuses beside a token.
+        # Without a user, SQLAlchemy asks for a trusted connection, which the driver refuses together with a token.
         arguments[0] = arguments[0].replace(";Trusted_Connection=Yes", "")
         options["attrs_before"] = {_ACCESS_TOKEN: token_attribute(token(_SCOPE))}
 
@@ -105,7 +107,7 @@ def _default_token() -> Callable[[str], str]:
 
 
 def token_attribute(token: str) -> bytes:
-    r"""Return the token as the driver takes it: its length in bytes (32 bits, little-endian), then UTF-16 likewise.
+    r"""Return a token in the form of the driver: its length in bytes (32 bits), then UTF-16, both little-endian.
 
     Examples
     --------
@@ -117,12 +119,12 @@ def token_attribute(token: str) -> bytes:
 
 
 def parse_user(text: str) -> DatabaseUser:
-    """Return the user written as ``NAME=CLIENT_ID``.
+    """Return the user in a text ``NAME=CLIENT_ID``.
 
     Raises
     ------
     InvalidInputError
-        It is not written so.
+        The text has another form.
 
     Examples
     --------
@@ -138,15 +140,13 @@ def parse_user(text: str) -> DatabaseUser:
 
 
 def add_user(connection: sa.Connection, user: DatabaseUser) -> None:
-    """Let an identity read and write, on SQL Server; done again, it changes nothing.
+    """Allow an identity to read and write on SQL Server; a second call changes nothing.
 
     Raises
     ------
     InvalidInputError
-        The database has no users: it is a file.
+        The database is SQLite, which has no users.
     """
     if connection.dialect.name != "mssql":
-        raise InvalidInputError(
-            "user: expected SQL Server, got SQLite, whose file anybody may read whom the system lets; leave --user out"
-        )
+        raise InvalidInputError("user: expected SQL Server, got SQLite, which has no users; omit --user")
     connection.execute(sa.text(_ADD_USER), {"name": user.name, "sid": user.client_id.bytes_le})

@@ -1,4 +1,4 @@
-"""Column types: times in UTC, window ends and exact floats, alike on every dialect."""
+"""Column types with the same behaviour on all dialects: times in UTC, window ends, exact floats and long texts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SECOND = timedelta(seconds=1)
 
 
 def seconds_of(moment: datetime) -> int:
-    """Return whole seconds since 1970-01-01T00:00:00Z, rounded down: no window ends between them.
+    """Return whole seconds since 1970-01-01T00:00:00Z, rounded down, because windows end at whole seconds.
 
     Examples
     --------
@@ -31,14 +31,14 @@ def seconds_of(moment: datetime) -> int:
 
 
 def time_of(seconds: int) -> datetime:
-    """Return the moment so many seconds after 1970-01-01T00:00:00Z, in UTC."""
+    """Return the time (UTC) for seconds since 1970-01-01T00:00:00Z."""
     return _EPOCH + seconds * _SECOND
 
 
 class UtcTime(sa.types.TypeDecorator[datetime]):
-    """An aware moment: DATETIME2(6) in UTC on SQL Server, microseconds since 1970-01-01T00:00:00Z on SQLite.
+    """A time with a zone: DATETIME2(6) in UTC on SQL Server, microseconds since 1970-01-01T00:00:00Z on SQLite.
 
-    Six digits, as the seventh does not come back from every server.
+    It has six digits, because not every server returns the seventh.
     """
 
     impl = sa.BigInteger
@@ -49,17 +49,23 @@ class UtcTime(sa.types.TypeDecorator[datetime]):
         return _time_type(dialect)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        """Return what the driver takes; a naive time is refused, as its zone can only be guessed."""
+        """Return the value for the driver.
+
+        Raises
+        ------
+        ValueError
+            The time has no zone.
+        """
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError(f"times must be aware, got the naive {value!r}; give it tzinfo=UTC")
+            raise ValueError(f"expected a time with a zone, got {value!r}; set tzinfo=UTC")
         if dialect.name == "mssql":
             return value.astimezone(UTC).replace(tzinfo=None)
         return (value - _EPOCH) // _MICROSECOND
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Return the stored moment, aware, in UTC."""
+        """Return the stored time in UTC."""
         if value is None:
             return None
         if dialect.name == "mssql":
@@ -80,7 +86,7 @@ class WindowEnd(sa.types.TypeDecorator[int]):
         return _time_type(dialect)
 
     def process_bind_param(self, value: int | None, dialect: Dialect) -> Any:
-        """Return what the driver takes."""
+        """Return the value for the driver."""
         if value is None or dialect.name != "mssql":
             return value
         return time_of(value).replace(tzinfo=None)
@@ -99,7 +105,7 @@ def _time_type(dialect: Dialect) -> TypeEngine[Any]:
 
 
 class _NoAffinity(sa.types.UserDefinedType[float]):
-    """A SQLite column without a type: with affinity REAL it would store -0.0 as the integer 0."""
+    """A SQLite column without a type, because a REAL column stores -0.0 as the integer 0."""
 
     cache_ok = True
 
@@ -107,11 +113,11 @@ class _NoAffinity(sa.types.UserDefinedType[float]):
         return ""
 
 
-def ExactFloat() -> sa.types.TypeEngine[float]:  # noqa: N802 - it stands where column types stand
-    """Return the type of a float64 that comes back with every bit, the sign of zero included."""
+def ExactFloat() -> sa.types.TypeEngine[float]:  # noqa: N802 - used like a column type
+    """Return the type of a float64 that is stored exactly, including the sign of zero."""
     return sa.Float().with_variant(_NoAffinity(), "sqlite")
 
 
-def LongText() -> sa.types.TypeEngine[str]:  # noqa: N802 - it stands where column types stand
-    """Return the type of a text of any length: NVARCHAR(MAX) on SQL Server, whatever the driver says of the server."""
+def LongText() -> sa.types.TypeEngine[str]:  # noqa: N802 - used like a column type
+    """Return the type of a text of any length: NVARCHAR(MAX) on SQL Server, whatever the driver detects."""
     return sa.UnicodeText().with_variant(mssql.NVARCHAR(), "mssql")

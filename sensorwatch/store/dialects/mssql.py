@@ -1,7 +1,7 @@
-"""SQL Server: many rows travel as one JSON parameter that ``OPENJSON … WITH`` turns into a rowset.
+"""SQL Server: many rows are passed as one JSON parameter, which ``OPENJSON … WITH`` turns into a rowset.
 
-Plain T-SQL that every SQL Server-compatible engine runs; in particular UPDATE then INSERT … WHERE NOT EXISTS in place
-of MERGE, which under concurrency inserts the same key twice.
+The statements are plain T-SQL that every SQL Server-compatible engine runs. UPDATE and INSERT … WHERE NOT EXISTS
+replace MERGE, which can insert the same key twice under concurrency.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.mssql import dialect
 
 from sensorwatch.store.connection.types import LongText, time_of
+from sensorwatch.store.dialects import json_rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -85,14 +86,15 @@ JOIN SensorWindows AS w ON w.Shard = r.Shard AND w.TS = r.TS AND w.SensorId = r.
 
 SELECT @shards AS Shards;
 """
-"""One round trip. NOCOUNT and the final SELECT make the driver run the batch to its end before it answers: without them
-it stops at the first count, and an error behind that would go unseen. XACT_ABORT rolls everything back at any error.
+"""Merge of windows in one round trip.
 
-The rows of ShardScoring are locked after the windows are written, until the transaction ends (also where reads are
-versioned). So either this transaction sees how far scoring is planned and marks its windows, or the planner waits until
-they are committed, and the scoring it plans reads them. The lock is a statement of its own: rows that a condition on
-PlannedUntil passes over need not stay locked. The rows are there since the shard's first sensor; a missing row could
-not be locked.
+NOCOUNT and the final SELECT make the driver run the batch to its end. Without them it would stop at the first row
+count, and later errors would be lost. XACT_ABORT rolls back everything after an error.
+
+The rows of ShardScoring are locked after the windows are written, until the transaction ends, even with row versioning.
+So either this transaction sees how far scoring is planned and marks its windows, or the planner waits for the commit
+and its scoring reads the windows. The lock is a separate statement, because rows that a condition on PlannedUntil
+excludes might not stay locked. Every shard with sensors has its row; a missing row could not be locked.
 """
 
 
@@ -100,12 +102,12 @@ class MssqlDialect:
     """Statements for SQL Server and Azure SQL."""
 
     def rows(self, columns: Sequence[sa.Column[Any]], rows: Iterable[Sequence[object]]) -> sa.Subquery:
-        """Return rows as something to join with, in one JSON parameter."""
+        """Return rows as a subquery to join with; see :meth:`~sensorwatch.store.dialects.Dialect.rows`."""
         shape = ", ".join(
             f"[{column.name}] {column.type.compile(dialect=_DIALECT)} '$[{i}]'" for i, column in enumerate(columns)
         )
         names = ", ".join(f"[{column.name}]" for column in columns)
-        given = sa.bindparam("rows", _as_json(columns, rows), LongText(), unique=True)
+        given = sa.bindparam("rows", json_rows(_DIALECT, columns, rows), LongText(), unique=True)
         return (
             sa.text(f"SELECT {names} FROM OPENJSON(:rows) WITH ({shape})")  # noqa: S608 - names and types of our own
             .bindparams(given)
@@ -116,7 +118,7 @@ class MssqlDialect:
     def upsert(
         self, connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]], *, overwrite: bool
     ) -> int:
-        """Insert rows, and overwrite those whose primary key exists if asked to; return how many were inserted."""
+        """Insert rows; see :meth:`~sensorwatch.store.dialects.Dialect.upsert`."""
         if not rows:
             return 0
         keys = [column.name for column in table.primary_key]
@@ -132,7 +134,7 @@ class MssqlDialect:
     def update(
         self, connection: sa.Connection, table: sa.Table, keys: Collection[str], rows: Sequence[Mapping[str, object]]
     ) -> None:
-        """Set the other columns of the rows that match in ``keys``."""
+        """Update existing rows; see :meth:`~sensorwatch.store.dialects.Dialect.update`."""
         if not rows:
             return
         given = self._given(table, rows)
@@ -143,7 +145,7 @@ class MssqlDialect:
         )
 
     def delete(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> int:
-        """Delete the rows equal in the columns given; return how many there were."""
+        """Delete rows; see :meth:`~sensorwatch.store.dialects.Dialect.delete`."""
         if not rows:
             return 0
         given = self._given(table, rows)
@@ -155,18 +157,8 @@ class MssqlDialect:
         return self.rows([table.c[name] for name in rows[0]], [list(row.values()) for row in rows])
 
     def merge_windows(self, connection: sa.Connection, rows: Sequence[WindowRow]) -> None:
-        """Merge windows in one round trip: see :data:`MERGE_WINDOWS`."""
+        """Merge windows with :data:`MERGE_WINDOWS`."""
         ends = {end: time_of(end).replace(tzinfo=None) for end in {row[1] for row in rows}}
         windows = msgspec.json.encode([(row[0], ends[row[1]], *row[2:]) for row in rows]).decode()
         given = sa.bindparam("windows", windows, LongText())
         connection.execute(sa.text(MERGE_WINDOWS).bindparams(given)).scalar_one()
-
-
-def _as_json(columns: Sequence[sa.Column[Any]], rows: Iterable[Sequence[object]]) -> str:
-    return msgspec.json.encode([list(map(_plain, columns, row)) for row in rows]).decode()
-
-
-def _plain(column: sa.Column[Any], value: object) -> object:
-    if isinstance(column.type, sa.types.TypeDecorator):
-        return column.type.process_bind_param(value, _DIALECT)
-    return value

@@ -1,4 +1,4 @@
-"""SQLite: bound values in many-row statements, since its reading of decimals in JSON need not be exact."""
+"""SQLite: floats are passed as bound values, because SQLite does not parse decimals in JSON exactly."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import dialect, insert
 
 from sensorwatch.sensors.windows import BEFORE_ALL_WINDOWS
+from sensorwatch.store.dialects import json_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -57,11 +57,11 @@ class SqliteDialect:
     """Statements for SQLite 3.35 and newer."""
 
     def rows(self, columns: Sequence[sa.Column[Any]], rows: Iterable[Sequence[object]]) -> sa.Subquery:
-        """Return rows as something to join with, in one JSON parameter."""
+        """Return rows as a subquery to join with; see :meth:`~sensorwatch.store.dialects.Dialect.rows`."""
         names = ", ".join(f"json_extract(value, '$[{i}]') AS \"{column.name}\"" for i, column in enumerate(columns))
         return (
             sa.text(f"SELECT {names} FROM json_each(:rows)")  # noqa: S608 - the names are those of our own columns
-            .bindparams(sa.bindparam("rows", _as_json(columns, rows), unique=True))
+            .bindparams(sa.bindparam("rows", json_rows(_DIALECT, columns, rows), unique=True))
             .columns(*(sa.column(column.name, column.type) for column in columns))
             .subquery("given")
         )
@@ -69,7 +69,7 @@ class SqliteDialect:
     def upsert(
         self, connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]], *, overwrite: bool
     ) -> int:
-        """Insert rows, and overwrite those whose primary key exists if asked to; return how many were inserted."""
+        """Insert rows; see :meth:`~sensorwatch.store.dialects.Dialect.upsert`."""
         if not rows:
             return 0
         added = connection.execute(
@@ -84,7 +84,7 @@ class SqliteDialect:
     def update(
         self, connection: sa.Connection, table: sa.Table, keys: Collection[str], rows: Sequence[Mapping[str, object]]
     ) -> None:
-        """Set the other columns of the rows that match in ``keys``."""
+        """Update existing rows; see :meth:`~sensorwatch.store.dialects.Dialect.update`."""
         if not rows:
             return
         statement = (
@@ -96,7 +96,7 @@ class SqliteDialect:
         connection.execute(statement, [{prefixes[name] + name: row[name] for name in row} for row in rows])
 
     def delete(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> int:
-        """Delete the rows equal in the columns given; return how many there were."""
+        """Delete rows; see :meth:`~sensorwatch.store.dialects.Dialect.delete`."""
         if not rows:
             return 0
         statement = table.delete().where(*(table.c[name] == sa.bindparam(f"of_{name}") for name in rows[0]))
@@ -107,9 +107,9 @@ class SqliteDialect:
         ).rowcount
 
     def merge_windows(self, connection: sa.Connection, rows: Sequence[WindowRow]) -> None:
-        """Merge windows; the write lock taken at the beginning keeps everybody else out."""
+        """Merge windows; the write lock that the transaction took at its start excludes all others."""
         _in_chunks(connection, _merge_windows, rows)
-        # Ordered by end within a shard: the last one of a sensor stays, which is its newest.
+        # Rows of a shard are ordered by end, so the last one of a sensor is its newest.
         newest = {row[2]: row[1] for row in rows}
         _in_chunks(connection, _move_newest, list(newest.items()))
         oldest = min(row[1] for row in rows)
@@ -123,7 +123,7 @@ class SqliteDialect:
 def _in_chunks(
     connection: sa.Connection, statement: Callable[[int], str], rows: Sequence[tuple[int | float, ...]]
 ) -> None:
-    """Run a statement over all rows; many rows at once cost half of one at a time."""
+    """Run a statement over all rows in chunks, which costs half as much as row by row."""
     at = 0
     for size in _CHUNKS:
         while len(rows) - at >= size:
@@ -131,13 +131,3 @@ def _in_chunks(
             at += size
     if at < len(rows):
         connection.exec_driver_sql(statement(1), list(rows[at:]))
-
-
-def _as_json(columns: Sequence[sa.Column[Any]], rows: Iterable[Sequence[object]]) -> str:
-    return msgspec.json.encode([list(map(_plain, columns, row)) for row in rows]).decode()
-
-
-def _plain(column: sa.Column[Any], value: object) -> object:
-    if isinstance(column.type, sa.types.TypeDecorator):
-        return column.type.process_bind_param(value, _DIALECT)
-    return value

@@ -1,4 +1,4 @@
-"""Runs the migrations on the connection that ``sensorwatch.store.upgrade`` hands over, in its transaction."""
+"""Run the migrations on the connection of ``sensorwatch.store.upgrade``, in its transaction."""
 
 from alembic import context
 

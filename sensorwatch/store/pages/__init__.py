@@ -1,1 +1,1 @@
-"""The store as people browse it: newest first, page by page."""
+"""Pages of the store's content for people, newest first."""

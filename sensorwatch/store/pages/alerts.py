@@ -1,4 +1,4 @@
-"""Anomalies, alerts and incidents as people browse them."""
+"""Pages of anomalies, alerts and incidents."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store.alerts.lifecycle import LifecyclePart, alert_conditions
 from sensorwatch.store.alerts.rows import anomaly_of, handled_of, incident_of
 from sensorwatch.store.alerts.writer import ranked_alerts
+from sensorwatch.store.dialects import value_rows
 from sensorwatch.store.pages.keyset import newest_first
 from sensorwatch.store.pages.queries import AlertCounts, IncidentSummary, TopAlert
 from sensorwatch.store.sensors import sensor_names
@@ -28,14 +29,14 @@ if TYPE_CHECKING:
 __all__ = ["AlertPagesPart"]
 
 _FEW_SENSORS = 200
-"""Up to so many sensors of a name are looked up one after the other; for more, the newest rows are looked through."""
+"""Largest number of sensors with a name that are looked up by id; for more, the newest rows are scanned."""
 
 
 class AlertPagesPart(LifecyclePart):
-    """Implements :class:`~sensorwatch.store.pages.queries.AlertPages`."""
+    """Pages of anomalies, alerts and incidents, and numbers of alerts."""
 
     def anomaly_page(self, query: AnomalyQuery, limit: int) -> list[Anomaly]:
-        """Return anomalies, newest first."""
+        """Return a page of anomalies, newest first."""
         table, window_end = anomalies.c, anomalies.c.TS
         wanted = sa.select(anomalies)
         for column, value in ((table.SensorId, query.sensor_id), (table.Severity, query.severity)):
@@ -46,7 +47,7 @@ class AlertPagesPart(LifecyclePart):
         if query.end is not None:
             wanted = wanted.where(window_end <= query.end)
         if query.suppressed is not None:
-            # A literal, as a parameter does not tell SQLite that the partial index has the rows.
+            # A literal, because with a parameter SQLite does not see that the partial index covers the rows.
             nothing: sa.ColumnElement[str] = sa.literal_column("''")
             wanted = wanted.where(table.Suppressed != nothing if query.suppressed else table.Suppressed == nothing)
 
@@ -58,7 +59,13 @@ class AlertPagesPart(LifecyclePart):
         return self._database.read(work)
 
     def anomaly(self, sensor_id: int, end: int) -> Anomaly:
-        """Return one anomaly."""
+        """Return the anomaly of a sensor at an end in seconds since 1970-01-01T00:00:00Z.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such anomaly.
+        """
         table, window_end = anomalies.c, anomalies.c.TS
         query = sa.select(anomalies).where(table.SensorId == sensor_id, window_end == end)
         row = self._database.read(lambda connection: connection.execute(query).one_or_none())
@@ -67,7 +74,17 @@ class AlertPagesPart(LifecyclePart):
         return anomaly_of(row)
 
     def alert_page(self, wanted: AlertFilter, limit: int, after: EndKey | None = None) -> list[HandledAlert]:
-        """Return alerts, newest first."""
+        """Return a page of alerts, newest first.
+
+        Parameters
+        ----------
+        wanted
+            Conditions that the alerts must meet.
+        limit
+            Largest number of alerts.
+        after
+            Key of the last alert of the previous page; None for the first page.
+        """
         table = alerts.c
         query = sa.select(alerts).where(*alert_conditions(wanted, self._database.clock()))
 
@@ -86,18 +103,28 @@ class AlertPagesPart(LifecyclePart):
         device: str | None,
         tag: str | None,
     ) -> sa.Select[Any]:
-        """Return the query for the sensors of these names only."""
+        """Return the query, limited to sensors with these names."""
         if device is None and tag is None:
             return query
         named = sa.select(sensors.c.SensorId).where(*sensor_names(device, tag))
         few = list(connection.execute(named.limit(_FEW_SENSORS + 1)).scalars())
         if len(few) <= _FEW_SENSORS:
             return query.where(sensor_id.in_(few))
-        # Not IN, for which SQLite would gather the rows of all these sensors and sort them.
+        # Not IN, for which SQLite would collect the rows of all these sensors and sort them.
         return query.where(named.where(sensors.c.SensorId == sensor_id).exists())
 
     def incident_page(self, is_open: bool | None, limit: int, after: EndKey | None = None) -> list[IncidentSummary]:
-        """Return incidents, newest first."""
+        """Return a page of incidents, newest first.
+
+        Parameters
+        ----------
+        is_open
+            True: only open incidents; False: only closed ones; None: both.
+        limit
+            Largest number of incidents.
+        after
+            Key of the last incident of the previous page; None for the first page.
+        """
         table = incidents.c
         query = sa.select(incidents)
         if is_open is not None:
@@ -106,7 +133,13 @@ class AlertPagesPart(LifecyclePart):
         return self._database.read(lambda connection: self._summaries(connection, page))
 
     def incident_summary(self, incident_id: str) -> IncidentSummary:
-        """Return one incident."""
+        """Return one incident.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such incident.
+        """
         query = sa.select(incidents).where(incidents.c.IncidentId == incident_id)
         found = self._database.read(lambda connection: self._summaries(connection, query))
         if not found:
@@ -119,7 +152,7 @@ class AlertPagesPart(LifecyclePart):
         return [IncidentSummary(each, tuple(top.get(each.incident_id, ()))) for each in found]
 
     def _top(self, connection: sa.Connection, incident_ids: list[str]) -> dict[str, list[TopAlert]]:
-        """Return the highest alerts of incidents: no more of them than a list shows, as there are up to a thousand."""
+        """Return the fields of the highest alerts that lists show, because there may be a thousand alerts."""
         if not incident_ids:
             return {}
         table = alerts.c
@@ -137,7 +170,7 @@ class AlertPagesPart(LifecyclePart):
         return found
 
     def alert_counts(self) -> AlertCounts:
-        """Return how many alerts stand where."""
+        """Return the numbers of alerts by state and by severity."""
         table, now = alerts.c, self._database.clock()
         condition = sa.case(
             (table.SilencedUntil > now, "silenced"), (table.AcknowledgedBy.is_not(None), "acknowledged"), else_="open"
@@ -160,11 +193,11 @@ class AlertPagesPart(LifecyclePart):
         return self._database.read(work)
 
     def open_alerts(self, sensor_ids: Collection[int]) -> dict[int, list[str]]:
-        """Return the severities of the alerts of these sensors that are not resolved."""
+        """Return the severities of the unresolved alerts of these sensors, by sensor id."""
         if not sensor_ids:
             return {}
         table = alerts.c
-        given = self._database.dialect.rows([table.SensorId], [[each] for each in sorted(sensor_ids)])
+        given = value_rows(self._database.dialect, table.SensorId, sorted(sensor_ids))
         query = (
             sa.select(table.SensorId, table.Severity)
             .join_from(given, alerts, table.SensorId == given.c.SensorId)

@@ -1,4 +1,4 @@
-"""The catalogue as people browse it: devices, shards, and how old models are."""
+"""Pages of devices and shards, and ages of models."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _READY = sa.literal_column("'ready'", sa.String)
 
 
 class FleetPagesPart(SensorPart):
-    """Implements :class:`~sensorwatch.store.pages.queries.FleetPages`."""
+    """Pages of the catalogue: devices, shards, and ages of models."""
 
     def device_page(self, limit: int, after: str | None = None) -> list[str]:
-        """Return the names of devices in the database's order."""
+        """Return a page of device names, in the order of the database."""
         device = sensors.c.Device
         query = sa.select(device).distinct().order_by(device).limit(limit)
         if after is not None:
@@ -35,13 +35,13 @@ class FleetPagesPart(SensorPart):
         return self._database.read(lambda connection: list(connection.execute(query).scalars()))
 
     def sensors_of(self, devices: Sequence[str]) -> list[SensorStatus]:
-        """Return the sensors of these devices (2,000 at most), ordered by device and tag."""
+        """Return the sensors of at most 2,000 devices, ordered by device and tag."""
         device = sensors.c.Device
         query = sa.select(sensors).where(device.in_(devices)).order_by(device, sensors.c.Tag)
         return self._database.read(lambda connection: [sensor_status(row) for row in connection.execute(query)])
 
     def shard_page(self, limit: int, after: int | None = None) -> list[ShardSize]:
-        """Return the shards in order: ids are dense, so the first and the last sensor say which there are."""
+        """Return a page of shards in order. Ids are dense, so the shards follow from the highest sensor id."""
         size = self._database.shard_size
         query = sa.select(sa.func.max(sensors.c.SensorId))
         newest = self._database.read(lambda connection: connection.execute(query).scalar_one())
@@ -52,13 +52,13 @@ class FleetPagesPart(SensorPart):
         return [ShardSize(shard, min(size, newest + 1 - shard * size)) for shard in range(first, last + 1)]
 
     def trained_until(self, shares: Sequence[float]) -> list[datetime | None]:
-        """Return up to when (UTC) shares of the sensors with a model are trained at least: the nearest rank of each."""
+        """Return, for each share, the time (UTC) that this share of the models is trained until (nearest rank)."""
         trained = sensors.c.TrainedUntil
         with_model = sa.select(trained).where(trained.is_not(None))
         number = sa.select(sa.func.count()).select_from(sensors).where(trained.is_not(None))
 
         def at(connection: sa.Connection, rank: int, total: int) -> datetime | None:
-            # An index has them in order; the way to a rank is shorter from one of its ends.
+            # An index has them in order, and one of its ends is nearer to the rank.
             if 2 * rank <= total:
                 ranked = with_model.order_by(trained.desc()).offset(rank - 1)
             else:
@@ -75,14 +75,14 @@ class FleetPagesPart(SensorPart):
         return self._database.read(work)
 
     def failed_sensors(self) -> int:
-        """Return how many sensors training could not give a model."""
+        """Return the number of sensors whose training failed."""
         state = sensors.c.State
-        # By a literal, as a parameter tells neither engine that the index has all of these rows.
+        # A literal, because with a parameter neither engine sees that the partial index covers these rows.
         query = sa.select(sa.func.count()).select_from(sensors).where(state == "failed", state != _READY)
         return self._database.read(lambda connection: int(connection.execute(query).scalar_one()))
 
     def newest_window(self) -> datetime | None:
-        """Return the end (UTC) of the newest window of all sensors, None where there is none."""
+        """Return the end (UTC) of the newest window of all sensors; None without windows."""
         query = sa.select(sa.func.max(sensors.c.LastWindow))
         newest = self._database.read(lambda connection: connection.execute(query).scalar_one())
         return None if newest is None else time_of(newest)

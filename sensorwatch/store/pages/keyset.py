@@ -1,4 +1,4 @@
-"""Pages by the key of the last row: a deep page costs what the first one does."""
+"""Paging by the key of the last row, so that every page costs the same."""
 
 from __future__ import annotations
 
@@ -22,13 +22,17 @@ def newest_first(
 
     Parameters
     ----------
+    query
+        The query.
     columns
-        Together they tell any two rows apart; an index on both gives the order.
+        Columns that together identify a row; an index on both gives the order.
     after
-        Their values in the last row of the page before; None for the first page.
+        Their values in the last row of the previous page; None for the first page.
+    limit
+        Largest number of rows.
     """
     first, second = columns
     if after is not None:
-        # Said twice, as only the plain bound on the first column is a place in an index for both engines.
+        # Redundant, but only the plain bound on the first column makes both engines seek in the index.
         query = query.where(first <= after[0], sa.or_(first < after[0], second < after[1]))
     return query.order_by(first.desc(), second.desc()).limit(limit)

@@ -1,4 +1,4 @@
-"""Machines as people browse them: by risk, page by page."""
+"""Pages of machines, ordered by risk."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["MachinePagesPart"]
 
 
 class MachinePagesPart(MachinePart):
-    """Implements :class:`~sensorwatch.ingestion.ports.MachinePages`."""
+    """Pages of machines and their newest risks."""
 
     def machine_page(self, limit: int, after: RiskKey | None = None) -> list[RiskKey]:
-        """Return machines by the highest risk of their newest sample, the highest first; ties by id."""
+        """Return a page of machines by the highest risk of their newest sample, highest first, then by id."""
         highest = (
             sa.select(machine_risks.c.MachineId, sa.func.max(machine_risks.c.Risk).label("Highest"))
             .join(newest := newest_samples(), _at(newest))
@@ -38,13 +38,13 @@ class MachinePagesPart(MachinePart):
         return [RiskKey(row.Highest, row.MachineId) for row in rows]
 
     def machines_by_id(self, machine_ids: Collection[int]) -> dict[int, MachineInfo]:
-        """Return machines (2,000 at most) by id; unknown ones are left out."""
+        """Return at most 2,000 machines by id; unknown ids are left out."""
         query = sa.select(machines).where(machines.c.MachineId.in_(machine_ids))
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return {row.MachineId: MachineInfo(row.MachineId, row.Model, row.Age) for row in rows}
 
     def newest_risks_of(self, machine_ids: Collection[int]) -> list[MachineRisk]:
-        """Return the risks of the newest samples of machines (2,000 at most), ordered by machine and component."""
+        """Return the risks of the newest samples of at most 2,000 machines, ordered by machine and component."""
         query = (
             sa.select(machine_risks)
             .join(newest := newest_samples(machine_ids), _at(newest))

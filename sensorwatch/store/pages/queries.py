@@ -1,6 +1,7 @@
-"""What people browse page by page: queries, and where a page ended.
+"""Queries of pages, keys of their last rows, and summaries that they show.
 
-Ends of windows are in whole seconds since 1970-01-01T00:00:00Z; a page's ``after`` is the key of its last row.
+Ends of windows are in seconds since 1970-01-01T00:00:00Z. The ``after`` of a page is the key of the last row of the
+previous page.
 """
 
 from __future__ import annotations
@@ -31,39 +32,39 @@ __all__ = [
 
 
 MOST_WINDOWS = 4_000_000
-"""Windows of one sensor that are looked at for one answer."""
+"""Largest number of windows of one sensor that one query looks up."""
 
 
 class EndKey(NamedTuple):
-    """Where a page of alerts or incidents ended: the window that opened the last one, and its id."""
+    """Key of an alert or incident: the end of the window that opened it, and its id."""
 
     end: int
     id: str
 
 
 class RiskKey(NamedTuple):
-    """Where a page of machines ended: the highest risk of the last one, and its id."""
+    """Key of a machine: its highest risk, and its id."""
 
     risk: float
     machine_id: int
 
 
 class RunKey(NamedTuple):
-    """Where a page of runs ended: when the last one was created (UTC), and its id."""
+    """Key of a run: its time of creation (UTC), and its id."""
 
     created_at: datetime
     run_id: str
 
 
 class ShardSize(NamedTuple):
-    """A shard with the number of its sensors."""
+    """A shard, and the number of its sensors."""
 
     shard: int
     sensors: int
 
 
 class WindowRange(NamedTuple):
-    """Windows with ``start < end of the window <= end``."""
+    """A range of windows: ``start < end of the window <= end``."""
 
     start: int
     end: int
@@ -71,18 +72,22 @@ class WindowRange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AnomalyQuery:
-    """Which anomalies are wanted; None asks for nothing.
+    """Conditions that anomalies must meet; None: no condition.
 
     Attributes
     ----------
+    sensor_id
+        Sensor.
     device, tag
-        Names of the sensor, exactly.
+        Exact names of the sensor.
+    severity
+        Severity.
     start, end
-        ``start < end of the window <= end``.
+        Range: ``start < end of the window <= end``.
     suppressed
-        Only those that raised no alert, or only those that may have.
+        True: only suppressed ones; False: only others.
     after
-        (end, sensor id) of the last one of the page before.
+        (end, sensor id) of the last anomaly of the previous page.
     """
 
     sensor_id: int | None = None
@@ -97,14 +102,14 @@ class AnomalyQuery:
 
 @dataclass(frozen=True, slots=True)
 class AlertCounts:
-    """How many alerts stand where, and of those that are not resolved, how many have each severity that occurs."""
+    """Numbers of alerts by state, and of unresolved alerts by severity."""
 
     conditions: Mapping[AlertCondition, int]
     severities: Mapping[str, int]
 
 
 class TopAlert(NamedTuple):
-    """One of the highest alerts of an incident, with its sensor's names."""
+    """One of the highest alerts of an incident, with the names of its sensor."""
 
     alert_id: str
     sensor_id: int
@@ -115,7 +120,7 @@ class TopAlert(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class IncidentSummary:
-    """An incident, without its alerts, and the ten highest of them: by peak score, then by time."""
+    """An incident, and its ten highest alerts, ordered by descending peak score, then by time."""
 
     incident: Incident
     top: tuple[TopAlert, ...]

@@ -1,9 +1,8 @@
-"""One sensor's windows, out of a table that has those of its whole shard side by side.
+"""Windows of one sensor, from a table that is clustered by shard, end and sensor.
 
-Windows are clustered by (shard, end, sensor), as that is how they are written and how tasks read them; an index by
-sensor would cost every window written another write elsewhere. The ends that windows can have are known, though: so
-each one is looked up by its whole key, which is quick as they follow one another, and stretches in which the shard has
-nothing are passed over.
+This order suits writing, and reading by tasks; an index by sensor would double the cost of writing. But the possible
+ends of windows are known, so each window is looked up by its whole key. Keys that follow each other are found quickly,
+and stretches without windows of the shard are skipped.
 """
 
 from __future__ import annotations
@@ -25,29 +24,38 @@ __all__ = ["SensorHistoryPart"]
 
 _DIGITS = 5
 _LOOKED_UP = 10**_DIGITS
-"""Ends that one statement looks up."""
+"""Number of ends that one statement looks up."""
 
 _SMALL_SHARD = 12
-"""Up to so many sensors, reading all of a shard's windows takes less than looking up one sensor's."""
+"""Largest number of sensors at which scanning a shard is faster than looking up the windows of one sensor."""
 
 
 class SensorHistoryPart(WindowPart):
-    """Implements :class:`~sensorwatch.store.pages.queries.SensorHistory`."""
+    """Windows of single sensors."""
 
     def history_range(self, sensor_id: int) -> WindowRange | None:
-        """Return bounds of all windows of a sensor: from before the first of its shard up to its newest."""
+        """Return a range that includes all windows of a sensor; None if it has none."""
         newest = sa.select(sensors.c.LastWindow).where(sensors.c.SensorId == sensor_id)
         last = self._database.read(lambda connection: connection.execute(newest).scalar_one_or_none())
         first = None if last is None else self._first_end(sensor_id // self._database.shard_size, None)
         return None if last is None or first is None else WindowRange(first - 1, last)
 
     def sensor_windows(self, sensor_id: int, wanted: WindowRange, window_seconds: int) -> WindowColumns:
-        """Return a sensor's windows in a range, ordered by their end.
+        """Return the windows of a sensor in a range, ordered by their end.
+
+        Parameters
+        ----------
+        sensor_id
+            The sensor.
+        wanted
+            The range.
+        window_seconds
+            Length of a window, in seconds.
 
         Raises
         ------
         InvalidInputError
-            The range has too many windows to look at.
+            The range has more than :data:`MOST_WINDOWS` windows.
         """
         shard, window_end = sensor_id // self._database.shard_size, sensor_windows.c.TS
         this_one = (sensor_windows.c.Shard == shard) & (sensor_windows.c.SensorId == sensor_id)
@@ -61,7 +69,7 @@ class SensorHistoryPart(WindowPart):
         return _joined(parts) if parts else self._fetch(of_sensor.where(sa.false()))
 
     def _stretches(self, shard: int, wanted: WindowRange, window_seconds: int) -> Iterator[tuple[int, int]]:
-        """Yield the first end, and how many follow one another, of stretches in which the shard has windows."""
+        """Yield the first end and the number of ends of each stretch in which the shard has windows."""
         position, looked_up = wanted.start, 0
         while (found := self._first_end(shard, position)) is not None and found <= wanted.end:
             first = -(-found // window_seconds) * window_seconds
@@ -71,8 +79,8 @@ class SensorHistoryPart(WindowPart):
             looked_up += count
             if looked_up > MOST_WINDOWS:
                 raise InvalidInputError(
-                    f"expected a range of at most {MOST_WINDOWS:,} windows of {window_seconds} s, got one of more; "
-                    "ask for a shorter one"
+                    f"expected a range of at most {MOST_WINDOWS:,} windows of {window_seconds} s, got a longer one; "
+                    "choose a shorter range"
                 )
             yield first, count
             position = first + (count - 1) * window_seconds
@@ -93,16 +101,16 @@ class SensorHistoryPart(WindowPart):
 
 
 def _at(query: sa.Select[Any], dialect: str, first: int, count: int, step: int) -> sa.Select[Any]:
-    """Return the query at ``count`` ends from ``first`` on, ``step`` seconds apart."""
+    """Return the query, limited to ``count`` ends from ``first`` on, ``step`` seconds apart."""
     digit = sa.union_all(*(sa.select(sa.literal_column(str(n)).label("N")) for n in range(10))).cte("Digits")
-    # The highest place first: the last one changes fastest, so ends are looked up in their order.
+    # The last digit changes fastest, so ends are looked up in ascending order.
     places = [digit.alias(f"D{place}") for place in reversed(range(len(str(count - 1))))]
     number: sa.ColumnElement[int] = places[0].c.N
     crossed: sa.FromClause = places[0]
     for digits in places[1:]:
         number = number * 10 + digits.c.N
         crossed = crossed.join(digits, sa.literal_column("1") == sa.literal_column("1"))
-    # The limit takes nothing away: it keeps SQLite from taking the query apart and reading the whole shard.
+    # The limit removes nothing. It keeps SQLite from flattening the query and scanning the whole shard.
     numbers = (
         sa.select(number.label("Number")).select_from(crossed).where(number < count).limit(count).subquery("Numbers")
     )

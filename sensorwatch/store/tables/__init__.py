@@ -1,11 +1,11 @@
-"""The tables as the newest migration leaves them; a test holds the two together.
+"""Tables, as the newest migration leaves them; a test compares both.
 
-Names of devices and tags have up to 64 characters, which are up to 128 UTF-16 units; they are compared exactly: a
-binary collation keeps upper and lower case apart, and the lengths beside them keep names apart that differ in trailing
-blanks, which SQL Server pads before it compares.
+Names of devices and tags have at most 64 characters, which are at most 128 UTF-16 units. They are compared exactly: a
+binary collation distinguishes upper and lower case, and the stored lengths distinguish names that differ in trailing
+blanks, which SQL Server ignores in comparisons.
 
-``SensorWindows`` has no foreign key to ``Sensors``: it would cost a look-up for every window written, and ids only ever
-come from ``Sensors``.
+``SensorWindows`` has no foreign key to ``Sensors``, because it would cost a lookup for every window written, and ids
+always come from ``Sensors``.
 """
 
 from sensorwatch.store.tables.alerts import (
@@ -65,4 +65,4 @@ __all__ = [
 ]
 
 REVISION = "0012"
-"""The migration that these tables belong to."""
+"""Revision of the newest migration."""

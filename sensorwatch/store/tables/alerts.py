@@ -1,11 +1,11 @@
-"""Anomalies, alerts and what people made of them, and what the state machines remember."""
+"""Tables of anomalies, alerts, people's actions, incidents, and states of the alert rules."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
 from sensorwatch.store.connection.types import ExactFloat, LongText, UtcTime, WindowEnd
-from sensorwatch.store.tables.base import metadata
+from sensorwatch.store.tables.base import metadata, partial_index
 
 __all__ = [
     "alert_history",
@@ -43,12 +43,7 @@ anomalies = sa.Table(
     sa.Column("Explanation", LongText()),
     sa.Index("IX_Anomalies_TS", "TS"),
     sa.Index("IX_Anomalies_Severity", "Severity", "TS"),
-    sa.Index(
-        "IX_Anomalies_Suppressed",
-        "TS",
-        mssql_where=sa.text("Suppressed <> ''"),
-        sqlite_where=sa.text("Suppressed <> ''"),
-    ),
+    partial_index("IX_Anomalies_Suppressed", "TS", where="Suppressed <> ''"),
     sqlite_with_rowid=False,
 )
 
@@ -93,25 +88,9 @@ alerts = sa.Table(
     sa.Index("IX_Alerts_OpenedEnd", "OpenedEnd", "AlertId"),
     sa.Index("IX_Alerts_Severity", "Severity", "OpenedEnd", "AlertId"),
     sa.Index("IX_Alerts_Kind", "Kind", "OpenedEnd", "AlertId"),
-    sa.Index(
-        "IX_Alerts_Open",
-        "OpenedEnd",
-        "AlertId",
-        mssql_where=sa.text("ClearedEnd IS NULL"),
-        sqlite_where=sa.text("ClearedEnd IS NULL"),
-    ),
-    sa.Index(
-        "IX_Alerts_OpenGroups",
-        "GroupName",
-        mssql_where=sa.text("ClearedEnd IS NULL"),
-        sqlite_where=sa.text("ClearedEnd IS NULL"),
-    ),
-    sa.Index(
-        "IX_Alerts_OpenKinds",
-        "Kind",
-        mssql_where=sa.text("ClearedEnd IS NULL"),
-        sqlite_where=sa.text("ClearedEnd IS NULL"),
-    ),
+    partial_index("IX_Alerts_Open", "OpenedEnd", "AlertId", where="ClearedEnd IS NULL"),
+    partial_index("IX_Alerts_OpenGroups", "GroupName", where="ClearedEnd IS NULL"),
+    partial_index("IX_Alerts_OpenKinds", "Kind", where="ClearedEnd IS NULL"),
     sa.Index("IX_Alerts_Incident", "IncidentId"),
     sa.Index("IX_Alerts_Sensor", "SensorId", "OpenedEnd"),
 )
@@ -177,12 +156,7 @@ incidents = sa.Table(
     sa.Column("PeakScore", ExactFloat(), nullable=False),
     sa.Column("Severity", sa.String(32), nullable=False),
     sa.Index("IX_Incidents_FirstEnd", "FirstEnd", "IncidentId"),
-    sa.Index(
-        "IX_Incidents_OpenGroups",
-        "GroupName",
-        mssql_where=sa.text("ClosedEnd IS NULL"),
-        sqlite_where=sa.text("ClosedEnd IS NULL"),
-    ),
+    partial_index("IX_Incidents_OpenGroups", "GroupName", where="ClosedEnd IS NULL"),
 )
 
 

@@ -1,11 +1,11 @@
-"""The catalogue of sensors, and what the store keeps of itself."""
+"""Tables of the catalogue of sensors, and of the store's own settings and locks."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
 from sensorwatch.store.connection.types import UtcTime, WindowEnd
-from sensorwatch.store.tables.base import metadata, name_type
+from sensorwatch.store.tables.base import metadata, name_type, partial_index
 
 __all__ = [
     "reporting_profiles",
@@ -48,18 +48,8 @@ sensors = sa.Table(
     sa.Column("TrainFrom", WindowEnd),
     sa.UniqueConstraint("Device", "Tag", "DeviceLength", "TagLength", name="UQ_Sensors_Name"),
     sa.Index("IX_Sensors_Tag", "Tag"),
-    sa.Index(
-        "IX_Sensors_NotReady",
-        "State",
-        mssql_where=sa.text("State <> 'ready'"),
-        sqlite_where=sa.text("State <> 'ready'"),
-    ),
-    sa.Index(
-        "IX_Sensors_TrainedUntil",
-        "TrainedUntil",
-        mssql_where=sa.text("TrainedUntil IS NOT NULL"),
-        sqlite_where=sa.text("TrainedUntil IS NOT NULL"),
-    ),
+    partial_index("IX_Sensors_NotReady", "State", where="State <> 'ready'"),
+    partial_index("IX_Sensors_TrainedUntil", "TrainedUntil", where="TrainedUntil IS NOT NULL"),
 )
 
 

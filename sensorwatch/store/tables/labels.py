@@ -1,4 +1,4 @@
-"""What people said of spans of time."""
+"""Table of imported labels."""
 
 from __future__ import annotations
 

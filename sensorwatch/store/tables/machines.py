@@ -1,4 +1,4 @@
-"""Machines and the risks of their components."""
+"""Tables of machines and the risks of their components."""
 
 from __future__ import annotations
 

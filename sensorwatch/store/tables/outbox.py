@@ -1,11 +1,11 @@
-"""Notifications and who has still to get them."""
+"""Tables of notifications and their deliveries."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
 from sensorwatch.store.connection.types import LongText, UtcTime, WindowEnd
-from sensorwatch.store.tables.base import metadata
+from sensorwatch.store.tables.base import metadata, partial_index
 
 __all__ = [
     "deliveries",
@@ -24,12 +24,7 @@ notifications = sa.Table(
     sa.Column("DeliveredAt", UtcTime),
     sa.Column("Incident", LongText()),
     sa.Column("HandedOutAt", UtcTime),
-    sa.Index(
-        "IX_Notifications_Pending",
-        "TS",
-        mssql_where=sa.text("DeliveredAt IS NULL"),
-        sqlite_where=sa.text("DeliveredAt IS NULL"),
-    ),
+    partial_index("IX_Notifications_Pending", "TS", where="DeliveredAt IS NULL"),
 )
 
 
@@ -71,21 +66,8 @@ deliveries = sa.Table(
     sa.Column("LastError", sa.Unicode(1000), nullable=False),
     sa.Column("DeliveredAt", UtcTime),
     sa.Column("SettledAt", UtcTime),
-    sa.Index(
-        "IX_Deliveries_Waiting",
-        "Sink",
-        "Position",
-        mssql_where=sa.text("SettledAt IS NULL"),
-        sqlite_where=sa.text("SettledAt IS NULL"),
-    ),
-    sa.Index(
-        "IX_Deliveries_Subject",
-        "Sink",
-        "Subject",
-        "Position",
-        mssql_where=sa.text("SettledAt IS NULL"),
-        sqlite_where=sa.text("SettledAt IS NULL"),
-    ),
+    partial_index("IX_Deliveries_Waiting", "Sink", "Position", where="SettledAt IS NULL"),
+    partial_index("IX_Deliveries_Subject", "Sink", "Subject", "Position", where="SettledAt IS NULL"),
     sa.Index("IX_Deliveries_Notification", "NotificationKey"),
 )
 

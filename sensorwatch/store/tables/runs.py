@@ -1,11 +1,11 @@
-"""Runs, their tasks, and the files that were published."""
+"""Tables of runs, tasks and published prediction files."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
 from sensorwatch.store.connection.types import ExactFloat, LongText, UtcTime
-from sensorwatch.store.tables.base import metadata
+from sensorwatch.store.tables.base import metadata, partial_index
 
 __all__ = [
     "published_files",
@@ -24,9 +24,7 @@ runs = sa.Table(
     sa.Column("EndedAt", UtcTime),
     sa.Index("IX_Runs_CreatedAt", "CreatedAt", "RunId"),
     sa.Index("IX_Runs_Kind", "Kind", "CreatedAt", "RunId"),
-    sa.Index(
-        "IX_Runs_Open", "CreatedAt", mssql_where=sa.text("EndedAt IS NULL"), sqlite_where=sa.text("EndedAt IS NULL")
-    ),
+    partial_index("IX_Runs_Open", "CreatedAt", where="EndedAt IS NULL"),
 )
 
 

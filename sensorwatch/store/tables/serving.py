@@ -1,4 +1,4 @@
-"""What scoring in real time keeps."""
+"""Tables of real-time scoring."""
 
 from __future__ import annotations
 

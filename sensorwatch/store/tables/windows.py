@@ -1,4 +1,4 @@
-"""Windows, and how far ingestion and scoring have come."""
+"""Tables of windows, and of the progress of ingestion and scoring."""
 
 from __future__ import annotations
 

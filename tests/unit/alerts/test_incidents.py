@@ -1,4 +1,4 @@
-"""Which alerts are one trouble."""
+"""Grouping of alerts into incidents."""
 
 from __future__ import annotations
 

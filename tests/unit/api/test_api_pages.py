@@ -198,7 +198,7 @@ def test_a_history_beyond_all_looking_is_shown_from_its_end(api: Api, monkeypatc
     assert api.get("/api/sensors/0/windows", to=before)["ts"][-1] == T0 - 500
     start = (NOW - timedelta(seconds=1200)).isoformat()
     detail = api.problem("/api/sensors/0/windows", 400, **{"from": start})["detail"]
-    assert detail == "expected a range of at most 100 windows of 5 s, got one of more; ask for a shorter one"
+    assert detail == "expected a range of at most 100 windows of 5 s, got a longer one; choose a shorter range"
 
 
 def test_health_tells_lag_failed_sensors_and_ages(api: Api) -> None:

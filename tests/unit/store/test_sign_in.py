@@ -84,7 +84,7 @@ def test_what_is_no_user_is_refused_with_what_was_expected(text: str) -> None:
 
 def test_a_file_has_no_users() -> None:
     store = open_store("sqlite:///:memory:", shard_size=10)
-    with pytest.raises(InvalidInputError, match="leave --user out"):
+    with pytest.raises(InvalidInputError, match="omit --user"):
         store.add_user(DatabaseUser("func-plant", CLIENT))
     store.dispose()
 
