@@ -94,6 +94,7 @@ class Times(Section):
 
         Examples
         --------
+        >>> from datetime import UTC
         >>> times = Times(time_zone="Europe/Berlin", only=[{"days": "mon-fri", "from": "06:00", "to": "22:00"}])
         >>> times.allow(int(datetime(2026, 11, 20, 5, 0, 5, tzinfo=UTC).timestamp()))
         True

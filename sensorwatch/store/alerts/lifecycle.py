@@ -62,8 +62,6 @@ _NOT_MUTED: dict[str, object] = {
 class LifecyclePart(StorePart):
     """People's actions on alerts, and what they have changed."""
 
-    # ---- actions -----------------------------------------------------------------------------------------------------
-
     def act(self, alert_id: str, action: AlertAction) -> HandledAlert:
         """Apply an action to an alert, with all its effects, in one transaction; return the alert.
 
@@ -163,8 +161,6 @@ class LifecyclePart(StorePart):
         elif sensor.TrainFrom == train_from:
             connection.execute(sensors.update().where(sensors.c.SensorId == alert.sensor_id).values(TrainFrom=None))
 
-    # ---- silences ----------------------------------------------------------------------------------------------------
-
     def add_silence(self, silence: Silence) -> None:
         """Mute sensors and their open alerts; an existing silence with this id stays as it is."""
 
@@ -255,8 +251,6 @@ class LifecyclePart(StorePart):
             return release_due(connection, self._database.dialect, now)
 
         return self._database.write(work)
-
-    # ---- reading -----------------------------------------------------------------------------------------------------
 
     def alert(self, alert_id: str) -> HandledAlert:
         """Return an alert with the result of people's actions.

@@ -163,8 +163,6 @@ class AlertWriter:
             )
         self.dialect.upsert(self.connection, table, rows, overwrite=False)
 
-    # ---- incidents and silences --------------------------------------------------------------------------------------
-
     def _stored(self, alert_ids: Collection[str]) -> dict[str, sa.Row[Any]]:
         if not alert_ids:
             return {}
@@ -256,8 +254,6 @@ class AlertWriter:
         self.dialect.upsert(self.connection, incidents, list(map(incident_row, closing)), overwrite=True)
         return closing
 
-    # ---- notifications -----------------------------------------------------------------------------------------------
-
     def _enqueue(
         self,
         notifications: Sequence[Notification],
@@ -332,8 +328,6 @@ class AlertWriter:
 
     def _forget(self, keys: Iterable[str]) -> None:
         drop_held(self.connection, self.dialect, keys)
-
-    # ---- history -----------------------------------------------------------------------------------------------------
 
     def _note(
         self,

@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the tables of the outbox; what was not delivered before is handed out anew."""
+    """Create the tables of the outbox; notifications that were not delivered before are queued again."""
     op.add_column("Notifications", sa.Column("HandedOutAt", UtcTime))
     op.create_table(
         "NotificationSinks",
