@@ -1,17 +1,17 @@
-"""Raw scores become a tail probability, a score of 0-100, a decision and a severity: the same for every detector.
+"""Calibration: from raw scores to a tail probability, a score of 0-100, a decision and a severity, for every detector.
 
-A detector's raw scores mean nothing across sensors. Here they are read as how rare they are among what the sensor's own
-training windows scored. The **rarity** of a raw score is ``-log10 p``, where ``p`` is the probability that a normal
-window scores at least as high:
+Raw scores can't be compared between sensors. Calibration measures how rare a raw score is among those of the sensor's
+own training windows. The **rarity** of a raw score is ``-log10 p``, where ``p`` is the probability that a normal window
+scores at least as high:
 
-- at the ``center``, the median raw score in training, and below it, 0;
-- from there a straight line to the ``level``, which ``tail_share`` (about 2 %) of the training scores exceed;
-- beyond the level the peaks over threshold: a generalised Pareto tail of this ``scale`` and ``shape``, fitted to the
-  excesses by probability-weighted moments, with the shape kept within 0 and 0.5.
+- It is 0 up to the ``center``, the median raw score in training.
+- It rises linearly up to the ``level``, which ``tail_share`` (about 2 %) of the training scores exceed.
+- Above the level it follows a peaks-over-threshold tail: a generalised Pareto distribution with this ``scale`` and
+  ``shape``, fitted to the excesses by probability-weighted moments, with the shape limited to 0 to 0.5.
 
-What is rarer than one in a thousand, rarity 3, is anomalous. A detector that draws a boundary of its own
-(:attr:`~sensorwatch.detectors.base.Detector.threshold`) decides itself: what it calls anomalous has a rarity of at
-least 3, what it calls normal one below.
+A rarity above 3, one window in a thousand, is anomalous. A detector with a boundary of its own
+(:attr:`~sensorwatch.detectors.base.Detector.threshold`) decides itself: anomalous windows have a rarity of at least 3,
+normal windows a rarity below 3.
 
 The score is the rarity on a scale of 0-100, and **a score of 50 or more is anomalous, below 50 is normal**:
 
@@ -26,11 +26,11 @@ from 7   10,000,000        95              critical
 10       10,000,000,000    100
 ======== ================= =============== ==========
 
-In between the score rises in straight lines; beyond a rarity of 10 nothing is told apart. A sensor whose training
-scores show no tail at all (one or two distinct values) has one of no width: whatever it has not shown is ``critical``.
+In between, the score rises linearly; it does not distinguish rarities above 10. If the training scores have no tail at
+all (one or two distinct values), the tail has no width: every score that did not occur in training is ``critical``.
 
-Source: J. Hosking, J. Wallis, Parameter and quantile estimation for the generalized Pareto distribution,
-Technometrics 29 (1987); A. Siffer et al., Anomaly detection in streams with extreme value theory, KDD 2017.
+Source: J. Hosking, J. Wallis, Parameter and quantile estimation for the generalized Pareto distribution, Technometrics
+29 (1987); A. Siffer et al., Anomaly detection in streams with extreme value theory, KDD 2017.
 """
 
 from __future__ import annotations
@@ -74,33 +74,35 @@ _BELOW_ANOMALOUS = float(np.nextafter(_SCORE_KNOTS[1], 0.0))
 
 _TAIL = 0.02
 _LEAST_EXCESSES = 10
-"""A tail of fewer says little: short histories give more than 2 % of themselves."""
+"""Fewer excesses say little about the tail: of a short history, more than 2 % count as tail."""
 
 _HIGHEST_SHAPE = 0.5
 _FLAT_SHAPE = 1e-9
-"""A tail of a smaller shape is exponential, up to rounding."""
+"""Up to rounding, a tail with a smaller shape is exponential."""
 
 _LEAST_SCALE = 1e-9
-"""Raw scores differ by this much through rounding alone."""
+"""Raw scores may differ by this much because of rounding."""
 
 _VALUES_AT_ONCE = 1 << 16
-"""Values that are worked on at once: the working arrays stay in the processor's cache."""
+"""Values that are processed at once, so that the working arrays fit in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How raw scores of many sensors are read; every array has shape ``(n_sensors,)``, NaN where there is no model.
+    """Calibration of many sensors; every array has shape ``(n_sensors,)``, NaN where there is no model.
 
     Attributes
     ----------
-    center, level
-        Raw scores: the median in training, and where the tail begins.
+    center
+        Median raw score in training.
+    level
+        Raw score above which the tail begins.
     tail_share
-        Share (0-1) of the training scores that lie beyond ``level``.
+        Share (0-1) of the training scores that exceed ``level``.
     scale, shape
-        The generalised Pareto tail beyond it.
+        Generalised Pareto tail above the level.
     threshold
-        The highest raw score that is still normal.
+        Highest raw score that is normal.
     """
 
     center: Floats
@@ -111,16 +113,16 @@ class Calibration:
     threshold: Floats
 
     columns: ClassVar[tuple[str, ...]] = ("center", "level", "tail_share", "scale", "shape", "threshold")
-    """What a shard of models calls the arrays, in their order."""
+    """Names of the arrays in a model table, in their order."""
 
     @classmethod
     def of(cls, models: pa.Table) -> Calibration:
-        """Return the calibration in a shard of models (:mod:`sensorwatch.models.table`), a row per model."""
+        """Return the calibration in a model table (:mod:`sensorwatch.models.table`), one row per model."""
         return cls(*(np.asarray(models[name].to_numpy(), dtype=np.float64) for name in cls.columns))
 
     @classmethod
     def unfitted(cls, threshold: float) -> Calibration:
-        """Return the calibration of one sensor that has no training scores: one of the detector's own unit.
+        """Return the calibration of one sensor without training scores: the tail has a scale of 1.
 
         Examples
         --------
@@ -132,7 +134,7 @@ class Calibration:
 
     @classmethod
     def of_rarities(cls, n_sensors: int) -> Calibration:
-        """Return the calibration of raw scores that are rarities already.
+        """Return the calibration of raw scores that are already rarities.
 
         Examples
         --------
@@ -153,23 +155,39 @@ class Calibration:
         return Calibration(*(each[sensors] for each in self.arrays))
 
     def replaced(self, sensors: Integers, others: Calibration) -> Calibration:
-        """Return it with that of others in the places ``sensors``."""
+        """Return the calibration with that of some sensors replaced.
+
+        Parameters
+        ----------
+        sensors
+            Positions of the sensors, shape ``(n,)``.
+        others
+            Their new calibration, arrays of shape ``(n,)``.
+        """
         arrays = [each.copy() for each in self.arrays]
         for each, other in zip(arrays, others.arrays, strict=True):
             each[sensors] = other
         return Calibration(*arrays)
 
     def anomalous(self, sensor: Integers, raw: Floats) -> npt.NDArray[np.bool_]:
-        """Return whether each raw score, of the sensor at that position, is anomalous; False for NaN."""
-        return np.asarray(raw > self.threshold[sensor])
-
-    def rarity(self, sensor: Integers, raw: Floats) -> Floats:
-        """Return how rare raw scores are: ``-log10`` of their tail probability, 0 to 10.
+        """Return whether each raw score is anomalous, shape ``(n,)``; False for NaN.
 
         Parameters
         ----------
         sensor
-            Position of the sensor in this calibration for each raw score, shape ``(n,)``.
+            Position in this calibration of each raw score's sensor, shape ``(n,)``.
+        raw
+            Raw scores, shape ``(n,)``.
+        """
+        return np.asarray(raw > self.threshold[sensor])
+
+    def rarity(self, sensor: Integers, raw: Floats) -> Floats:
+        """Return the rarities of raw scores, 0 to 10: ``-log10`` of their tail probabilities.
+
+        Parameters
+        ----------
+        sensor
+            Position in this calibration of each raw score's sensor, shape ``(n,)``.
         raw
             Raw scores, shape ``(n,)``.
 
@@ -199,12 +217,12 @@ class Calibration:
         return np.where(np.isnan(raw) | np.isnan(self.threshold[sensor]), np.nan, rarity)
 
     def scores(self, sensor: Integers, raw: Floats) -> Floats:
-        """Return the scores, 0-100, as :meth:`rarity` gives the rarities."""
+        """Return the scores of 0-100, shape ``(n,)``; NaN as :meth:`rarity`, which takes the same arguments."""
         return scores_of_rarity(self.rarity(sensor, raw))
 
 
 def scores_of_rarity(rarity: Floats) -> Floats:
-    """Return rarities on the scale of 0-100; NaN for NaN.
+    """Return the scores of 0-100 of rarities; NaN for NaN.
 
     Examples
     --------
@@ -238,17 +256,23 @@ def severity_of(score: float) -> str:
 
 
 def calibrate(raw: Floats, offsets: Integers, threshold: float | None) -> Calibration:
-    """Return the calibration that training scores give.
+    """Return the calibration on training scores.
 
     Parameters
     ----------
     raw
-        Raw scores of the training windows, one sensor behind the other, shape ``(n_values,)``; NaN is passed over.
+        Raw scores of the training windows, one sensor after the other, shape ``(n_values,)``; NaN is skipped.
     offsets
-        Where each sensor's begin, shape ``(n_sensors + 1,)``.
+        Where each sensor's scores begin, shape ``(n_sensors + 1,)``.
     threshold
-        The highest raw score that is still normal, of a detector that draws a boundary itself; None: the raw score
-        that one window in a thousand exceeds.
+        Highest normal raw score of a detector with a boundary of its own; None: the raw score that one window in a
+        thousand exceeds.
+
+    Examples
+    --------
+    >>> found = calibrate(np.arange(1000.0), np.array([0, 1000]), None)
+    >>> float(found.center[0]), float(found.level[0]), bool(found.anomalous(np.array([0]), np.array([1200.0]))[0])
+    (499.5, 979.0, True)
     """
     columns = np.full((5, len(offsets) - 1), np.nan)
     numbers = ~np.isnan(raw)
@@ -257,11 +281,11 @@ def calibrate(raw: Floats, offsets: Integers, threshold: float | None) -> Calibr
         raw = raw[numbers]
     filled = np.flatnonzero(np.diff(offsets))
     starts, lengths = offsets[filled], np.diff(offsets)[filled]
-    # Stretches whose lengths differ by less than a factor of two share a rectangle, which is sorted row by row.
+    # Sensors whose numbers of scores differ by less than a factor of two share a matrix, which is sorted row by row.
     magnitude = np.frexp(lengths)[1]
     for wanted in np.unique(magnitude):
-        alike = np.flatnonzero(magnitude == wanted)
-        columns[:, filled[alike]] = _tails(raw, starts[alike], lengths[alike])
+        similar = np.flatnonzero(magnitude == wanted)
+        columns[:, filled[similar]] = _tails(raw, starts[similar], lengths[similar])
     center, level, tail_share, scale, shape = columns
     if threshold is None:
         thresholds = _raw_at(ANOMALOUS_RARITY, level, tail_share, scale, shape)
@@ -272,7 +296,7 @@ def calibrate(raw: Floats, offsets: Integers, threshold: float | None) -> Calibr
 
 
 def _raw_at(rarity: float, level: Floats, tail_share: Floats, scale: Floats, shape: Floats) -> Floats:
-    """Return the raw score of a rarity in the tail; ``level`` where the tail begins beyond it."""
+    """Return the raw score of a rarity in the tail; ``level`` where the rarity is reached before the tail begins."""
     ratio = np.maximum(tail_share / 10.0**-rarity, 1.0)
     curved = np.maximum(shape, _FLAT_SHAPE)
     excess = np.where(shape > _FLAT_SHAPE, (ratio**curved - 1.0) / curved, np.log(ratio))
@@ -280,7 +304,7 @@ def _raw_at(rarity: float, level: Floats, tail_share: Floats, scale: Floats, sha
 
 
 def _tails(raw: Floats, starts: Integers, lengths: Integers) -> Floats:
-    """Return center, level, tail share, scale and shape of stretches of raw scores, shape ``(5, n_stretches)``."""
+    """Return center, level, tail share, scale and shape, shape ``(5, n)``, of ``n`` sensors' raw scores."""
     wanted = np.minimum(np.maximum(np.ceil(_TAIL * lengths).astype(np.int64), _LEAST_EXCESSES), (lengths - 1) // 2)
     center, level = np.empty(len(starts)), np.empty(len(starts))
     rank = np.arange(max(int(wanted.max()), 1))
@@ -305,9 +329,9 @@ def _tails(raw: Floats, starts: Integers, lengths: Integers) -> Floats:
 
 
 def _ordered(raw: Floats, starts: Integers, lengths: Integers) -> Floats:
-    """Return stretches of raw scores in ascending order, a row each; shorter ones end with infinities.
+    """Return the raw scores of sensors in ascending order, one row each; shorter rows end with infinities.
 
-    Sorting is as fast as selecting median and tail: NumPy does either with vector instructions.
+    Sorting is as fast as selecting median and tail, because NumPy does both with vector instructions.
     """
     longest = int(lengths.max())
     if (lengths == longest).all() and (np.diff(starts) == longest).all():
@@ -321,7 +345,7 @@ def _ordered(raw: Floats, starts: Integers, lengths: Integers) -> Floats:
 
 
 def _pareto(excess: Floats, counted: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Return scale and shape of rows of excesses in ascending order, by probability-weighted moments."""
+    """Return scale and shape of rows of ascending excesses, by probability-weighted moments."""
     number = np.maximum(counted.sum(axis=1), 1)
     rank = np.cumsum(counted, axis=1)
     mean = excess.sum(axis=1) / number
@@ -329,5 +353,5 @@ def _pareto(excess: Floats, counted: npt.NDArray[np.bool_]) -> tuple[Floats, Flo
     weighted = np.where(counted, above * excess, 0.0).sum(axis=1) / number
     with np.errstate(divide="ignore", invalid="ignore"):
         shape = np.clip(np.nan_to_num(2.0 - mean / (mean - 2.0 * weighted)), 0.0, _HIGHEST_SHAPE)
-    # With the shape clipped, the scale is the one that keeps the mean excess.
+    # If the shape was clipped, this scale still gives the same mean excess.
     return mean * (1.0 - shape), shape

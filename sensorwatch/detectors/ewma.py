@@ -1,11 +1,11 @@
-"""Exponentially weighted moving average: how far a value lies from where the sensor has lately been.
+"""Exponentially weighted moving average: the distance of a value from the sensor's recent level.
 
-Level and variance follow the values with the weight 0.01 each; one that lies more than 3 standard deviations off moves
-them as if it lay 3 off, so that an anomaly is not learnt at once, and a lasting change is in the end. The raw score is
-the distance from the level before, in standard deviations. These never fall below that of training, or a quiet stretch
-would make a sensation of what comes after it.
+Each value updates level and variance with a weight of 0.01. A value more than 3 standard deviations from the level
+counts as if it were 3 away. So an anomaly is not learned at once, but a lasting change is learned in the end. The raw
+score is the distance from the level before the value, in standard deviations. The standard deviation never falls below
+that of training; otherwise, everything would be anomalous after a quiet period.
 
-A value more or less does not matter to an average over some hundred of them: gaps are passed over.
+Gaps are ignored, because a few values more or less hardly change an average over about a hundred.
 
 Source: S. W. Roberts, Control chart tests based on geometric moving averages, Technometrics 1 (1959); the variance
 follows W. Stallings et al., as RFC 6298 uses it; the clipping is Huber's.
@@ -45,15 +45,15 @@ __all__ = ["Ewma"]
 _WEIGHT = 0.01
 _CLIP = 3.0
 _LEAST_SCALE = 1e-150
-"""Its square is still a number."""
+"""Its square does not underflow to 0."""
 
 _LEAST_SCORE = 1e-3
-"""What is nearer lies at the level, up to rounding."""
+"""Lower scores differ from 0 by rounding only."""
 
 _LARGEST = 1e300
 _SENSORS_AT_ONCE = 4096
 _CELLS_AT_ONCE = 1 << 17
-"""Values that are laid out in time at once: they stay in the processor's cache."""
+"""Values that are arranged by time at once; they fit in the processor's cache."""
 
 _CHECKPOINT = pa.struct(
     [pa.field("as_of", pa.int64()), pa.field("level", pa.float64()), pa.field("variance", pa.float64())]
@@ -74,7 +74,7 @@ class Ewma(StatefulDetector):
     has_bands = True
 
     def fit(self, series: Series) -> Fitted:
-        """Run through the training values; see :meth:`~sensorwatch.detectors.base.Detector.fit`."""
+        """Follow the training values; see :meth:`~sensorwatch.detectors.base.Detector.fit`."""
         finite = series.finite()
         summary = Summary.of(finite)
         reasons = summary.reasons()
@@ -94,11 +94,11 @@ class Ewma(StatefulDetector):
 
     def score(self, params: pa.StructArray, series: Series) -> Floats:
         """Return distances from the level; see :meth:`~sensorwatch.detectors.base.Detector.score`."""
-        return _distances(params, series, _followed(params, series)[1])
+        return _distances(params, series, _run_from_checkpoint(params, series)[1])
 
     def advance(self, params: pa.StructArray, series: Series, threshold: Floats | None = None) -> Advanced:
         """Return scores, levels and bands; see :meth:`~sensorwatch.detectors.base.Detector.advance`."""
-        finite, run = _followed(params, series, deviations=threshold is not None)
+        finite, run = _run_from_checkpoint(params, series, deviations=threshold is not None)
         as_of = finite.newest(checkpoint_times(params))
         fitted = params.is_valid().to_numpy(zero_copy_only=False)
         checkpoint = _packed_checkpoint(as_of, run.last_level, run.last_variance, fitted)
@@ -108,11 +108,11 @@ class Ewma(StatefulDetector):
 
     def expected(self, params: pa.StructArray, series: Series, threshold: Floats) -> Expected:
         """Return level and band; see :meth:`~sensorwatch.detectors.base.Detector.expected`."""
-        return _expected(series, *_followed(params, series, deviations=True), threshold)
+        return _expected(series, *_run_from_checkpoint(params, series, deviations=True), threshold)
 
 
 class _Start(NamedTuple):
-    """Where sensors stand before a series, and the least standard deviation of each; shape ``(n_sensors,)``."""
+    """Level and variance before a series, and the least standard deviation, each of shape ``(n_sensors,)``."""
 
     level: Floats
     variance: Floats
@@ -120,16 +120,16 @@ class _Start(NamedTuple):
 
 
 class _Run(NamedTuple):
-    """What a run over values gave.
+    """Result of following values.
 
     Attributes
     ----------
     distance
-        Of each value from the level before it, in standard deviations before it; signed, shape ``(n_values,)``.
+        Signed distance of each value from the level before it, in standard deviations, shape ``(n_values,)``.
     deviation
-        That standard deviation, shape ``(n_values,)``; empty where it was not asked for.
+        Standard deviation before each value, shape ``(n_values,)``; empty if it was not asked for.
     last_level, last_variance
-        After the last value of each sensor, shape ``(n_sensors,)``.
+        Level and variance after the last value of each sensor, shape ``(n_sensors,)``.
     """
 
     distance: Floats
@@ -138,8 +138,8 @@ class _Run(NamedTuple):
     last_variance: Floats
 
 
-def _followed(params: pa.StructArray, series: Series, *, deviations: bool = False) -> tuple[Series, _Run]:
-    """Return the finite values, and the run over them from where the sensors stand."""
+def _run_from_checkpoint(params: pa.StructArray, series: Series, *, deviations: bool = False) -> tuple[Series, _Run]:
+    """Return the finite values, and the result of following them from the checkpoints on."""
     missing = params.is_null().to_numpy(zero_copy_only=False)
     center, scale = (
         np.where(missing, np.nan, params.field(name).to_numpy(zero_copy_only=False)) for name in ("center", "scale")
@@ -157,6 +157,7 @@ def _followed(params: pa.StructArray, series: Series, *, deviations: bool = Fals
 
 
 def _expected(series: Series, finite: Series, run: _Run, threshold: Floats) -> Expected:
+    """Return the levels before the values of a series, and bands of ``threshold`` standard deviations."""
     value, low, high = (np.full(len(series.values), np.nan) for _ in range(3))
     known = np.isfinite(series.values)
     with np.errstate(all="ignore"):
@@ -167,7 +168,7 @@ def _expected(series: Series, finite: Series, run: _Run, threshold: Floats) -> E
 
 
 def _distances(params: pa.StructArray, series: Series, run: _Run) -> Floats:
-    """Return the raw scores that a run over the finite values of a series gave; changes the run."""
+    """Return the raw scores of a series from the run over its finite values; overwrites ``run.distance``."""
     distance = np.abs(run.distance, out=run.distance)
     distance[distance < _LEAST_SCORE] = 0.0
     np.minimum(distance, _LARGEST, out=distance)
@@ -185,7 +186,7 @@ def _run(start: _Start, series: Series, *, deviations: bool = False) -> _Run:
     """Follow finite values, all sensors side by side."""
     distance, deviation = np.empty(len(series.values)), np.empty(len(series.values) if deviations else 0)
     last_level, last_variance = start.level.copy(), start.variance.copy()
-    # The longest first: those that still have values are always the first ones.
+    # The longest series first, so that the sensors that still have values are always the first ones.
     order = np.argsort(-series.lengths, kind="stable")
     order = order[: np.count_nonzero(series.lengths)]
     for first in range(0, len(order), _SENSORS_AT_ONCE):
@@ -206,9 +207,9 @@ def _run(start: _Start, series: Series, *, deviations: bool = False) -> _Run:
 
 
 class _Block(NamedTuple):
-    """Where the values of some sensors stand: one after the other if there is a ``stretch``, or else anywhere.
+    """Places of the values of some sensors in a series, the longest first.
 
-    The longest come first.
+    ``stretch`` is the slice that holds them if they follow each other and have the same length.
     """
 
     stretch: slice | None
@@ -222,13 +223,13 @@ class _Block(NamedTuple):
         return cls(slice(int(starts[0]), int(starts[-1] + lengths[-1])) if together else None, starts, lengths)
 
     def columns(self, values: Floats, times: slice) -> Floats:
-        """Return the values at some times, a column per sensor, each time's side by side in memory."""
+        """Return the values at some times, shape ``(n_times, n_sensors)``, contiguous by time."""
         if self.stretch is None:
             return values[self._places(times)].T.copy()
         return values[self.stretch].reshape(len(self.starts), -1)[:, times].T.copy()
 
     def put_back(self, columns: Floats, values: Floats, times: slice) -> None:
-        """Write columns back to where their values came from."""
+        """Write columns to the places of the values that they were made from."""
         if self.stretch is None:
             used = np.arange(times.start, times.stop) < self.lengths[:, None]
             values[self._places(times)[used]] = columns.T[used]
@@ -241,7 +242,7 @@ class _Block(NamedTuple):
 
 
 class _State(NamedTuple):
-    """Where sensors stand, changed from value to value; and room for what is worked out on the way."""
+    """Level and variance of sensors, updated value by value, and buffers for intermediate results."""
 
     level: Floats
     variance: Floats
@@ -253,26 +254,34 @@ class _State(NamedTuple):
 
     @classmethod
     def of(cls, level: Floats, variance: Floats, least: Floats) -> _State:
-        # Arithmetic with an array is faster than with a number, which becomes one at every turn.
+        # Arrays, because NumPy would convert a number to an array in every step.
         constants = np.tile(np.array([[-_CLIP], [_CLIP], [_WEIGHT], [1.0 - _WEIGHT]]), len(level))
         clipped, moved, deviation = np.empty((3, len(level)))
         return cls(level, variance, least * least, clipped, moved, deviation, constants)
 
     def first(self, n: int) -> _State:
-        """Return views of the first ones."""
+        """Return views of the first ``n`` sensors."""
         return _State(*(each[..., :n] for each in self))
 
 
 def _side_by_side(state: _State, values: Floats, lengths: Integers, deviations: Floats | None) -> None:
-    """Follow values of shape ``(n_times, n_sensors)``; sensors are ordered by length, the longest first.
+    """Follow the values of several sensors in place.
 
-    The values are overwritten by the distances, the state by what it is after them, ``deviations`` by the standard
-    deviations before each.
+    Parameters
+    ----------
+    state
+        Level and variance before the values; overwritten by those after them.
+    values
+        Shape ``(n_times, n_sensors)``, the sensor with the most values first; overwritten by the distances.
+    lengths
+        Number of values of each sensor, shape ``(n_sensors,)``.
+    deviations
+        Overwritten by the standard deviation before each value; None if it is not needed.
     """
-    at_work = np.searchsorted(-lengths, -np.arange(len(values)), side="left")
+    counts = np.searchsorted(-lengths, -np.arange(len(values)), side="left")
     width = 0
-    for i, n in enumerate(at_work.tolist()):
-        # The sensors that still have values are the first ones; all arithmetic is done in place.
+    for i, n in enumerate(counts.tolist()):
+        # The sensors that still have values are the first ones; all arithmetic is in place.
         if n != width:
             width = n
             level, variance, least, d, step, spare, (low, high, weight, rest) = state.first(n)
@@ -280,7 +289,7 @@ def _side_by_side(state: _State, values: Floats, lengths: Integers, deviations: 
         np.sqrt(variance, out=deviation)
         np.subtract(distance, level, out=distance)
         np.divide(distance, deviation, out=distance)
-        # From here on in units of the standard deviation.
+        # From here on, in units of the standard deviation.
         np.minimum(distance, high, out=d)
         np.maximum(d, low, out=d)
         np.multiply(d, weight, out=step)

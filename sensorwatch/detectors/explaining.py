@@ -1,6 +1,6 @@
-"""Why windows are anomalous: which members find them so, and which usual pattern comes nearest.
+"""Explanations of anomalous windows: scores of the members, and the nearest normal pattern.
 
-Everything here is asked of the detector again, about sensors that have an anomalous window: these are few.
+The detector scores the sensors with an anomalous window once more for this; they are few.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_LEVELS", "explain"]
 
 MOST_LEVELS = 96
-"""Longer patterns are thinned out."""
+"""Longer patterns are thinned out to this number of values."""
 
 _LEVELS = 1000
 _SHARE_DIGITS = 3
@@ -37,16 +37,16 @@ _SHARE_DIGITS = 3
 def explain(
     detector: Detector, params: pa.StructArray, series: Series, scores: Floats, windows: Integers
 ) -> list[Explanation]:
-    """Return why windows are anomalous.
+    """Return explanations of anomalous windows, in their order.
 
     Parameters
     ----------
     detector, params, series
-        What found them, as :meth:`~sensorwatch.detectors.base.Detector.score` takes them.
+        Detector that found the windows, with the arguments of :meth:`~sensorwatch.detectors.base.Detector.score`.
     scores
-        Its scores of 0-100, shape ``(n_values,)``.
+        Scores of 0-100 of all windows of the series, shape ``(n_values,)``.
     windows
-        Positions of the windows in the series, ascending, shape ``(n,)``.
+        Positions of the anomalous windows in the series, ascending, shape ``(n,)``.
     """
     sensor = np.repeat(np.arange(series.n_sensors), series.lengths)[windows]
     patterns = _patterns(detector, params, series, windows, sensor)
@@ -62,7 +62,7 @@ def _members(
 ) -> list[tuple[MemberScore, ...]]:
     weights = {name: np.nan_to_num(weight)[sensor] for name, weight in detector.weights(params).items()}
     rarities = {name: rarity[windows] for name, rarity in detector.member_rarities(params, series).items()}
-    # A member that can't say anything of a window has no part in its mean.
+    # A member without a score for a window does not count in its mean.
     shares = {name: np.where(np.isnan(rarity), 0.0, weights[name]) for name, rarity in rarities.items()}
     total = np.sum(list(shares.values()), axis=0)
     found: list[list[MemberScore]] = [[] for _ in windows]

@@ -1,4 +1,4 @@
-"""Why a window was called anomalous: who found it, and what would have been usual."""
+"""Explanation of an anomalous window: the detectors that found it, and the pattern that would have been normal."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _FIRED = 50
 
 @dataclass(frozen=True, slots=True)
 class MemberScore:
-    """What one detector says of a window.
+    """Score of a window by one detector.
 
     Attributes
     ----------
     name
-        The detector's.
+        Name of the detector.
     score
-        0-100, rounded down: 50 or more is anomalous.
+        Score of 0-100, rounded down; 50 or more is anomalous.
     weight
-        Its share in the decision, 0-1.
+        Share of the detector in the decision, 0-1.
     """
 
     name: str
@@ -33,26 +33,26 @@ class MemberScore:
 
     @property
     def fired(self) -> bool:
-        """Whether it finds the window anomalous by itself."""
+        """Whether the window is anomalous by this detector alone."""
         return self.score >= _FIRED
 
 
 @dataclass(frozen=True, slots=True)
 class NearestPattern:
-    """The usual pattern that comes nearest to a window and those before it.
+    """Normal pattern that is nearest to a window and the windows before it.
 
     Attributes
     ----------
     found_by
-        The detector that knows it.
+        Name of the detector that has the pattern.
     windows
-        How many windows it spans, the window itself among them.
+        Number of windows that the pattern spans, including the window itself.
     step_seconds
-        Between two of ``levels``; the last one is the window's.
+        Time between two of ``levels``, the last of which belongs to the window itself.
     low, high
-        Its lowest and its highest value, in the sensor's unit.
+        Lowest and highest value of the pattern, in the sensor's unit.
     levels
-        Its course, oldest first, in thousandths of the way from ``low`` to ``high``; 96 at most.
+        At most 96 values of the pattern, oldest first, in thousandths of the range from ``low`` (0) to ``high`` (1000).
     """
 
     found_by: str
@@ -63,34 +63,34 @@ class NearestPattern:
     levels: tuple[int, ...]
 
     def values(self) -> list[float]:
-        """Return the course in the sensor's unit, oldest first.
+        """Return the values of the pattern in the sensor's unit, oldest first.
 
         Examples
         --------
         >>> NearestPattern("kmeans", 3, 5, 20.0, 30.0, (0, 1000, 500)).values()
         [20.0, 30.0, 25.0]
         """
-        # Not by the difference of both, which may be beyond all numbers.
+        # Not by the difference of both, which may overflow.
         return [self.low * (1 - level / 1000) + self.high * (level / 1000) for level in self.levels]
 
     def ends(self, end: int) -> list[int]:
-        """Return when its windows end, where the last one is at ``end``; in seconds since 1970-01-01T00:00:00Z."""
+        """Return the ends of the windows, the last of which is ``end``, in seconds since 1970-01-01T00:00:00Z."""
         count = len(self.levels)
         return [end - (count - 1 - i) * self.step_seconds for i in range(count)]
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a window is anomalous.
+    """Explanation of an anomalous window.
 
     Attributes
     ----------
     detector
-        What made the sensor's model.
+        Detector of the sensor's model.
     members
-        What the detectors say that it is made of, the highest score first; of one that stands alone, itself.
+        Scores by the detector's members, the highest first; by the detector itself if it has no members.
     pattern
-        The nearest usual pattern; None where no detector knows patterns, or too little is known of the windows before.
+        Nearest normal pattern; None if no detector has patterns, or too few windows came before.
     """
 
     detector: str
@@ -106,7 +106,7 @@ _EXPLANATION = msgspec.json.Decoder(Explanation)
 
 
 def explanation_json(explanation: Explanation) -> str:
-    """Return an explanation as compact JSON, of 2,000 characters at most."""
+    """Return an explanation as compact JSON of at most 2,000 characters."""
     return msgspec.json.encode(explanation).decode()
 
 
@@ -116,7 +116,7 @@ def parse_explanation(text: str) -> Explanation:
     Raises
     ------
     InvalidInputError
-        It is not one; says where it is wrong.
+        The text is too long or is not an explanation; the message says where it is wrong.
     """
     if len(text) > MOST_JSON:
         raise InvalidInputError(

@@ -1,11 +1,12 @@
-"""Distance to the nearest of 16 usual patterns of 96 windows.
+"""Distance to the nearest of 16 normal patterns of 96 windows.
 
-The usual patterns are the centres that k-means finds among the training patterns: of scaled values, not of each pattern
-standardised by itself, so that a pattern of the usual shape at an unusual level is unusual. The raw score is the root
-mean square distance of the last 96 values from the nearest centre. It is high for as long as an anomaly is among them:
-a detector of stretches, and one that says which pattern would have been normal.
+The normal patterns are the centres that k-means finds among the training patterns. Patterns consist of scaled values
+and are not standardised one by one, so a pattern of a normal shape at an abnormal level is anomalous. The raw score is
+the root mean square distance of the last 96 values from the nearest centre. It is high as long as an anomaly is among
+these values. So the detector finds anomalous episodes, and shows which pattern would have been normal.
 
-Centres are sought among 2,048 patterns at most, evenly spread over the training; neighbours are nearly the same.
+At most 2,048 training patterns, evenly spread over the training windows, are used, because neighbouring patterns are
+nearly equal.
 
 Source: S. P. Lloyd, Least squares quantization in PCM, 1982, with the seeding of D. Arthur and S. Vassilvitskii,
 k-means++, 2007; on subsequences as in Yairi et al., Fault detection by mining association rules from house-keeping
@@ -49,7 +50,7 @@ class KMeans(Lagged):
 
     def _fit_patterns(self, found: Floats) -> dict[str, Any]:
         stride = max(-(-len(found) // _MOST_PATTERNS), min(4, len(found) // (4 * _CENTRES)))
-        # Centres are stored in single precision: half the size, and far below what any sensor resolves.
+        # Single precision halves the size, and is still far finer than the resolution of any sensor.
         centres = _centres(np.ascontiguousarray(found[:: max(stride, 1)]))
         return {"centres": centres.astype(np.float32).ravel()}
 
@@ -76,14 +77,14 @@ class KMeans(Lagged):
 
 
 def _centres(points: Floats) -> Floats:
-    """Return the centres of Lloyd's algorithm, shape ``(at most 16, size)``."""
+    """Return the centres that Lloyd's algorithm finds, at most 16, shape ``(n_centres, size)``."""
     centres = _seeds(points)
     nearest = np.full(len(points), -1)
     for _ in range(_ITERATIONS):
         closeness = points @ centres.T
         closeness -= np.einsum("ij,ij->i", centres, centres) / 2
-        former, nearest = nearest, closeness.argmax(axis=1)
-        if (nearest == former).all():
+        previous, nearest = nearest, closeness.argmax(axis=1)
+        if (nearest == previous).all():
             break
         members = np.zeros((len(centres), len(points)))
         members[nearest, np.arange(len(points))] = 1.0
@@ -94,7 +95,7 @@ def _centres(points: Floats) -> Floats:
 
 
 def _seeds(points: Floats) -> Floats:
-    """Return distinct patterns, each chosen with a chance in proportion to its squared distance from those before."""
+    """Return distinct patterns, drawn with probabilities in proportion to their squared distance from earlier ones."""
     random = np.random.default_rng(_SEED)
     squares = np.einsum("ij,ij->i", points, points)
     chosen = [int(random.integers(len(points)))]

@@ -1,12 +1,12 @@
-"""What the detectors share that judge the pattern of a window and those just before it.
+"""Base class of detectors that judge the pattern of a window and the windows just before it.
 
-Values are centred and scaled by the sensor's training median and quartiles; patterns are made by
-:mod:`~sensorwatch.detectors.windowing.lags`. The memory is the windows that the next pattern begins with, as they were,
-and the one before them.
+Values are centred and scaled by the sensor's median and quartiles in training. Patterns are made by
+:mod:`~sensorwatch.detectors.windowing.lags`. The checkpoint holds the last windows that the next pattern may begin
+with, in the sensor's unit.
 
-One wild value would be in all patterns of the next windows, and make each of them look odd. Detectors for which the
-value alone counts once it is over pass over **isolated** values: those that lie five usual steps, and more, above or
-below both of their neighbours. In the pattern that ends with it such a value is what it is.
+An outlier in a single window is part of the patterns of the next windows, too, and would make all of them anomalous. A
+detector can therefore skip **isolated** values, which are more than five typical steps above or below both neighbours.
+In the pattern that ends with it, such a value is not replaced.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ if TYPE_CHECKING:
 __all__ = ["Lagged", "Past", "pasts"]
 
 _LARGEST = 1e6
-"""Scaled values are cut here: products of them stay numbers."""
+"""Scaled values are clipped here, so that products of them do not overflow."""
 
 _ISOLATED_STEPS = 5.0
 _LEAST_PATTERNS = 32
 _PATTERNS_AT_ONCE = 2048
-"""Copies of so many stay in the processor's cache."""
+"""Copies of so many patterns fit in the processor's cache."""
 
 _LEAST_SCORE = 1e-3
-"""In scaled units; what is nearer is as usual, up to rounding."""
+"""In scaled units; lower scores differ from 0 by rounding only."""
 
 _CHECKPOINT = pa.struct(
     [
@@ -58,7 +58,7 @@ _CHECKPOINT = pa.struct(
 
 
 class Past(NamedTuple):
-    """Finite windows of one sensor, those that it remembers first; the last ``new`` of them are the series' own."""
+    """Finite windows of one sensor: those of its checkpoint, then the ``new`` windows of the series."""
 
     times: Integers
     values: Floats
@@ -66,7 +66,15 @@ class Past(NamedTuple):
 
 
 class _Band(NamedTuple):
-    """What is expected of windows: ``columns`` are value, low and high, as far as they are known yet."""
+    """Expected values of windows, filled step by step.
+
+    Attributes
+    ----------
+    columns
+        Expected value, lower and upper end, shape ``(3, n_values)``.
+    limits
+        Highest normal raw score of each window's sensor, shape ``(n_values,)``.
+    """
 
     columns: Floats
     limits: Floats
@@ -77,29 +85,29 @@ class _Band(NamedTuple):
 
 
 class Lagged(StatefulDetector):
-    """A detector of patterns; a subclass says what it fits to them and what it measures.
+    """A detector of patterns; a subclass defines what is fitted to them and how they are measured.
 
     Attributes
     ----------
     size
-        Steps of a pattern.
+        Number of steps in a pattern.
     fields
-        The subclass's own parameters.
-    passes_over_isolated
-        Whether isolated values count in the pattern only that ends with them.
+        Parameters of the subclass, in addition to those of all detectors of patterns.
+    skips_isolated
+        Whether isolated values count only in the pattern that ends with them.
     """
 
     size: int
     fields: ClassVar[tuple[pa.Field, ...]]
-    passes_over_isolated = False
+    skips_isolated = False
 
     @abstractmethod
     def _fit_patterns(self, found: Floats) -> dict[str, Any]:
-        """Return the subclass's own parameters; ``found`` has shape ``(n_patterns, size)``."""
+        """Return the parameters of the subclass for training patterns, shape ``(n_patterns, size)``."""
 
     @abstractmethod
     def _measure(self, row: Mapping[str, Any], found: Floats) -> Floats:
-        """Return the statistic of each pattern of scaled values: at least 0, the higher, the less usual."""
+        """Return the raw score, at least 0, of each pattern of scaled values, shape ``(n_patterns,)``."""
 
     def _expect(self, row: Mapping[str, Any], found: Floats, limit: Floats) -> tuple[Floats, Floats]:
         """Return the expected last value of each pattern, and how far off it may lie; for detectors with bands.
@@ -109,7 +117,7 @@ class Lagged(StatefulDetector):
         raise NotImplementedError
 
     def _base(self, row: Mapping[str, Any], past: Past) -> Floats:
-        """Return what scaled values are counted from, shape ``(n_windows,)``."""
+        """Return the values that scaled values are measured from, shape ``(n_windows,)``."""
         return np.full(len(past.times), row["center"])
 
     def _scaled(self, row: Mapping[str, Any], past: Past) -> Floats:
@@ -117,7 +125,7 @@ class Lagged(StatefulDetector):
         return np.clip(scaled, -_LARGEST, _LARGEST, out=scaled)
 
     def _prepare(self, past: Past) -> dict[str, Any]:
-        """Return step, center and scale of training windows."""
+        """Return step, center and scale of training windows, in the sensor's unit."""
         center, scale = center_and_scale(past.values)
         return {"step": median_step(past.times), "center": center, "scale": scale}
 
@@ -136,7 +144,7 @@ class Lagged(StatefulDetector):
         past = Past(series.times, series.values, 0)
         row = self._prepare(past)
         scaled = self._scaled(row, past)
-        row["isolated"] = _isolated(scaled) if self.passes_over_isolated else np.inf
+        row["isolated"] = _isolated(scaled) if self.skips_isolated else np.inf
         found = patterns(past.times, without_isolated(scaled, row["isolated"]), row["step"], self.size)
         if len(found.values) < _LEAST_PATTERNS:
             raise InvalidInputError(
@@ -147,7 +155,7 @@ class Lagged(StatefulDetector):
         return row | {CHECKPOINT: _checkpoint(past, self.size)}
 
     def score(self, params: pa.StructArray, series: Series) -> Floats:
-        """Return the statistics; see :meth:`~sensorwatch.detectors.base.Detector.score`."""
+        """Return the raw scores of patterns; see :meth:`~sensorwatch.detectors.base.Detector.score`."""
         return self._scores(params, series, pasts(params, series))
 
     def advance(self, params: pa.StructArray, series: Series, threshold: Floats | None = None) -> Advanced:
@@ -162,7 +170,7 @@ class Lagged(StatefulDetector):
         return Advanced(raw, pa.array(checkpoints, _CHECKPOINT), band and Expected(*band.columns))
 
     def expected(self, params: pa.StructArray, series: Series, threshold: Floats) -> Expected | None:
-        """Return what the windows before make likely; see :meth:`~sensorwatch.detectors.base.Detector.expected`."""
+        """Return predictions from the windows before; see :meth:`~sensorwatch.detectors.base.Detector.expected`."""
         if not self.has_bands:
             return None
         band = _Band.empty(series, threshold)
@@ -173,7 +181,7 @@ class Lagged(StatefulDetector):
     def _scores(
         self, params: pa.StructArray, series: Series, known: Iterable[_RowAndPast], band: _Band | None = None
     ) -> Floats:
-        """Return the statistics; fills a band on the way."""
+        """Return the raw scores; fill a band in the same pass."""
         raw = np.full(len(series.values), np.nan)
         for row, place, found in self._found(series, known):
             raw[place] = self._measure(row, found)
@@ -188,7 +196,7 @@ class Lagged(StatefulDetector):
         value, reach = self._expect(row, found, band.limits[place])
         own = Past(series.times[place], series.values[place], len(place))
         cut = np.abs(found[:, -1]) >= _LARGEST
-        # From the distance to the window's own value, where it is whole: what is counted from was looked up once.
+        # Computed from the window's value where that is not clipped, which saves a second call of _base.
         value = (
             self._base(row, own) + row["scale"] * value
             if cut.any()
@@ -200,7 +208,15 @@ class Lagged(StatefulDetector):
     def _found(
         self, series: Series, past_windows: Iterable[_RowAndPast]
     ) -> Iterator[tuple[dict[str, Any], Integers, Floats]]:
-        """Yield parameters, places in the series, and the patterns that end there, a part of a sensor at a time."""
+        """Yield parameters, places in the series, and the patterns that end there, a part of a sensor at a time.
+
+        Parameters
+        ----------
+        series
+            The series.
+        past_windows
+            Parameters and windows of each sensor, as :func:`pasts` yields them.
+        """
         for i, (row, past) in enumerate(past_windows):
             if row is None or not past.new:
                 continue
@@ -217,29 +233,29 @@ class Lagged(StatefulDetector):
 
 
 def pasts(params: pa.StructArray, series: Series) -> Iterator[_RowAndPast]:
-    """Yield every sensor's parameters and its windows, behind those of its memory where they go on from there."""
+    """Yield the parameters and the windows of each sensor, with those of its checkpoint if they continue from it."""
     for i, row in enumerate(ParameterRows(params)):
         own = slice(int(series.offsets[i]), int(series.offsets[i + 1]))
         times, values = series.times[own], series.values[own]
-        goes_on = row is not None and len(times) > 0 and times[0] > row[CHECKPOINT]["as_of"]
+        continued = row is not None and len(times) > 0 and times[0] > row[CHECKPOINT]["as_of"]
         finite = np.isfinite(values)
         if not finite.all():
             times, values = times[finite], values[finite]
         new = len(times)
-        if row is not None and goes_on:
+        if row is not None and continued:
             times = np.concatenate((row[CHECKPOINT]["times"], times))
             values = np.concatenate((row[CHECKPOINT]["values"], values))
         yield row, Past(times, values, new)
 
 
 def _isolated(scaled: Floats) -> float:
-    """Return by how much values have to differ from both neighbours; infinity for a sensor that mostly stands still."""
+    """Return by how much isolated values differ from both neighbours; infinity for a sensor that is mostly constant."""
     usual = float(np.median(np.abs(np.diff(scaled)))) if len(scaled) > 1 else 0.0
     return _ISOLATED_STEPS * usual or np.inf
 
 
 def _ending(found: Floats, last: Floats) -> Floats:
-    """Return a copy of patterns with these last values; overlapping ones make for slow products of matrices."""
+    """Return a copy of patterns with other last values; in overlapping arrays, matrix products would be slow."""
     ending = np.array(found, order="C")
     ending[:, -1] = last
     return ending

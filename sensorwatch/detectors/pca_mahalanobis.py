@@ -1,8 +1,8 @@
-"""Mahalanobis distance of a pattern of 16 windows: unusual together, though each value alone may be usual.
+"""Mahalanobis distance of a pattern of 16 windows, whose values may each be normal while their combination is not.
 
 The raw score is the distance of the last 16 scaled values from their training mean under the training covariance, to
-whose diagonal 1 % of its mean is added. It is the length of the pattern along the principal axes, each in units of its
-own spread: the axes on which a sensor hardly ever varies count most.
+whose diagonal 1 % of its mean is added. In other words, it is the length of the pattern along the principal axes, each
+in units of its own spread. So the axes along which a sensor hardly varies count most.
 
 Source: M.-L. Shyu et al., A novel anomaly detection scheme based on principal component classifier, 2003.
 """
@@ -27,7 +27,7 @@ __all__ = ["PcaMahalanobis"]
 
 _RIDGE = 0.01
 _LEAST_VARIANCE = 1e-6
-"""Of scaled values; a sensor of one value has none."""
+"""In units of scaled values, for a constant sensor, whose variance is 0."""
 
 
 class PcaMahalanobis(Lagged):
@@ -35,7 +35,7 @@ class PcaMahalanobis(Lagged):
 
     name = "pca_maha"
     size = 16
-    passes_over_isolated = True
+    skips_isolated = True
     has_bands = True
     fields = (pa.field("mean", pa.list_(pa.float64())), pa.field("whitening", pa.list_(pa.float64())))
 

@@ -1,4 +1,4 @@
-"""What the detectors share that look at a sensor's values without its season."""
+"""Base class of detectors that judge a sensor's values after subtracting its season."""
 
 from __future__ import annotations
 
@@ -36,17 +36,18 @@ SEASON_FIELDS = (
 
 
 class Seasonal(Lagged):
-    """A detector of patterns of what a season leaves of the values.
+    """A detector of patterns of values from which the season is subtracted.
 
     Parameters
     ----------
     specification
-        :class:`~sensorwatch.config.parameters.SeasonParameters` as JSON, for new models; a model keeps its own.
+        Parameters as JSON (:class:`~sensorwatch.config.parameters.SeasonParameters`), for new models. A model keeps
+        those that it was fitted with.
 
     Raises
     ------
     InvalidInputError
-        It is something else.
+        A parameter is unknown or out of range.
     """
 
     def __init__(self, specification: str = NO_PARAMETERS) -> None:

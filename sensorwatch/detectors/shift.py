@@ -1,7 +1,7 @@
-"""A level that has moved: the mean of the last windows against that of those before.
+"""Level shift: the mean of the last windows compared with the mean of the windows before them.
 
-The season is taken off where there is one. The last 6, and the last 24, windows are each held against the 24 before
-them: the raw score is the larger of both differences of means, each in units of its own spread in training.
+The season, if there is one, is subtracted. The last 6 and the last 24 windows are each compared with the 24 windows
+before them. The raw score is the larger of the two differences of means, each in units of its spread in training.
 
 Source: moving-window form of E. S. Page, Continuous inspection schemes, Biometrika 41 (1954).
 """
@@ -28,7 +28,7 @@ __all__ = ["Shift"]
 _LENGTHS = (6, 24)
 _BEFORE = 24
 _LEAST_SPREAD = 1e-3
-"""Of scaled values; a sensor of one value has none."""
+"""In units of scaled values, for a constant sensor, whose spread is 0."""
 
 
 class Shift(Seasonal):
@@ -36,7 +36,7 @@ class Shift(Seasonal):
 
     name = "shift"
     size = max(_LENGTHS) + _BEFORE
-    passes_over_isolated = True
+    skips_isolated = True
     fields = (*SEASON_FIELDS, pa.field("spreads", pa.list_(pa.float64())))
 
     def _fit_patterns(self, found: Floats) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""The training range: whatever lies outside the lowest and the highest training value is anomalous.
+"""Training range: a value outside the lowest and the highest training value is anomalous.
 
-The raw score is ``((x - mid)² - half²) / sd²`` with the middle and half the width of the training range and its
-standard deviation: 0 at both ends, negative between them. It orders values as the original system's one-class SVM does
-wherever that has its closed form (:mod:`~sensorwatch.detectors.svm.one_class_svm`), and does not level off far outside.
+The raw score is ``((x - mid)² - half²) / sd²``, where ``mid`` is the middle of the training range, ``half`` is half its
+width and ``sd`` is the standard deviation of the training values. It is 0 at both ends and negative between them. It
+orders values like the original system's one-class SVM where that has its closed form
+(:mod:`~sensorwatch.detectors.svm.one_class_svm`), but does not level off far outside the range.
 
 Source: the closed form of B. Schölkopf et al., Estimating the support of a high-dimensional distribution, Neural
 Computation 13 (2001), for a wide kernel.
@@ -31,7 +32,7 @@ __all__ = ["ValueRange"]
 _COLUMNS = ("low", "high", "scale")
 
 _LEAST_SCALE = 1e-150
-"""Its square is still a number."""
+"""Its square does not underflow to 0."""
 
 
 class ValueRange(Detector):
@@ -42,7 +43,7 @@ class ValueRange(Detector):
     has_bands = True
 
     def fit(self, series: Series) -> Fitted:
-        """Take the training range; see :meth:`~sensorwatch.detectors.base.Detector.fit`."""
+        """Determine the training range; see :meth:`~sensorwatch.detectors.base.Detector.fit`."""
         summary = Summary.of(series.finite())
         reasons = summary.reasons()
         sound = np.array([reason is None for reason in reasons], np.bool_)
@@ -53,7 +54,7 @@ class ValueRange(Detector):
         return Fitted(params, tuple(reasons))
 
     def score(self, params: pa.StructArray, series: Series) -> Floats:
-        """Return how far outside the range values lie; see :meth:`~sensorwatch.detectors.base.Detector.score`."""
+        """Return how far values are outside the range; see :meth:`~sensorwatch.detectors.base.Detector.score`."""
         middle, half, scale = _shape(params)
         with np.errstate(over="ignore", invalid="ignore"):
             distance = series.values - np.repeat(middle, series.lengths)
@@ -88,7 +89,7 @@ def _columns(params: pa.StructArray) -> tuple[Floats, Floats, Floats]:
 
 
 def _shape(params: pa.StructArray) -> tuple[Floats, Floats, Floats]:
-    """Return the middle, half the width and the unit of distance; rounding alone never counts as a distance."""
+    """Return middle, half the width and unit of distance, the latter two large enough to ignore rounding."""
     low, high, scale = _columns(params)
     rounding = np.maximum(CONSTANT * np.maximum(np.abs(low), np.abs(high)), _LEAST_SCALE)
     middle = low / 2 + high / 2

@@ -1,9 +1,9 @@
-"""How much a sensor varies from window to window: more than usual, or less.
+"""Variation from window to window that is higher or lower than normal.
 
-The logarithm of the mean squared change over the last 12 steps is held against its median in training. The raw score is
-the distance, in units of the median distance on the same side in training: noise, hunting and loose contacts on the one
-side, what is damped, clogged or stuck on the other. Beyond the largest mean square in training the raw score is at
-least its multiple, as logarithms hardly grow. Where the value lies does not matter.
+The logarithm of the mean squared change over the last 12 steps is compared with its median in training. The raw score
+is the distance from it, in units of the median distance on the same side in training. Noise, hunting and loose contacts
+make a sensor vary more; damping, clogging and sticking make it vary less. Because logarithms grow slowly, the raw score
+of a mean square above the largest one in training is at least their ratio. The level of the values does not matter.
 
 Source: the chart of dispersion (S chart) of W. A. Shewhart, Economic control of quality of manufactured product, 1931,
 on successive differences (J. von Neumann et al., The mean square successive difference, Annals of Mathematical
@@ -30,11 +30,11 @@ __all__ = ["Variation"]
 
 _CHANGES = 12
 _LEAST_SHARE = 1e-3
-"""Of the median mean square in training is added to each: nothing is infinitely far below."""
+"""Share of the median mean square in training that is added to each, so that no logarithm is infinite."""
 
 _LEAST_SQUARE = 1e-12
 _LEAST_UNIT = 0.05
-"""A sensor whose changes are all alike would find every other one endlessly far off."""
+"""For a sensor whose changes in training are all equal, whose median distance is 0."""
 
 
 class Variation(Lagged):

@@ -160,7 +160,7 @@ def test_a_configuration_is_checked_and_compared_with_the_models(scene: Scene) -
     file = scene.folder / "sensorwatch.yaml"
     file.write_text("detectors: [{tag: temp*, estimator: sklearn.ensemble.IsolationForest, parameters: {trees: 3}}]")
     result = CliRunner().invoke(app, ["config", "check"], env=dict(scene.environment))
-    assert "detectors.0: sklearn.ensemble.IsolationForest refuses its parameters" in str(result.exception)
+    assert "detectors.0: sklearn.ensemble.IsolationForest rejects its parameters" in str(result.exception)
     file.write_text("detectors: [{tag: temp*, estimator: sklearn.ensemble.IsolationForest}]")
     assert "valid, 1 detector rule" in scene.run("config", "check")
 

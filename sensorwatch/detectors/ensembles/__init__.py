@@ -1,1 +1,1 @@
-"""Ensembles: members, their weights, calibration and scores over time."""
+"""Ensembles: members, their weights and calibration, and scores that adapt over time."""

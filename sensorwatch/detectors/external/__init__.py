@@ -1,1 +1,1 @@
-"""Models from outside: scikit-learn estimators and ONNX models."""
+"""Estimators and models of other libraries: scikit-learn and ONNX."""

@@ -1,4 +1,4 @@
-"""Whether what a configuration asks for can be made, beyond what its text shows."""
+"""Checks of the estimators that a configuration names, beyond those of its text."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ __all__ = ["check_detectors"]
 
 
 def check_detectors(configuration: Configuration, place: str) -> None:
-    """Make every estimator that the rules name once.
+    """Check that every estimator that the rules name can be made.
 
     Parameters
     ----------
     configuration
         The configuration.
     place
-        What to call its file in messages.
+        Name of its file in messages.
 
     Raises
     ------
     SettingsError
-        One line per rule whose estimator can't be made.
+        Estimators can't be made; the message has one line per rule.
     """
     problems = []
     for i, rule in enumerate(configuration.detectors):

@@ -1,8 +1,8 @@
-"""One sensor's model in the formats of others: as a scikit-learn pipeline, and as an ONNX graph.
+"""Export of one sensor's model as a scikit-learn pipeline or as an ONNX graph.
 
-Both give what scikit-learn calls a decision function, negative for what is anomalous: the negated raw score of the
-model, within 1e-9. The raw scores of ``ocsvm`` count as normal up to 1e-9, so a value on the boundary may lie on either
-side of 0 there.
+Both have a decision function as in scikit-learn, which is negative for anomalous values. It equals the negated raw
+score of the model within 1e-9. Raw scores of ``ocsvm`` up to 1e-9 are normal, so the decision function of a value on
+the boundary may have either sign.
 """
 
 from __future__ import annotations
@@ -28,21 +28,22 @@ ONNX_MISSING = "is not installed; install what ONNX models need with: pip instal
 _CONSTANT = 1e-12
 OPSET = 17
 IR_VERSION = 9
-"""Of ONNX 1.14: understood by every runtime since."""
+"""Version of ONNX 1.14, which all later runtimes support."""
 
 _STEP_GAMMA = 1e4
-"""One bin away exp(-gamma) is exactly 0."""
+"""So large that the kernel of values in different bins is exactly 0."""
 
 
 def support_vectors_as_estimator(params: Mapping[str, Any]) -> Any:
     """Return a pipeline whose ``decision_function`` is that of a one-class SVM.
 
-    A sensor of one value has no SVM: its pipeline sorts values into below, equal and above, and only equal is normal.
+    A constant sensor has no SVM. Its pipeline assigns values to one of three bins (below, equal and above), and only
+    equal values are normal.
 
     Parameters
     ----------
     params
-        One sensor's parameters, as ``ocsvm`` stores them.
+        Parameters of one sensor, as ``ocsvm`` stores them.
     """
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
@@ -63,7 +64,7 @@ def support_vectors_as_estimator(params: Mapping[str, Any]) -> Any:
 
 
 def support_vectors_as_onnx(params: Mapping[str, Any]) -> bytes:
-    """Return an ONNX model of a one-class SVM: input ``value`` and output ``decision``, double, shape ``(n, 1)``.
+    """Return an ONNX model of a one-class SVM: input ``value`` and output ``decision``, float64, shape ``(n, 1)``.
 
     Raises
     ------
@@ -133,7 +134,7 @@ def _svm(vectors: Floats, weights: Floats, intercept: float, gamma: float) -> An
     from sklearn.svm import OneClassSVM
 
     if not len(vectors):
-        raise InvalidInputError("the model has no support vectors, so there is nothing to export")
+        raise InvalidInputError("the model has no support vectors and can't be exported")
     svm = OneClassSVM(kernel="rbf", gamma=gamma).fit(np.array([[0.0], [1.0]]))
     svm.support_ = np.arange(len(vectors), dtype=np.int32)
     svm.support_vectors_ = np.ascontiguousarray(vectors, np.float64).reshape(-1, 1)

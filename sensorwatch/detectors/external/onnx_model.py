@@ -1,8 +1,9 @@
-"""Models in the ONNX format that were trained elsewhere; scored with onnxruntime, which is loaded when one is used.
+"""Imported ONNX models, scored with onnxruntime, which is loaded on first use.
 
 A model takes one column, shape ``(n, 1)``, of 32- or 64-bit floating-point numbers. Its decision function is the output
-called ``decision``, ``decision_function``, ``scores`` or ``score``, or else its only output of floating-point numbers:
-one number a row, negative for what is anomalous, as scikit-learn has it and skl2onnx converts it.
+called ``decision``, ``decision_function``, ``scores`` or ``score``, or else its only output of floating-point numbers.
+It has one number per row, which is negative for an anomalous value, as in scikit-learn and after conversion by
+skl2onnx.
 """
 
 from __future__ import annotations
@@ -48,14 +49,14 @@ class OnnxModel(Detector):
         return self
 
     def fit(self, series: Series) -> Fitted:
-        """Give every sensor the reason why it gets no model: these come from outside."""
-        reason = "ONNX models are not trained here; import one with `sensorwatch models import`"
+        """Return the same reason for every sensor: ONNX models are imported, not trained."""
+        reason = "ONNX models can't be trained; import one with `sensorwatch models import`"
         return Fitted(pa.nulls(series.n_sensors, _PARAMS), (reason,) * series.n_sensors)
 
     def score(self, params: pa.StructArray, series: Series) -> Floats:
         """Return the negated decision function; see :meth:`~sensorwatch.detectors.base.Detector.score`.
 
-        A model that can't be used is logged, and its sensor has no scores.
+        If a model can't be used, an error is logged, and its sensor has no scores.
 
         Raises
         ------
@@ -70,17 +71,22 @@ class OnnxModel(Detector):
             try:
                 raw[place] = OnnxSession(row["model"]).raw_scores(series.values[place])
             except InvalidInputError as exc:
-                _log.error("a stored ONNX model can't be used, its sensor is not scored: %s", exc)
+                _log.error("a stored ONNX model can't be used, and its sensor is not scored: %s", exc)
         return raw
 
 
 class OnnxSession:
-    """One loaded model.
+    """A loaded ONNX model.
+
+    Parameters
+    ----------
+    content
+        The model file.
 
     Raises
     ------
     InvalidInputError
-        It is no ONNX model, or not one of a column of values.
+        The content is not an ONNX model, or its inputs or outputs are not as expected.
     SettingsError
         onnxruntime is not installed.
     """
@@ -96,7 +102,7 @@ class OnnxSession:
         try:
             self._session: Any = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as exc:
-            # The runtime's own errors have no common base.
+            # The errors of the runtime have no common base class.
             raise InvalidInputError(f"expected an ONNX model, got {len(content)} bytes: {first_line(exc)}") from exc
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or inputs[0].type not in _TYPES:
@@ -107,12 +113,12 @@ class OnnxSession:
         self._output = self._decision()
 
     def raw_scores(self, values: Floats) -> Floats:
-        """Return raw scores, shape ``(n,)``; NaN for NaN, infinite for infinities, which are beyond every number.
+        """Return raw scores, shape ``(n,)``; NaN for NaN, infinity for infinite values.
 
         Raises
         ------
         InvalidInputError
-            The model fails, or gives something else than a number a row.
+            The model fails, or does not return one number per row.
         """
         raw = np.full(len(values), np.nan)
         raw[np.isinf(values)] = np.inf
@@ -121,7 +127,7 @@ class OnnxSession:
         try:
             (decision,) = self._session.run([self._output], {self._input: column})
         except Exception as exc:
-            raise InvalidInputError(f"the ONNX model does not score {len(column)} values: {first_line(exc)}") from exc
+            raise InvalidInputError(f"the ONNX model failed to score {len(column)} values: {first_line(exc)}") from exc
         decision = np.asarray(decision, np.float64)
         if decision.size != len(column):
             raise InvalidInputError(
@@ -143,5 +149,5 @@ class OnnxSession:
 
 
 def packed_onnx(specification: str, content: bytes) -> pa.StructArray:
-    """Return a stored model as the parameters of one sensor."""
+    """Return an imported model as the parameters of one sensor."""
     return pa.array([{"specification": specification, "model": content}], _PARAMS)

@@ -1,12 +1,12 @@
-"""Any scikit-learn estimator or pipeline as a detector, and estimators that were trained elsewhere.
+"""Detector that wraps any scikit-learn estimator or pipeline, fitted here or imported.
 
 One estimator per sensor is fitted on its values as a column, shape ``(n, 1)``. The raw score is the negated
-``decision_function``, so what scikit-learn calls an outlier is above the threshold 0. An estimator that has
-``score_samples`` only (a density) is measured against its own training data: the lowest of their scores is the
-boundary. Where the random state is left open it is 0, so that fitting twice gives the same.
+``decision_function``, so outliers by scikit-learn are above the threshold of 0. For an estimator that has only
+``score_samples`` (a density), the lowest score of its training data is the boundary. A random state that is not set is
+0, so that fitting twice gives equal models.
 
-Sensors that only ever had one value get no estimator: that value is normal (raw score 0) and any other is not (raw
-score 1), as with the one-class SVM.
+Constant sensors get no estimator: their value is normal (raw score 0), and every other value is anomalous (raw score
+1), as with the one-class SVM.
 
 A fitted estimator is stored as skops (:mod:`sensorwatch.detectors.external.stored`).
 """
@@ -43,7 +43,7 @@ _ORIGINAL: dict[str, list[dict[str, Any]]] = {
         {"estimator": "sklearn.svm.OneClassSVM", "parameters": {"gamma": 0.01, "kernel": "rbf", "nu": 0.0001}},
     ]
 }
-"""The original system's model, where no estimator is named."""
+"""Model of the original system, used if no estimator is named."""
 
 _PARAMS = pa.struct(
     [
@@ -65,15 +65,10 @@ class Estimator(Detector):
     Parameters
     ----------
     specification
-        ``{"steps": [{"estimator": import path, "parameters": {…}}, …]}`` as JSON; several steps are a pipeline.
-        Without any, the original system's pipeline of StandardScaler and OneClassSVM.
+        ``{"steps": [{"estimator": import path, "parameters": {…}}, …]}`` as JSON; several steps make a pipeline.
+        Without steps, it is the original system's pipeline of StandardScaler and OneClassSVM.
     policy
-        Which estimators may be made and loaded.
-
-    Raises
-    ------
-    InvalidInputError
-        The estimator can't be made; says why.
+        Estimators that may be made and loaded; None: the configuration's defaults.
     """
 
     name = "sklearn"
@@ -94,7 +89,7 @@ class Estimator(Detector):
     def score(self, params: pa.StructArray, series: Series) -> Floats:
         """Return the negated decision function; see :meth:`~sensorwatch.detectors.base.Detector.score`.
 
-        A stored estimator that can't be used is logged, and its sensor has no scores.
+        If a stored estimator can't be used, an error is logged, and its sensor has no scores.
         """
         raw = np.full(len(series.values), np.nan)
         for i, row in enumerate(params.to_pylist()):
@@ -104,11 +99,11 @@ class Estimator(Detector):
             try:
                 raw[place] = self._score_one(row, series.values[place])
             except InvalidInputError as exc:
-                _log.error("a stored estimator can't be used, its sensor is not scored: %s", exc)
+                _log.error("a stored estimator can't be used, and its sensor is not scored: %s", exc)
         return raw
 
     def expected_range(self, params: pa.StructArray) -> tuple[Floats, Floats]:
-        """Return NaN, but for sensors of one value; see :meth:`~sensorwatch.detectors.base.Detector.expected_range`."""
+        """Return the value of constant sensors; see :meth:`~sensorwatch.detectors.base.Detector.expected_range`."""
         constant = np.array([np.nan if row is None else row["constant"] for row in params.to_pylist()], np.float64)
         return constant, constant.copy()
 
@@ -139,7 +134,7 @@ class Estimator(Detector):
             "model": content,
         }
         if not np.isfinite(self._score_one(row, values)).all():
-            raise InvalidInputError(f"{type(estimator).__name__}: some scores of its own training data are no numbers")
+            raise InvalidInputError(f"{type(estimator).__name__}: some scores of its own training data are not finite")
         return row
 
     def _score_one(self, row: dict[str, Any], values: Floats) -> Floats:
@@ -152,24 +147,31 @@ class Estimator(Detector):
         known = np.isfinite(values)
         estimator = estimator_from_bytes(row["model"], self._policy)
         raw[known] = _raw_scores(estimator, values[known], row["offset"])
-        # An infinity is further out than every number, and estimators refuse it.
+        # An infinity is farther away than every number, and estimators reject it.
         raw[np.isinf(values)] = np.inf
         return raw
 
 
 def packed(specification: str, content: bytes) -> pa.StructArray:
-    """Return a stored estimator as the parameters of one sensor."""
+    """Return an imported estimator as the parameters of one sensor."""
     row = {"specification": specification, "constant": None, "offset": 0.0, "model": content}
     return pa.array([row], _PARAMS)
 
 
 def make_estimator(specification: str, policy: EstimatorPolicy) -> Any:
-    """Return a new estimator, not fitted.
+    """Return a new estimator that is not fitted.
+
+    Parameters
+    ----------
+    specification
+        As for :class:`Estimator`.
+    policy
+        Estimators that may be made.
 
     Raises
     ------
     InvalidInputError
-        A step is of no allowed module, does not exist, is no estimator, or refuses its parameters.
+        A step is not in an allowed module, does not exist, is not an estimator, or rejects its parameters.
     """
     steps = json.loads(specification).get("steps") or _ORIGINAL["steps"]
     made = [_make_step(step["estimator"], step["parameters"], policy) for step in steps]
@@ -191,18 +193,18 @@ def _is_open_state(name: str, value: object) -> bool:
 
 def _make_step(path: str, parameters: dict[str, Any], policy: EstimatorPolicy) -> Any:
     if not policy.allows(path):
-        raise InvalidInputError(f"the estimator {path} is of no allowed module ({', '.join(policy.modules)})")
+        raise InvalidInputError(f"the estimator {path} is not in an allowed module ({', '.join(policy.modules)})")
     module, _, name = path.rpartition(".")
     try:
         made = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as exc:
-        raise InvalidInputError(f"there is no estimator {path}: {exc}") from exc
+        raise InvalidInputError(f"the estimator {path} does not exist: {exc}") from exc
     if not isinstance(made, type) or not all(hasattr(made, method) for method in ("fit", "get_params", "set_params")):
-        raise InvalidInputError(f"{path} is no estimator: expected a class with fit, get_params and set_params")
+        raise InvalidInputError(f"{path} is not an estimator: expected a class with fit, get_params and set_params")
     try:
         return made(**parameters)
     except TypeError as exc:
-        raise InvalidInputError(f"{path} refuses its parameters {canonical_json(parameters)}: {exc}") from exc
+        raise InvalidInputError(f"{path} rejects its parameters {canonical_json(parameters)}: {exc}") from exc
 
 
 def _raw_scores(estimator: Any, values: Floats, offset: float) -> Floats:
@@ -216,4 +218,4 @@ def _raw_scores(estimator: Any, values: Floats, offset: float) -> Floats:
                 normality = estimator.score_samples(column) - offset if len(values) else np.empty(0)
         return -np.asarray(normality, np.float64).reshape(len(values))
     except Exception as exc:
-        raise InvalidInputError(f"{type(estimator).__name__} does not score: {first_line(exc)}") from exc
+        raise InvalidInputError(f"{type(estimator).__name__} failed to score: {first_line(exc)}") from exc

@@ -1,8 +1,8 @@
-"""Fitted scikit-learn estimators as bytes.
+"""Storage of fitted scikit-learn estimators as bytes.
 
-The format is skops: a zip file with a description in JSON and arrays beside it. Reading one makes only types that skops
-trusts itself, or that are listed; nothing is ever unpickled. skops puts memory addresses and the time into its files:
-they are replaced by running numbers and a fixed date, so that equal estimators are equal bytes.
+The format is skops: a zip file with a description in JSON and arrays. Reading creates only types that skops trusts
+itself or that the configuration lists; nothing is unpickled. skops writes memory addresses and the time into its files.
+They are replaced by consecutive numbers and a fixed date, so that equal estimators give equal bytes.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ __all__ = ["estimator_from_bytes", "estimator_to_bytes", "first_line"]
 
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 _LARGEST_MODEL = 256 * 1024 * 1024
-"""Unpacked bytes: more than any model of one sensor has, and less than a node's memory."""
+"""In unpacked bytes: more than the model of one sensor needs, and less than the memory of a node."""
 
 
 def first_line(exc: Exception) -> str:
-    """Return what a foreign error says, in one line."""
+    """Return the type and the first line of an exception from another library."""
     return f"{type(exc).__name__}: {(str(exc).splitlines() or [''])[0]}"
 
 
@@ -38,7 +38,7 @@ def estimator_to_bytes(estimator: Any) -> bytes:
     Raises
     ------
     InvalidInputError
-        It holds something that skops can't store.
+        The estimator contains an object that skops can't store.
     """
     import skops.io
 
@@ -55,7 +55,7 @@ def estimator_from_bytes(content: bytes, policy: EstimatorPolicy) -> Any:
     Raises
     ------
     InvalidInputError
-        It is no skops file, or holds types that are not trusted; lists them.
+        The content is not a skops file, is too large, or contains types that are not trusted; the message lists them.
     """
     import skops.io
 
@@ -67,8 +67,8 @@ def estimator_from_bytes(content: bytes, policy: EstimatorPolicy) -> Any:
         foreign = sorted(set(skops.io.get_untrusted_types(data=content)) - set(policy.trusted_types))
     if foreign:
         raise InvalidInputError(
-            f"the model holds types that are not trusted: {', '.join(foreign)}; if you trust them and where the "
-            "model comes from, list them in sensorwatch.yaml under estimators.trusted_types"
+            f"the model contains types that are not trusted: {', '.join(foreign)}; if you trust them and the "
+            "origin of the model, list them in sensorwatch.yaml under estimators.trusted_types"
         )
     with _reading(content):
         return skops.io.loads(content, trusted=list(policy.trusted_types))
@@ -79,12 +79,12 @@ def _reading(content: bytes) -> Iterator[None]:
     try:
         yield
     except Exception as exc:
-        # A damaged file may break anything in its reader.
+        # A damaged file may cause any exception in its reader.
         raise InvalidInputError(f"expected a skops file, got {len(content)} bytes: {first_line(exc)}") from exc
 
 
 def _canonical(content: bytes) -> bytes:
-    """Return a skops file without what differs between equal estimators: addresses, file names, dates."""
+    """Return a skops file without the differences between equal estimators: addresses, file names and dates."""
     sink = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(sink, "w") as target:
         numbers: dict[int, int] = {}

@@ -1,1 +1,1 @@
-"""The neural network that learns from labels."""
+"""Neural network that learns from labels."""

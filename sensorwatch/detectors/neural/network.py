@@ -1,12 +1,12 @@
-"""Small neural networks of many sensors: one is trained at a time, all are applied at once.
+"""Small neural networks of many sensors, trained one at a time and applied all at once.
 
-A network takes the last ``width`` values of a sensor, standardised, through hidden layers of rectified linear units to
-the log-odds ``z`` of the newest value being anomalous. The probabilities of its two classes, normal and anomalous, are
-the soft-max of ``(-z/2, z/2)``, which for two classes is the logistic function that scikit-learn trains with.
+A network takes the last ``width`` standardised values of a sensor through hidden layers of rectified linear units and
+returns the log-odds ``z`` of the newest value being anomalous. The probabilities of the two classes, normal and
+anomalous, are the soft-max of ``(-z/2, z/2)``; for two classes, this is the logistic function that scikit-learn uses.
 
-Applying is one ONNX graph for all networks of one shape, run by onnxruntime: their weights are inputs with the sensors
-as first axis. A session a sensor would cost more to open than its windows cost to score. The graph with one sensor's
-weights inside is that sensor's exported model.
+All networks of one shape are applied by one ONNX graph in onnxruntime, whose inputs include the weights, with the
+sensors as first axis. A session per sensor would take longer to open than its windows take to score. The same graph
+with the weights of one sensor as constants is the exported model of that sensor.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ if TYPE_CHECKING:
 __all__ = ["Network", "log_odds", "n_weights", "network_as_onnx", "onnx_problem", "stacked", "train_network"]
 
 _ITERATIONS = 50
-"""Of L-BFGS: more fit the training windows better, and windows after them no better."""
+"""Iterations of L-BFGS: more of them improve the fit to training windows, but not to later windows."""
 
 _PENALTY = 3.0
-"""On the squares of the weights, as scikit-learn's ``alpha``. With few labels its default of 0.0001 learns by heart."""
+"""Penalty on the squares of the weights (scikit-learn's ``alpha``, whose default of 0.0001 overfits few labels)."""
 
 _SEED = 0
 
 
 class Network(NamedTuple):
-    """The weights of one network, layer by layer.
+    """Weights of one network.
 
     Attributes
     ----------
     matrices
-        Shape ``(inputs, outputs)`` each; the last has one output.
+        Matrix of each layer, shape ``(inputs, outputs)``; the last layer has one output.
     biases
-        Shape ``(outputs,)`` each.
+        Bias of each layer, shape ``(outputs,)``.
     """
 
     matrices: tuple[Floats, ...]
     biases: tuple[Floats, ...]
 
     def flat(self) -> Floats:
-        """Return all numbers, layer by layer, a layer's matrix row by row before its bias."""
+        """Return all weights as one array, layer by layer; in each layer the matrix, row by row, then the bias."""
         layers = zip(self.matrices, self.biases, strict=True)
         return np.concatenate([np.concatenate((matrix.ravel(), bias)) for matrix, bias in layers])
 
@@ -64,7 +64,17 @@ def _shapes(width: int, hidden: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def stacked(flat: Floats, width: int, hidden: Sequence[int]) -> Network:
-    """Return the networks in rows of :meth:`Network.flat`, shape ``(n_sensors, n_weights)``, with a leading axis."""
+    """Return networks with the sensors as leading axis.
+
+    Parameters
+    ----------
+    flat
+        Rows of :meth:`Network.flat`, shape ``(n_sensors, n_weights)``.
+    width
+        Number of values that a network takes.
+    hidden
+        Sizes of its hidden layers.
+    """
     matrices, biases, first = [], [], 0
     for inputs, outputs in _shapes(width, hidden):
         matrices.append(flat[:, first : first + inputs * outputs].reshape(-1, inputs, outputs))
@@ -75,19 +85,19 @@ def stacked(flat: Floats, width: int, hidden: Sequence[int]) -> Network:
 
 
 def n_weights(width: int, hidden: Sequence[int]) -> int:
-    """Return how many numbers a network of this shape has."""
+    """Return the number of weights of a network of this shape."""
     return sum((inputs + 1) * outputs for inputs, outputs in _shapes(width, hidden))
 
 
 def train_network(windows: Floats, anomalous: npt.NDArray[np.bool_], hidden: Sequence[int]) -> Network:
-    """Return a network fitted to labelled windows, the same for the same windows.
+    """Return a network fitted to labelled windows; equal windows give equal networks.
 
     Parameters
     ----------
     windows
-        Standardised, shape ``(n_windows, width)``.
+        Standardised lagged values, shape ``(n_windows, width)``.
     anomalous
-        The labels, shape ``(n_windows,)``; both kinds occur.
+        Labels, shape ``(n_windows,)``; both kinds occur.
     hidden
         Sizes of the hidden layers.
     """
@@ -95,7 +105,7 @@ def train_network(windows: Floats, anomalous: npt.NDArray[np.bool_], hidden: Seq
 
     classifier = MLPClassifier(hidden, solver="lbfgs", alpha=_PENALTY, max_iter=_ITERATIONS, random_state=_SEED)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        # Stopping before convergence is meant.
+        # Stopping before convergence is intended.
         warnings.simplefilter("ignore")
         classifier.fit(windows, anomalous)
     return Network(tuple(classifier.coefs_), tuple(classifier.intercepts_))
@@ -107,9 +117,9 @@ def log_odds(flat: Floats, windows: Floats, hidden: Sequence[int]) -> Floats:
     Parameters
     ----------
     flat
-        A row of weights per sensor, as :meth:`Network.flat` has them.
+        Rows of :meth:`Network.flat`, shape ``(n_sensors, n_weights)``.
     windows
-        Standardised, shape ``(n_sensors, n_windows, width)``.
+        Standardised lagged values, shape ``(n_sensors, n_windows, width)``.
     hidden
         Sizes of the hidden layers.
 
@@ -127,7 +137,7 @@ def log_odds(flat: Floats, windows: Floats, hidden: Sequence[int]) -> Floats:
 
 
 def onnx_problem() -> str | None:
-    """Return what is missing to apply networks, None if nothing is."""
+    """Return which package for applying networks is missing, None if all are installed."""
     try:
         import onnx
         import onnxruntime
@@ -160,19 +170,19 @@ def _session(hidden_layers: int) -> Any:
 
 
 def network_as_onnx(network: Network, mean: float, scale: float, low: float, high: float) -> bytes:
-    """Return one sensor's network as an ONNX model, with its standardisation.
+    """Return one sensor's network as an ONNX model, including standardisation.
 
-    Its input ``values`` are double of shape ``(n, width)``: the newest value and those before it, oldest first. Its
-    outputs are ``log_odds``, shape ``(n, 1)``, and ``probabilities`` of normal and anomalous, shape ``(n, 2)``.
+    The input is ``values``, float64 of shape ``(n, width)``: lagged values, oldest first. The outputs are ``log_odds``,
+    shape ``(n, 1)``, and ``probabilities`` of normal and anomalous, shape ``(n, 2)``.
 
     Parameters
     ----------
     network
-        The weights.
+        Weights of the network.
     mean, scale
-        A value less ``mean``, over ``scale``, is standardised.
+        The standardised value is ``(value - mean) / scale``.
     low, high
-        Values are brought to this range before.
+        Range to which values are clipped first.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""The one-class SVM and its solver."""
+"""One-class SVM and its solver."""

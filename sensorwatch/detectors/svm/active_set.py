@@ -1,23 +1,26 @@
-"""The exact one-class SVM of many sensors at once, by active sets.
+"""Exact one-class SVMs of many sensors at once, by active sets.
 
-The dual of the one-class SVM is: over ``alpha >= 0`` with ``sum(alpha) = nu n`` and ``alpha <= 1``, minimise
-``alpha' K alpha / 2``. With ``beta = alpha / (nu n)`` and the upper bound left out, that is the point ``w = sum beta_j
+The dual problem of the one-class SVM is to minimise ``alpha' K alpha / 2`` over ``0 <= alpha <= 1`` with ``sum(alpha) =
+nu n``. With ``beta = alpha / (nu n)`` and without the upper bound, its solution is the point ``w = sum beta_j
 phi(x_j)`` of least norm in the convex hull of the mapped training values. P. Wolfe's algorithm finds it:
 
-1. Begin with the lowest and the highest value as the support set, half the weight each. Both belong to the optimum, as
-   ``g(x) = sum beta_j k(x_j, x)`` only falls outwards of the outermost support vectors.
-2. Where ``g`` at the lowest training value of ``g`` is not below ``w'w``, ``w`` is optimal. Else that value joins.
-3. The least point of the support set's affine hull has ``K_S y = 1``, ``beta = y / sum(y)``. Where a weight is not
-   positive, go towards it only until the first weight is 0, let that value go, and solve again. Then back to 2.
+1. Start with the lowest and the highest value as the support set, with equal weights. Both belong to the optimum,
+   because ``g(x) = sum beta_j k(x_j, x)`` decreases outside the outermost support vectors.
+2. If the minimum of ``g`` over the training values is not below ``w'w``, ``w`` is optimal. Otherwise, add the value at
+   the minimum to the support set.
+3. The point of least norm in the affine hull of the support set has ``K_S y = 1``, ``beta = y / sum(y)``. If some of
+   its weights are not positive, move towards it only until the first weight is 0, remove that value, and solve again.
+   Then continue with 2.
 
-The norm falls with every round, so no support set comes twice. Rounding may stop a sensor all the same; therefore
-nothing is assumed and every result is **certified by its duality gap** ``w'w - min_j g(x_j)``. With ``w*`` the optimum,
-``w'w* = sum beta*_j g(x_j) >= min_j g(x_j)``, and ``w'w* >= w*'w*``, as ``w`` lies in the hull. So ``|w - w*|²`` is at
-most the gap, and as ``|phi(x)| = 1``, ``g`` is off by at most its square root anywhere. The upper bound that was left
-out holds if ``nu n max(beta) <= 1``; the caller looks.
+The norm decreases with every round, so no support set occurs twice. Rounding may still prevent convergence. Therefore,
+every result is **certified by its duality gap** ``w'w - min_j g(x_j)``. For the optimum ``w*``, ``w'w* = sum beta*_j
+g(x_j) >= min_j g(x_j)``, and ``w'w* >= w*'w*``, because ``w`` is in the hull. So ``|w - w*|²`` is at most the gap, and
+because ``|phi(x)| = 1``, the error of ``g`` is at most the square root of the gap everywhere. The caller checks the
+upper bound, which holds if ``nu n max(beta) <= 1``.
 
 One-dimensional values and a wide kernel need few support vectors: sensors with more than eight are reported as not
-solved. Arrays are padded to eight, and a shorter sensor's values with one of its own, which changes no optimum.
+solved. Support sets are padded to eight slots, and the values of a shorter sensor with one of its own values, which
+does not change its optimum.
 
 Source: P. Wolfe, Finding the nearest point in a polytope, Mathematical Programming 11 (1976), 128-149; the conditions
 as in B. Schölkopf et al., Estimating the support of a high-dimensional distribution, Neural Computation 13 (2001).
@@ -39,32 +42,32 @@ if TYPE_CHECKING:
 __all__ = ["GAP", "SLOTS", "Solution", "solve"]
 
 GAP = 1e-13
-"""Largest duality gap of an optimum: the decision function of ``beta`` is then right within 3.2e-7."""
+"""Largest duality gap of an optimum; the error of the decision function of ``beta`` is then at most 3.2e-7."""
 
 SLOTS = 8
-"""Most support vectors of one sensor."""
+"""Largest number of support vectors of one sensor."""
 
 _ROUNDS = 60
 
 _RIDGE = 1e-14
-"""Added to the kernel's diagonal: values closer than 1e-7 have the same row to double precision, and either will do."""
+"""Added to the kernel's diagonal: in double precision, values closer than 1e-7 have the same row, so either is fine."""
 
 
 class Solution(NamedTuple):
-    """What :func:`solve` found for each sensor.
+    """Solutions of :func:`solve`.
 
     Attributes
     ----------
     support
-        The support vectors in ascending order, those in use first, shape ``(n_sensors, SLOTS)``.
+        Support vectors in ascending order, used slots first, shape ``(n_sensors, SLOTS)``.
     beta
-        Their weights, which sum to 1, shape ``(n_sensors, SLOTS)``; 0 where a slot is not in use.
+        Weights of the support vectors, which sum to 1, shape ``(n_sensors, SLOTS)``; 0 in an unused slot.
     counts
-        Number of slots in use, shape ``(n_sensors,)``.
+        Number of used slots, shape ``(n_sensors,)``.
     level
-        ``w'w``: what ``g`` is at every support vector, shape ``(n_sensors,)``.
+        ``w'w``, the value of ``g`` at every support vector, shape ``(n_sensors,)``.
     certified
-        Whether the duality gap, over all training values, is at most :data:`GAP`, shape ``(n_sensors,)``.
+        Whether the duality gap over all training values is at most :data:`GAP`, shape ``(n_sensors,)``.
     """
 
     support: Floats
@@ -75,15 +78,15 @@ class Solution(NamedTuple):
 
 
 def solve(points: Floats, gamma: float) -> Solution:
-    """Return the least-norm weights of each row.
+    """Return the weights of least norm for each sensor.
 
     Parameters
     ----------
     points
-        Training values, standardised, one sensor a row, shape ``(n_sensors, n_values)``; the lowest and the highest of
-        a row differ.
+        Standardised training values, one row per sensor, shape ``(n_sensors, n_values)``. The values of a row are not
+        all equal.
     gamma
-        Of the kernel ``exp(-gamma (x - y)²)``.
+        Coefficient of the kernel ``exp(-gamma (x - y)²)``.
 
     Examples
     --------
@@ -95,7 +98,7 @@ def solve(points: Floats, gamma: float) -> Solution:
 
 
 class _ActiveSets:
-    """The state of all rows; the kernel against each support vector is computed once and kept."""
+    """State of all sensors; the kernel between values and a support vector is computed once."""
 
     def __init__(self, points: Floats, gamma: float) -> None:
         rows, values = points.shape
@@ -129,7 +132,7 @@ class _ActiveSets:
         )
 
     def _extend(self, rows: Integers) -> Integers:
-        """Certify rows that are optimal; add the most violating value to the others, and return them."""
+        """Certify the rows that are optimal; add the value at the minimum of ``g`` to the others, and return them."""
         beta = self._beta[rows]
         g = beta[:, 0, None] * self._columns[rows, 0]
         for slot in range(1, SLOTS):
@@ -146,7 +149,7 @@ class _ActiveSets:
         return rows
 
     def _settle(self, rows: Integers) -> None:
-        """Move the weights to the least point of the hull of the support set, letting values go on the way."""
+        """Move the weights to the point of least norm in the hull of the support set, removing values on the way."""
         while len(rows):
             used = self._used[rows]
             ridged = self._kernels(rows) + _RIDGE * np.eye(SLOTS)
@@ -174,7 +177,7 @@ class _ActiveSets:
         self._columns[rows, slot] = np.exp(distance, out=distance)
 
     def _kernels(self, rows: Integers) -> Floats:
-        """Return the kernel between each row's support vectors, the identity in slots that are not in use."""
+        """Return the kernel between each row's support vectors; the identity in unused slots."""
         support, used = self._support[rows], self._used[rows]
         distance = support[:, :, None] - support[:, None, :]
         kernels = np.exp(-self._gamma * distance * distance)

@@ -1,7 +1,7 @@
-"""The decision functions of many one-class SVMs with an rbf kernel over one value, evaluated together.
+"""Decision functions of many one-class SVMs with an RBF kernel over one value, evaluated together.
 
 A sensor's function is ``sum_j weight_j exp(-GAMMA (z - vector_j)²) + intercept`` with ``z = (value - mean) / scale``.
-The weights are positive, so it only falls outwards of the outermost support vectors.
+The weights are positive, so it decreases outside the outermost support vectors.
 """
 
 from __future__ import annotations
@@ -26,28 +26,38 @@ __all__ = ["CLOSED_FORM_WIDTH", "CONSTANT", "GAMMA", "TIE", "KernelDecision"]
 GAMMA = 0.01
 
 TIE = 1e-9
-"""Raw scores this close to the boundary lie on it: solvers and summation orders differ by less."""
+"""Raw scores this close to the boundary are on it: solvers and orders of summation differ by less."""
 
 CONSTANT = 1e-12
-"""Relative difference up to which values are the same: averaging equal readings costs some last digits."""
+"""Relative difference up to which values are equal: averaging equal readings changes the last digits."""
 
 CLOSED_FORM_WIDTH = 15.6
-"""With u = exp(-GAMMA w² / 4), the middle of a range of width w is inside iff 2u ≥ 1 + u⁴, i.e. w ≤ 15.61."""
+"""Largest width w with a closed form: with u = exp(-GAMMA w² / 4), the middle is normal iff 2u ≥ 1 + u⁴ (w ≤ 15.61)."""
 
 _VALUES_AT_ONCE = 1 << 16
-"""Values that are worked on at once: the working arrays stay in the processor's cache."""
+"""Values that are processed at once, so that the working arrays fit in the processor's cache."""
 
 _GRID = 257
-"""Points at which a model whose outer support vectors are off the boundary is searched for its normal values."""
+"""Points at which normal values are searched for, if the outer support vectors are not on the boundary."""
 
 _BISECTIONS = 60
 
 
 class KernelDecision(NamedTuple):
-    """The parameters of many sensors as arrays; ``starts`` and ``counts`` place their support vectors.
+    """Parameters of many sensors as arrays.
 
-    All but the last two have shape ``(n_sensors,)``. Without a model ``mean`` is NaN and ``counts`` 0; ``scale`` is 0
-    for a sensor that only ever had one value, ``mean``.
+    Attributes
+    ----------
+    mean
+        Mean of the training values, shape ``(n_sensors,)``; NaN for a sensor without a model.
+    scale
+        Standard deviation of the training values, shape ``(n_sensors,)``; 0 for a constant sensor.
+    intercept
+        Constant term of the function, shape ``(n_sensors,)``.
+    starts, counts
+        First position and number of each sensor's support vectors, shape ``(n_sensors,)``; 0 vectors without a model.
+    support_vectors, weights
+        Standardised support vectors of all sensors, and their weights, shape ``(n_vectors,)``.
     """
 
     mean: Floats
@@ -60,7 +70,7 @@ class KernelDecision(NamedTuple):
 
     @classmethod
     def of(cls, params: pa.StructArray) -> KernelDecision:
-        """Return the functions that the parameters of the detector describe."""
+        """Return the functions of stored parameters, shape ``(n_sensors,)``."""
         vectors, weights = params.field("support_vectors"), params.field("dual_coefficients")
         counts = pc.fill_null(pc.list_value_length(vectors), 0).to_numpy().astype(np.int64)
         starts = np.cumsum(counts) - counts
@@ -74,9 +84,9 @@ class KernelDecision(NamedTuple):
         return cls(mean, scale, intercept, starts, counts, vectors.flatten().to_numpy(), weights.flatten().to_numpy())
 
     def raw_scores(self, series: Series) -> Floats:
-        """Return the negated functions at the sensors' values, shape ``(n_values,)``; NaN where there is no number.
+        """Return the negated functions at the values of a series, shape ``(n_values,)``; NaN for NaN.
 
-        For a sensor with one value: 0 there, 1 elsewhere.
+        For a constant sensor they are 0 at its value and 1 elsewhere.
         """
         raw = np.empty(len(series.values))
         places = _Places(self)
@@ -92,10 +102,10 @@ class KernelDecision(NamedTuple):
         return raw
 
     def _score(self, places: _Places, first: int, last: int, lengths: Integers, values: Floats, raw: Floats) -> None:
-        """Write the raw scores of some sensors' values to ``raw``."""
+        """Write the raw scores of the sensors ``first`` (inclusive) to ``last`` (exclusive) to ``raw``."""
         length = int(lengths[0])
         if length and (lengths == length).all():
-            # A sensor a row: its parameters need no repeating.
+            # One row per sensor: its parameters need not be repeated.
             values, raw = values.reshape(-1, length), raw.reshape(-1, length)
             repeats = None
         else:
@@ -120,7 +130,7 @@ class KernelDecision(NamedTuple):
                 if 2 * len(rows) < len(standardised):
                     at = standardised[rows]
                 else:
-                    # The others' weight is 0: adding nothing is quicker than picking out most.
+                    # The weights of the others are 0. Adding them is faster than selecting most rows.
                     rows = None
             distance = at - of_each(vector, rows)
             distance *= distance
@@ -140,10 +150,9 @@ class KernelDecision(NamedTuple):
             raw[rows] = np.where(np.isnan(given), np.nan, other)
 
     def anomalous(self, series: Series) -> Flags:
-        """Return whether the raw score of each value is above :data:`TIE`; False where there is no number.
+        """Return whether the raw score of each value is above :data:`TIE`, shape ``(n_values,)``; False for NaN.
 
-        The same as comparing the raw scores, which most values do not need: those inside a closed form's range are
-        normal.
+        Values inside the range of a closed form are normal, so for most values the raw score need not be computed.
         """
         low, high = self._surely_normal()
         lengths = series.lengths
@@ -159,18 +168,20 @@ class KernelDecision(NamedTuple):
         else:
             values = series.values
             flags = (values < np.repeat(low, lengths)) | (values > np.repeat(high, lengths))
-        unsure = np.flatnonzero(low > high)
-        whole = unsure if even else np.flatnonzero(np.repeat(low > high, lengths))
+        undecided = np.flatnonzero(low > high)
+        whole = undecided if even else np.flatnonzero(np.repeat(low > high, lengths))
         flags[whole] = False
         outside = np.flatnonzero(flags)
         left = np.diff(np.searchsorted(outside, series.offsets))
         flags.ravel()[outside] = self._flags(left, series.values[outside])
-        if len(unsure):
-            flags[whole] = self._take(unsure)._flags(lengths[unsure], values[whole].ravel()).reshape(flags[whole].shape)
+        if len(undecided):
+            flags[whole] = (
+                self._take(undecided)._flags(lengths[undecided], values[whole].ravel()).reshape(flags[whole].shape)
+            )
         return np.asarray(flags.ravel())
 
     def _surely_normal(self) -> tuple[Floats, Floats]:
-        """Return a range of each sensor in which all values are normal; where that is not known, an empty one."""
+        """Return a range of each sensor in which all values are normal; an empty range where none is known."""
         low, high = np.full(len(self.mean), np.inf), np.full(len(self.mean), -np.inf)
         sensors = np.flatnonzero(self.counts == 2)
         first, second = self.starts[sensors], self.starts[sensors] + 1
@@ -181,7 +192,7 @@ class KernelDecision(NamedTuple):
         sensors, bottom, top = sensors[closed], bottom[closed], top[closed]
         mean, scale = self.mean[sensors], self.scale[sensors]
         below, above = mean + scale * bottom, mean + scale * top
-        # Values nearer to the ends than rounding may move them are scored.
+        # Values so close to the ends that rounding matters are scored.
         margin = 8 * np.spacing(np.maximum(np.abs(mean), np.maximum(np.abs(below), np.abs(above))))
         low[sensors], high[sensors] = below + margin, above - margin
         constant = self.scale == 0
@@ -199,20 +210,20 @@ class KernelDecision(NamedTuple):
         )
 
     def _flags(self, lengths: Integers, values: Floats) -> Flags:
-        """Return of so many values of each sensor whether they are anomalous."""
+        """Return whether values are anomalous; ``lengths`` has the number of values of each sensor."""
         offsets = np.concatenate(([0], np.cumsum(lengths)))
         return np.asarray(self.raw_scores(Series(offsets, np.zeros(len(values), np.int64), values)) > TIE)
 
     def normal_ranges(self) -> tuple[Floats, Floats]:
-        """Return each sensor's outermost normal values, shape ``(n_sensors,)``; NaN if nothing is normal.
+        """Return the lowest and the highest normal value of each sensor, shape ``(n_sensors,)``; NaN if none is normal.
 
-        They are the outermost support vectors where those lie on the boundary, as they do in an exact optimum.
+        They are the outermost support vectors where those are on the boundary, as in an exact optimum.
         """
         low, high = self.mean.copy(), self.mean.copy()
         sensors = np.flatnonzero(self.counts)
         if not len(sensors):
             return low, high
-        # Vectors of sensors without a model may lie between those of others.
+        # There may be vectors of sensors without a model in between.
         owned = np.repeat(self.starts[sensors], self.counts[sensors])
         owned += np.arange(len(owned)) - np.repeat(
             np.cumsum(self.counts[sensors]) - self.counts[sensors], self.counts[sensors]
@@ -231,7 +242,7 @@ class KernelDecision(NamedTuple):
 
     def _search(self, sensors: Integers, bottom: Floats, top: Floats, weight: Floats) -> tuple[Floats, Floats]:
         """Return the outermost standardised values that are normal."""
-        # Beyond this distance from the outermost vectors all weight together can't outweigh the intercept.
+        # Beyond this distance from the outermost vectors, the function is negative.
         reach = np.sqrt(-np.log(np.minimum(-self.intercept[sensors] / weight, 1.0)) / GAMMA)
         counts = self.counts[sensors]
         slots = np.arange(counts.max())
@@ -257,7 +268,7 @@ class KernelDecision(NamedTuple):
         return inside
 
     def _decide(self, sensor: Integers, standardised: Floats) -> Floats:
-        """Return the function of each point's sensor; negative is anomalous."""
+        """Return the decision function at standardised values of the given sensors; negative for anomalous values."""
         decision = self.intercept[sensor]
         counts = self.counts[sensor]
         for j in range(int(counts.max(initial=0))):
@@ -269,10 +280,10 @@ class KernelDecision(NamedTuple):
 
 
 class _Places:
-    """What scoring needs of each sensor, in the order of its support vectors."""
+    """Parameters for scoring, arranged by the position of a support vector in its sensor."""
 
     EVERY = 2
-    """So many support vectors are evaluated for every sensor; the closed form has as many."""
+    """Number of support vectors that are evaluated for every sensor: that of the closed form."""
 
     def __init__(self, decision: KernelDecision) -> None:
         root = np.sqrt(GAMMA)

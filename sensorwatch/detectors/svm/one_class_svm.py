@@ -1,22 +1,22 @@
-"""The one-class SVM of the original system.
+"""One-class SVM of the original system.
 
-It is ``StandardScaler`` and ``OneClassSVM(nu=0.0001, kernel="rbf", gamma=0.01)``, one per sensor. Two detectors share
-its parameters and its scoring and differ in how the optimum is found:
+The model is ``StandardScaler`` and ``OneClassSVM(nu=0.0001, kernel="rbf", gamma=0.01)``, one per sensor. Two detectors
+share its parameters and its scoring. They differ in how the optimum is found:
 
 ``ocsvm``
-    The exact optimum. A sensor whose training range is at most 15.6 standard deviations wide has it in closed form:
-    the support vectors are the lowest and the highest training value, with equal weights, so what is normal is the
-    training range. Wider ones are solved by :mod:`~sensorwatch.detectors.svm.active_set`, which certifies the optimum
-    by its duality gap; what it can't certify goes through scikit-learn with ``tol=1e-10``.
+    The exact optimum. If the training range is at most 15.6 standard deviations wide, there is a closed form: the
+    support vectors are the lowest and the highest training value, with equal weights, so the training range is normal.
+    Wider ranges are solved by :mod:`~sensorwatch.detectors.svm.active_set`, which certifies the optimum by its duality
+    gap. If that fails, scikit-learn solves them with ``tol=1e-10``.
 ``ocsvm_sklearn``
-    What scikit-learn gives with its default ``tol=1e-3``, label for label, for comparing with models made that way.
-    That tolerance is coarse against weights that sum to ``nu * n``: such models flag part of their own training data.
+    The solution of scikit-learn with its default ``tol=1e-3``, label for label, for comparison with such models. The
+    tolerance is coarse compared with weights that sum to ``nu * n``, so these models flag part of their training data.
 
-The raw score is the negated decision function. Support vectors lie on the boundary up to rounding, so raw scores up to
-``1e-9`` are normal: the lowest and the highest training value are never anomalies of ``ocsvm``.
+The raw score is the negated decision function. Support vectors are on the boundary up to rounding, so raw scores up to
+``1e-9`` are normal: to ``ocsvm``, the lowest and the highest training value are never anomalous.
 
-Sensors that only ever had one value (equal within a relative ``1e-12``) are no case for an SVM, which would flag
-everything. For them, under both names, that value is normal (raw score 0) and any other is not (raw score 1).
+An SVM would flag every value of a constant sensor (all values equal within a relative ``1e-12``). For both detectors,
+the value of such a sensor is normal (raw score 0), and every other value is anomalous (raw score 1).
 
 Source: B. Schölkopf et al., Estimating the support of a high-dimensional distribution, Neural Computation 13 (2001).
 """
@@ -49,13 +49,13 @@ __all__ = ["GAMMA", "NU", "OneClassSvm"]
 NU = 0.0001
 
 _EXACT_TOLERANCE = 1e-10
-"""The solver's, for the exact optimum: an order below what counts as lying on the boundary."""
+"""Tolerance of the solver for the exact optimum: a tenth of the tolerance of the boundary."""
 
 _LARGEST_WEIGHT = 0.999
-"""A weight is at most 1; up to this share of it that bound surely does not matter."""
+"""Up to this weight, the upper bound of 1 on weights certainly does not matter."""
 
 _VALUES_AT_ONCE = 1 << 16
-"""Values that are worked on at once: the working arrays stay in the processor's cache."""
+"""Values that are processed at once, so that the working arrays fit in the processor's cache."""
 
 _MAX_ITERATIONS = 10_000_000
 
@@ -66,9 +66,9 @@ class OneClassSvm(Detector):
     Parameters
     ----------
     name
-        Its name in settings and model shards.
+        Name in settings and model shards.
     exact
-        Whether to find the exact optimum or what scikit-learn finds with its default tolerance.
+        True for the exact optimum, False for the solution of scikit-learn with its default tolerance.
     """
 
     threshold = TIE
@@ -108,7 +108,7 @@ class OneClassSvm(Detector):
         return KernelDecision.of(params).anomalous(series)
 
     def expected_range(self, params: pa.StructArray) -> tuple[Floats, Floats]:
-        """Return the outermost normal values; see :meth:`~sensorwatch.detectors.base.Detector.expected_range`."""
+        """Return the range of normal values; see :meth:`~sensorwatch.detectors.base.Detector.expected_range`."""
         return KernelDecision.of(params).normal_ranges()
 
     def _has_closed_form(self, summary: Summary) -> Flags:
@@ -139,7 +139,7 @@ class OneClassSvm(Detector):
 
 
 class _Model(NamedTuple):
-    """One solved sensor: its scaling, and the decision function in standardised values."""
+    """Model of one sensor: its scaling, and the decision function of standardised values."""
 
     mean: float
     scale: float
@@ -150,7 +150,7 @@ class _Model(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Models:
-    """Solved sensors: columns of shape ``(n_sensors,)``, and the support vectors of each kind of solution."""
+    """Models of all sensors: columns of shape ``(n_sensors,)``, and support vectors in batches."""
 
     mean: Floats
     scale: Floats
@@ -160,7 +160,7 @@ class _Models:
 
     @classmethod
     def of(cls, summary: Summary, constant: Flags, closed: Flags) -> _Models:
-        """Return the models of constant sensors, and of those with the closed form."""
+        """Return the models of the constant sensors and of those with a closed form."""
         mean, scale = summary.mean.copy(), summary.scale.copy()
         mean[constant] = summary.lowest[constant] / 2 + summary.highest[constant] / 2
         scale[constant] = 0.0
@@ -173,12 +173,12 @@ class _Models:
         return models
 
     def solve_exactly(self, rows: Integers, series: Series, summary: Summary) -> Integers:
-        """Solve sensors by active sets; return those whose optimum could not be certified."""
+        """Solve the sensors at ``rows`` by active sets; return those whose optimum could not be certified."""
         uncertified = []
         rows = rows[np.argsort(summary.size[rows], kind="stable")]
         first = 0
         while first < len(rows):
-            # Neighbours are about as long, so that little is padded.
+            # Sensors next to each other have similar numbers of values, so that there is little padding.
             some = rows[first : first + max(1, _VALUES_AT_ONCE // int(summary.size[rows[first]]))]
             size = summary.size[some, None]
             place = np.minimum(np.arange(size.max()), size - 1)
@@ -201,7 +201,7 @@ class _Models:
         return np.sort(np.concatenate(uncertified)) if uncertified else rows
 
     def put(self, i: int, model: _Model) -> None:
-        """Take over one sensor's model."""
+        """Set the model of one sensor."""
         self.mean[i], self.scale[i] = model.mean, model.scale
         vectors, weights = model.support_vectors[None], model.dual_coefficients[None]
         self._place(
@@ -214,7 +214,7 @@ class _Models:
         self.batches.append(_Batch(rows, vectors, weights))
 
     def packed(self, sound: Flags) -> pa.StructArray:
-        """Return the parameters, null where a sensor is not sound."""
+        """Return the parameters, null for a sensor without a model."""
         offsets = np.concatenate(([0], np.cumsum(self.counts)))
         vectors, weights = np.empty(offsets[-1]), np.empty(offsets[-1])
         for batch in self.batches:
@@ -237,7 +237,7 @@ class _Models:
 
 
 class _Batch(NamedTuple):
-    """Support vectors and weights of some sensors, a row each; as many of a row count as the sensor has."""
+    """Support vectors and weights of some sensors, one row each, padded at the end."""
 
     rows: Integers
     vectors: Floats

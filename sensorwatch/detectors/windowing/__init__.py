@@ -1,1 +1,1 @@
-"""Series of windows, and arithmetic over many of them at once."""
+"""Series of windows, and computations over many series at once."""

@@ -1,4 +1,4 @@
-"""Windows' values with those before them: what a detector that looks back is given."""
+"""Lagged values: the values of windows together with those of the windows before them."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def positions(series: Series) -> Integers:
 
 
 def lagged(series: Series, width: int, history: Floats | None = None) -> Floats:
-    """Return the last ``width`` values of each window's sensor up to and with its own, shape ``(n_values, width)``.
+    """Return each window's value and the ``width - 1`` values before it, oldest first, shape ``(n_values, width)``.
 
-    Oldest first. No value of another sensor, and none that comes later, is among them.
+    They include no value of another sensor and no later value.
 
     Parameters
     ----------
     series
-        Finite values only.
+        Windows with finite values.
     width
-        How many, from 1 on.
+        Number of values per window, at least 1.
     history
-        The values before the series, oldest first, shape ``(n_sensors, width - 1)``, NaN where they are not known.
-        What is not known is taken to be the oldest value that is.
+        Values before the series, oldest first, shape ``(n_sensors, width - 1)``, NaN where unknown. The oldest known
+        value stands for the unknown ones. None: all are unknown.
 
     Examples
     --------
@@ -62,23 +62,23 @@ def lagged(series: Series, width: int, history: Floats | None = None) -> Floats:
 
 
 class Split(NamedTuple):
-    """Places of the windows to learn from and of those to be judged by, both ascending."""
+    """Places of training windows and of test windows, both ascending."""
 
     train: Integers
     test: Integers
 
 
 def split(labelled: Integers, width: int, test_share: float) -> Split:
-    """Split a sensor's labelled windows into the first part and the last, which share no value.
+    """Split a sensor's labelled windows into training windows and later test windows, which share no lagged value.
 
     Parameters
     ----------
     labelled
         Places of the labelled windows in the sensor's series, ascending.
     width
-        How many values a window is judged by. Windows of the last part that reach back into the first are left out.
+        Number of lagged values per window. Test windows with a lagged value in the training part are left out.
     test_share
-        Share (0-1) of the labelled windows in the last part.
+        Share (0-1) of the labelled windows in the test part.
 
     Examples
     --------

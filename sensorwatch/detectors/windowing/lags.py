@@ -1,8 +1,8 @@
-"""The values just before each window: patterns of a fixed number of steps, with gaps handled.
+"""Patterns: the values of a window and of the windows before it, at a fixed number of steps.
 
-A sensor's step is the median time between its windows. Where windows are missing for a few steps, the value before them
-stands in for them; after a longer gap the sensor begins anew, and has no pattern until there are enough windows again.
-So a pattern always spans about the same time, and what is missing is never taken for a zero.
+A sensor's step is the median time between its windows. If windows are missing for at most eight steps, the value before
+them takes their place. After a longer gap the sensor starts again and has no pattern until there are enough windows. So
+all patterns span about the same time, and a missing window never counts as zero.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 __all__ = ["LONGEST_GAP", "Patterns", "median_step", "patterns", "without_isolated"]
 
 LONGEST_GAP = 8
-"""Steps; what is further apart is not connected."""
+"""Longest gap, in steps, that the value before it fills."""
 
 
 class Patterns(NamedTuple):
-    """Patterns of a sensor, oldest first.
+    """Patterns of one sensor, in the order of time.
 
     Attributes
     ----------
     values
-        Shape ``(n_patterns, size)``, the newest value of each last; read only, and overlapping in memory.
+        Shape ``(n_patterns, size)``, the newest value of each pattern last; read-only, may overlap in memory.
     window
-        Position of the window that each pattern ends with, shape ``(n_patterns,)``, ascending.
+        Position of the window that ends each pattern, shape ``(n_patterns,)``, ascending.
     """
 
     values: Floats
@@ -55,9 +55,9 @@ def without_isolated(values: Floats, least: float) -> Floats:
     Parameters
     ----------
     values
-        Finite ones, shape ``(n,)``. The first and the last are never isolated.
+        Finite values, shape ``(n,)``. The first and the last are never isolated.
     least
-        One is isolated that lies above both neighbours, or below both, by more than that.
+        A value is isolated if it is above both neighbours, or below both, by more than this.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def without_isolated(values: Floats, least: float) -> Floats:
 
 
 def patterns(times: Integers, values: Floats, step: int, size: int) -> Patterns:
-    """Return the patterns of ``size`` steps that end with a window each.
+    """Return all patterns of ``size`` steps; each ends with a window.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def patterns(times: Integers, values: Floats, step: int, size: int) -> Patterns:
     step
         The sensor's step, in seconds.
     size
-        Steps of a pattern, the window's own among them.
+        Number of steps in a pattern, including the window itself.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def patterns(times: Integers, values: Floats, step: int, size: int) -> Patterns:
     steps = (np.diff(times) + step // 2) // step
     if len(steps) and steps.max() > 1:
         connected = steps <= LONGEST_GAP
-        # The value before fills the steps up to a window; none are filled in a longer gap.
+        # The value before a gap fills its steps, except in a longer gap.
         slots = np.concatenate(([1], np.where(connected, np.maximum(steps, 1), 1)))
         position = np.cumsum(slots) - 1
         began = np.concatenate(([0], np.where(connected, 0, position[1:])))

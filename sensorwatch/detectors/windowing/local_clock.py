@@ -1,4 +1,4 @@
-"""Clocks on the wall: what a sensor's surroundings go by, daylight saving included."""
+"""Local times of a time zone, including daylight saving, for arrays of times."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 __all__ = ["local_seconds"]
 
 _QUARTER = 900
-"""Seconds; clocks are changed at full quarters of an hour."""
+"""Seconds; UTC offsets change only at full quarters of an hour."""
 
 _CHUNK = 10 * 86_400
-"""Seconds; clocks are changed at most once within them."""
+"""Seconds; a UTC offset changes at most once within such a period."""
 
 _LATEST = 253_402_214_400
-"""9999-12-31T00:00:00Z; beyond that there is no time."""
+"""9999-12-31T00:00:00Z, the last day that datetime supports."""
 
 
 def local_seconds(times: Integers, time_zone: str) -> Integers:
-    """Return what the clocks of a time zone show, in seconds since they showed 1970-01-01T00:00:00.
+    """Return local times of a time zone, in seconds since 1970-01-01T00:00:00 local time, shape ``(n,)``.
 
     Parameters
     ----------
     times
-        Seconds since 1970-01-01T00:00:00Z.
+        Seconds since 1970-01-01T00:00:00Z, shape ``(n,)``, int64.
     time_zone
         IANA name, like ``Europe/Zurich``.
 
@@ -49,14 +49,14 @@ def local_seconds(times: Integers, time_zone: str) -> Integers:
     chunk = times // _CHUNK
     for number in np.unique(chunk).tolist():
         own = chunk == number
-        before, change, behind = _offsets(time_zone, number)
-        local[own] += np.where(times[own] < change, before, behind)
+        before, change, after = _offsets(time_zone, number)
+        local[own] += np.where(times[own] < change, before, after)
     return local
 
 
 @cache
 def _offsets(time_zone: str, chunk: int) -> tuple[int, int, int]:
-    """Return the offset at the chunk's beginning, when it changes, and the offset at its end; in seconds."""
+    """Return the UTC offset at the start of a chunk, the time of its change, and the offset at the end, in seconds."""
     zone = ZoneInfo(time_zone)
 
     def offset(quarter: int) -> int:
@@ -65,8 +65,8 @@ def _offsets(time_zone: str, chunk: int) -> tuple[int, int, int]:
         return 0 if difference is None else int(difference.total_seconds())
 
     first, last = chunk * _CHUNK // _QUARTER, (chunk + 1) * _CHUNK // _QUARTER
-    before, behind = offset(first), offset(last - 1)
-    if before == behind:
-        return before, last * _QUARTER, behind
+    before, after = offset(first), offset(last - 1)
+    if before == after:
+        return before, last * _QUARTER, after
     changed = bisect_left(range(first, last), True, key=lambda quarter: offset(quarter) != before)
-    return before, (first + changed) * _QUARTER, behind
+    return before, (first + changed) * _QUARTER, after

@@ -1,4 +1,4 @@
-"""Where values lie and how far they spread, undisturbed by a few wild ones."""
+"""Robust estimates of location and spread, which a few outliers do not affect."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 __all__ = ["center_and_scale", "spread"]
 
 _NORMAL_QUARTILES = 1.349
-"""Distance between the quartiles of a normal distribution, in standard deviations."""
+"""Interquartile range of a normal distribution, in standard deviations."""
 
 _LEAST_SCALE = 1e-150
 
 
 def spread(values: Floats) -> float:
-    """Return the distance between the quartiles as a standard deviation; where that is 0, the standard deviation."""
+    """Return the interquartile range, scaled to a standard deviation; if it is 0, the standard deviation."""
     low, high = np.percentile(values, (25, 75))
     return float(high - low) / _NORMAL_QUARTILES or float(values.std())
 
 
 def center_and_scale(values: Floats) -> tuple[float, float]:
-    """Return median and spread of finite values; a scale above what rounding makes of equal values.
+    """Return median and spread of finite values; the spread is larger than rounding errors, also for equal values.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The parameters of many sensors, read one sensor at a time without a copy."""
+"""Parameters of many sensors, read one sensor at a time without copying."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["ParameterRows"]
 
 
 class ParameterRows:
-    """Rows of a struct array: numbers and texts as they are, lists of numbers as arrays, structs as mappings.
+    """Rows of a struct array: lists of numbers become NumPy arrays, structs become mappings.
 
     Parameters
     ----------
     params
-        Shape ``(n_sensors,)``; its nulls are sensors without a model.
+        Shape ``(n_sensors,)``; null for a sensor without a model.
 
     Examples
     --------
@@ -38,7 +38,7 @@ class ParameterRows:
         return len(self._valid)
 
     def __iter__(self) -> Iterator[dict[str, Any] | None]:
-        """Yield each sensor's parameters, None where it has none."""
+        """Yield the parameters of each sensor, None for a sensor without a model."""
         for i, valid in enumerate(self._valid.tolist()):
             yield {name: column[i] for name, column in self._columns.items()} if valid else None
 

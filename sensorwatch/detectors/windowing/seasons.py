@@ -1,11 +1,11 @@
-"""Seasons: what of a sensor's values follows the time of day or of the week.
+"""Seasons: the part of a sensor's values that follows the time of day or of the week.
 
-A season's profile is the median of each of up to 288 times of day, or 336 of the week, on the sensor's local clock, so
-that it moves with daylight saving; between them it runs in straight lines. It is kept only where it explains a sensor:
-the profile of every other day (or week) has to come more than 15 % closer to the days between, in the mean absolute
-difference, than their median does; a weekly profile, closer than the daily one by as much. At least three days, or
-weeks, are needed: a profile of two follows their noise, and what it leaves of the third is far more than it left of
-them. Windows that are missing are simply not counted.
+The profile of a season has the median at each of up to 288 times of the day, or 336 of the week, by local time, so that
+it follows daylight saving. Between these times it is interpolated linearly. A season is used only if it explains the
+sensor. The mean absolute difference of every other day (or week) from the profile of the days between must be more than
+15 % smaller than from their median; for a weekly profile, also 15 % smaller than from the daily profile. At least three
+days (or weeks) are needed: a profile of two follows their noise and fits other days much worse. Missing windows are
+ignored.
 """
 
 from __future__ import annotations
@@ -29,28 +29,36 @@ _MOST_BINS = {_DAY: 288, _WEEK: 336}
 _LEAST_BINS = 4
 _KEPT_BELOW = 0.85
 _LEAST_TURNS = 2.9
-"""Three, but for some windows that are missing at either end."""
+"""Three, less a few windows that may be missing at both ends."""
 
 _LEAST_COVERED = 0.75
-"""Share of the times of a season that the days, or weeks, it is made from must have."""
+"""Share of the times of a profile that must have values."""
 
 
 class Season(NamedTuple):
-    """A profile over a period.
+    """A periodic profile.
 
     Attributes
     ----------
     seconds
-        The period; 0 where there is no season.
+        Length of the period; 0 for no season.
     profile
-        Values at evenly spread times of the period, the first at its beginning; in single precision, as it is stored.
+        Values at equally spaced times of the period, the first at its start; float32, as stored.
     """
 
     seconds: int
     profile: npt.NDArray[np.float32]
 
     def at(self, times: Integers, time_zone: str) -> Floats:
-        """Return the profile's values at times in seconds since 1970-01-01T00:00:00Z; 0 without a season."""
+        """Return the values of the profile, shape ``(n,)``; 0 without a season.
+
+        Parameters
+        ----------
+        times
+            Seconds since 1970-01-01T00:00:00Z, shape ``(n,)``.
+        time_zone
+            IANA name of the sensor's time zone.
+        """
         if not self.seconds:
             return np.zeros(len(times))
         return _between(self.profile.astype(np.float64), self._places(times, time_zone))
@@ -76,7 +84,7 @@ def find_season(times: Integers, values: Floats, step: int, time_zone: str) -> S
     step
         The median time between windows, in seconds.
     time_zone
-        IANA name of the zone whose clock the sensor's surroundings go by.
+        IANA name of the sensor's time zone.
 
     Examples
     --------
@@ -108,7 +116,7 @@ def find_season(times: Integers, values: Floats, step: int, time_zone: str) -> S
 
 
 def _cross_errors(place: Floats, values: Floats, turn: npt.NDArray[np.bool_], bins: int) -> tuple[float, float] | None:
-    """Return the mean absolute difference of each half of the turns from the other's median, and from its profile."""
+    """Return the sum of absolute differences from the median, and from the profile, of the other half of the turns."""
     plain = seasonal = 0.0
     for one, other in ((turn, ~turn), (~turn, turn)):
         if not one.any() or len(np.unique(_nearest(place[one], bins))) < _LEAST_COVERED * bins:
@@ -119,7 +127,7 @@ def _cross_errors(place: Floats, values: Floats, turn: npt.NDArray[np.bool_], bi
 
 
 def _profile(place: Floats, values: Floats, bins: int) -> Floats:
-    """Return the median at each time of the period; a time without values lies on the line between its neighbours."""
+    """Return the median at each time of the period; times without values are interpolated linearly."""
     bin_of = _nearest(place, bins)
     order = np.lexsort((values, bin_of))
     ordered = values[order]

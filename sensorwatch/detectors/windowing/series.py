@@ -1,4 +1,4 @@
-"""The windows of many sensors, as detectors take them."""
+"""Windows of many sensors as arrays, the input of detectors."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ __all__ = ["Series"]
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The windows of many sensors, one sensor behind the other, each in the order of time.
+    """Windows of many sensors, one sensor after the other, each in the order of time.
 
     Sensor ``i`` owns ``values[offsets[i]:offsets[i + 1]]``, which may be empty.
 
     Attributes
     ----------
     offsets
-        Shape ``(n_sensors + 1,)``, starts at 0, ends at ``n_values``, never falls.
+        Shape ``(n_sensors + 1,)``, from 0 to ``n_values``, never decreasing.
     times
         Ends of the windows in seconds since 1970-01-01T00:00:00Z, shape ``(n_values,)``.
     values
-        Means of the windows, shape ``(n_values,)``; may hold NaN and infinities.
+        Means of the windows, shape ``(n_values,)``; may be NaN or infinite.
     labels
-        What each window is known to be, as :mod:`sensorwatch.sensors.labels` has it, shape ``(n_values,)``; None where
-        nobody asked for labels.
+        Label of each window (:mod:`sensorwatch.sensors.labels`), shape ``(n_values,)``; None if labels were not asked
+        for.
     """
 
     offsets: npt.NDArray[np.int64]
@@ -41,7 +41,16 @@ class Series:
     def grouped(
         cls, sensor_id: npt.NDArray[np.int64], times: npt.NDArray[np.int64], values: npt.NDArray[np.float64]
     ) -> tuple[npt.NDArray[np.int64], Series]:
-        """Return the sensors and their series from columns ordered by (sensor_id, time), without a copy.
+        """Return the ids of sensors, and their series, from columns ordered by (sensor_id, time), without copying.
+
+        Parameters
+        ----------
+        sensor_id
+            Id of each window's sensor, shape ``(n_values,)``.
+        times
+            Ends of the windows in seconds since 1970-01-01T00:00:00Z, shape ``(n_values,)``.
+        values
+            Means of the windows, shape ``(n_values,)``.
 
         Examples
         --------
@@ -65,7 +74,7 @@ class Series:
         return np.diff(self.offsets)
 
     def part(self, first: int, last: int) -> Series:
-        """Return the sensors from ``first`` up to but not including ``last``, as views."""
+        """Return the sensors ``first`` (inclusive) to ``last`` (exclusive), as views."""
         start, stop = int(self.offsets[first]), int(self.offsets[last])
         return Series(
             self.offsets[first : last + 1] - self.offsets[first],
@@ -75,19 +84,19 @@ class Series:
         )
 
     def kept(self, keep: npt.NDArray[np.bool_]) -> Series:
-        """Return the series with only some of its windows, of as many sensors.
+        """Return the series with some of its windows, and the same number of sensors.
 
         Parameters
         ----------
         keep
-            Which, shape ``(n_values,)``.
+            Whether each window is kept, shape ``(n_values,)``.
         """
         before = np.concatenate(([0], np.cumsum(keep)))
         labels = None if self.labels is None else self.labels[keep]
         return Series(before[self.offsets], self.times[keep], self.values[keep], labels)
 
     def finite(self) -> Series:
-        """Return the series without NaN and infinities; itself where there are none.
+        """Return the series without NaN and infinities; itself if there are none.
 
         Examples
         --------
@@ -104,19 +113,19 @@ class Series:
         Parameters
         ----------
         sensors
-            Which, shape ``(n_sensors,)``.
+            Whether each sensor is returned, shape ``(n_sensors,)``.
         """
         kept = self.kept(np.repeat(sensors, self.lengths))
         offsets = np.concatenate(([0], np.cumsum(self.lengths[sensors])))
         return Series(offsets, kept.times, kept.values, kept.labels)
 
     def count(self, flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        """Return how many windows of each sensor are flagged, shape ``(n_sensors,)``.
+        """Return the number of flagged windows of each sensor, shape ``(n_sensors,)``.
 
         Parameters
         ----------
         flags
-            Whether each window is, shape ``(n_values,)``.
+            Whether each window is flagged, shape ``(n_values,)``.
 
         Examples
         --------
@@ -127,7 +136,10 @@ class Series:
         return np.diff(np.concatenate(([0], np.cumsum(flags)))[self.offsets])
 
     def newest(self, otherwise: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return the end of each sensor's last window, and ``otherwise`` for one without windows."""
+        """Return the end of each sensor's last window, shape ``(n_sensors,)``.
+
+        ``otherwise``, of the same shape, has the result for sensors without windows.
+        """
         ends = otherwise.copy()
         filled = np.flatnonzero(self.lengths)
         ends[filled] = self.times[self.offsets[filled + 1] - 1]

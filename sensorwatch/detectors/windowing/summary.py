@@ -1,4 +1,4 @@
-"""What every detector needs to know of training values first: their extent, and whether arithmetic can hold them."""
+"""Summary statistics of training values, and the reasons why some sensors can't be fitted by any detector."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["Summary"]
 
 _VALUES_AT_ONCE = 1 << 16
-"""Values that are worked on at once: the working arrays stay in the processor's cache."""
+"""Values that are processed at once, so that the working arrays fit in the processor's cache."""
 
 
 class Summary(NamedTuple):
-    """Each sensor's number of values, lowest, highest, mean and standard deviation, all of shape ``(n_sensors,)``."""
+    """Number, lowest, highest, mean and standard deviation of each sensor's values, each of shape ``(n_sensors,)``."""
 
     size: Integers
     lowest: Floats
@@ -34,7 +34,7 @@ class Summary(NamedTuple):
 
     @classmethod
     def of(cls, series: Series) -> Summary:
-        """Summarise finite values; NaN for a sensor without any, infinite or NaN where the numbers overflow."""
+        """Return the summary of finite values; NaN for a sensor without values, infinite or NaN after overflow."""
         columns = np.full((4, series.n_sensors), np.nan)
         offsets = series.offsets
         first = 0
@@ -57,7 +57,7 @@ class Summary(NamedTuple):
             highest = np.maximum.reduceat(series.values, starts)
             mean = np.add.reduceat(series.values, starts) / n
             deviation = series.values - np.repeat(mean, n)
-            # The second pass takes out what rounding left in the mean.
+            # The second pass corrects the rounding error of the mean.
             rest = np.add.reduceat(deviation, starts) / n
             deviation *= deviation
             variance = np.add.reduceat(deviation, starts) / n - rest * rest
@@ -65,18 +65,18 @@ class Summary(NamedTuple):
 
     @property
     def width(self) -> Floats:
-        """Highest less lowest; infinite where that overflows."""
+        """Highest minus lowest value; infinite after overflow."""
         with np.errstate(over="ignore"):
             return self.highest - self.lowest
 
     @property
     def constant(self) -> Flags:
-        """Whether a sensor has only one value, up to rounding."""
+        """Whether all values of a sensor are equal, up to rounding."""
         largest = np.maximum(np.abs(self.lowest), np.abs(self.highest))
         return np.asarray(self.width <= CONSTANT * largest)
 
     def reasons(self) -> list[str | None]:
-        """Say of each sensor why it can't have a model, None where it can."""
+        """Return why a sensor can't have a model, None if it can, for each sensor."""
         reasons: list[str | None] = [None] * len(self.size)
         usable = np.isfinite(self.width) & np.isfinite(self.mean) & np.isfinite(self.scale)
         lost = ~self.constant & (self.scale * self.scale < np.finfo(np.float64).tiny)

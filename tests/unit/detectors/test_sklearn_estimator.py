@@ -76,13 +76,13 @@ def test_the_parameters_say_what_was_asked_for() -> None:
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        (specification(("nonsense.Forest", {})), "there is no estimator sklearn.nonsense.Forest"),
-        (specification(("svm.Nonsense", {})), "there is no estimator sklearn.svm.Nonsense"),
-        (specification(("svm.OneClassSVM", {"v": 1})), r"refuses its parameters .*unexpected keyword argument 'v'"),
+        (specification(("nonsense.Forest", {})), "the estimator sklearn.nonsense.Forest does not exist"),
+        (specification(("svm.Nonsense", {})), "the estimator sklearn.svm.Nonsense does not exist"),
+        (specification(("svm.OneClassSVM", {"v": 1})), r"rejects its parameters .*unexpected keyword argument 'v'"),
         (specification(("svm.OneClassSVM", {"nu": 7})), "InvalidParameterError: The 'nu' parameter"),
-        (specification(("base.clone", {})), "is no estimator"),
+        (specification(("base.clone", {})), "is not an estimator"),
         (specification(("preprocessing.StandardScaler", {})), "neither decision_function nor score_samples"),
-        (canonical_json({"steps": [{"estimator": "os.system", "parameters": {}}]}), "of no allowed module"),
+        (canonical_json({"steps": [{"estimator": "os.system", "parameters": {}}]}), "is not in an allowed module"),
         (specification(("svm.SVC", {})), "SVC: TypeError"),
     ],
 )
