@@ -41,6 +41,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from sensorwatch.config.alerts import SEVERITIES
+from sensorwatch.detectors.windowing.series import VALUES_AT_ONCE
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANOMALOUS_RARITY",
-    "HIGHEST_RARITY",
+    "MAX_RARITY",
     "SCORE_SEVERITIES",
     "Calibration",
     "calibrate",
@@ -64,27 +65,24 @@ SCORE_SEVERITIES = ("normal", *SEVERITIES)
 """Severities of scores: ``normal`` below the threshold of an anomaly, then those of alerts."""
 
 ANOMALOUS_RARITY = 3.0
-HIGHEST_RARITY = 10.0
+MAX_RARITY = 10.0
 
-_RARITY_KNOTS = (0.0, ANOMALOUS_RARITY, 4.0, 5.0, 7.0, HIGHEST_RARITY)
+_RARITY_KNOTS = (0.0, ANOMALOUS_RARITY, 4.0, 5.0, 7.0, MAX_RARITY)
 _SCORE_KNOTS = (0.0, 50.0, 65.0, 80.0, 95.0, 100.0)
 _SEVERITY_FROM = _SCORE_KNOTS[1:5]
 _NORMAL_RARITY = float(np.nextafter(ANOMALOUS_RARITY, 0.0))
 _BELOW_ANOMALOUS = float(np.nextafter(_SCORE_KNOTS[1], 0.0))
 
 _TAIL = 0.02
-_LEAST_EXCESSES = 10
+_MIN_EXCESSES = 10
 """Fewer excesses say little about the tail: of a short history, more than 2 % count as tail."""
 
-_HIGHEST_SHAPE = 0.5
+_MAX_SHAPE = 0.5
 _FLAT_SHAPE = 1e-9
 """Up to rounding, a tail with a smaller shape is exponential."""
 
-_LEAST_SCALE = 1e-9
+_MIN_SCALE = 1e-9
 """Raw scores may differ by this much because of rounding."""
-
-_VALUES_AT_ONCE = 1 << 16
-"""Values that are processed at once, so that the working arrays fit in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +211,7 @@ class Calibration:
             rarity = np.where(raw > level, tail, np.minimum(body, at_level))
         beyond = raw > self.threshold[sensor]
         rarity = np.where(beyond, np.maximum(rarity, ANOMALOUS_RARITY), np.minimum(rarity, _NORMAL_RARITY))
-        rarity = np.clip(rarity, 0.0, HIGHEST_RARITY)
+        rarity = np.clip(rarity, 0.0, MAX_RARITY)
         return np.where(np.isnan(raw) | np.isnan(self.threshold[sensor]), np.nan, rarity)
 
     def scores(self, sensor: Integers, raw: Floats) -> Floats:
@@ -305,13 +303,13 @@ def _raw_at(rarity: float, level: Floats, tail_share: Floats, scale: Floats, sha
 
 def _tails(raw: Floats, starts: Integers, lengths: Integers) -> Floats:
     """Return center, level, tail share, scale and shape, shape ``(5, n)``, of ``n`` sensors' raw scores."""
-    wanted = np.minimum(np.maximum(np.ceil(_TAIL * lengths).astype(np.int64), _LEAST_EXCESSES), (lengths - 1) // 2)
+    wanted = np.minimum(np.maximum(np.ceil(_TAIL * lengths).astype(np.int64), _MIN_EXCESSES), (lengths - 1) // 2)
     center, level = np.empty(len(starts)), np.empty(len(starts))
     rank = np.arange(max(int(wanted.max()), 1))
     beyond = np.empty((len(starts), len(rank)))
     first_beyond = lengths[:, None] - np.maximum(wanted, 1)[:, None]
     position = first_beyond + np.minimum(rank, np.maximum(wanted - 1, 0)[:, None])
-    step = max(1, _VALUES_AT_ONCE // int(lengths.max()))
+    step = max(1, VALUES_AT_ONCE // int(lengths.max()))
     for first in range(0, len(starts), step):
         rows = slice(first, first + step)
         n = lengths[rows]
@@ -325,7 +323,7 @@ def _tails(raw: Floats, starts: Integers, lengths: Integers) -> Floats:
     counted = (rank < wanted[:, None]) & (excess > 0)
     scale, shape = _pareto(np.where(counted, excess, 0.0), counted)
     tail_share = np.maximum(counted.sum(axis=1), 1) / (lengths + 1)
-    return np.stack((center, level, tail_share, np.maximum(scale, _LEAST_SCALE), shape))
+    return np.stack((center, level, tail_share, np.maximum(scale, _MIN_SCALE), shape))
 
 
 def _ordered(raw: Floats, starts: Integers, lengths: Integers) -> Floats:
@@ -352,6 +350,6 @@ def _pareto(excess: Floats, counted: npt.NDArray[np.bool_]) -> tuple[Floats, Flo
     above = 1.0 - (rank - 0.35) / number[:, None]
     weighted = np.where(counted, above * excess, 0.0).sum(axis=1) / number
     with np.errstate(divide="ignore", invalid="ignore"):
-        shape = np.clip(np.nan_to_num(2.0 - mean / (mean - 2.0 * weighted)), 0.0, _HIGHEST_SHAPE)
+        shape = np.clip(np.nan_to_num(2.0 - mean / (mean - 2.0 * weighted)), 0.0, _MAX_SHAPE)
     # If the shape was clipped, this scale still gives the same mean excess.
     return mean * (1.0 - shape), shape

@@ -27,8 +27,7 @@ from sensorwatch.detectors.base import (
     checkpoint_times,
     continues,
 )
-from sensorwatch.detectors.svm.kernel_decision import CONSTANT
-from sensorwatch.detectors.windowing.summary import Summary
+from sensorwatch.detectors.windowing.summary import CONSTANT_TOLERANCE, MIN_SCALE, Summary
 from sensorwatch.sensors.windows import BEFORE_ALL_WINDOWS
 
 if TYPE_CHECKING:
@@ -44,13 +43,10 @@ __all__ = ["Ewma"]
 
 _WEIGHT = 0.01
 _CLIP = 3.0
-_LEAST_SCALE = 1e-150
-"""Its square does not underflow to 0."""
-
-_LEAST_SCORE = 1e-3
+_MIN_SCORE = 1e-3
 """Lower scores differ from 0 by rounding only."""
 
-_LARGEST = 1e300
+_MAX_SCORE = 1e300
 _SENSORS_AT_ONCE = 4096
 _CELLS_AT_ONCE = 1 << 17
 """Values that are arranged by time at once; they fit in the processor's cache."""
@@ -79,8 +75,8 @@ class Ewma(StatefulDetector):
         summary = Summary.of(finite)
         reasons = summary.reasons()
         sound = np.array([reason is None for reason in reasons], np.bool_)
-        rounding = CONSTANT * np.maximum(np.abs(summary.lowest), np.abs(summary.highest))
-        scale = np.maximum(summary.scale, np.maximum(rounding, _LEAST_SCALE))
+        rounding = CONSTANT_TOLERANCE * np.maximum(np.abs(summary.lowest), np.abs(summary.highest))
+        scale = np.maximum(summary.scale, np.maximum(rounding, MIN_SCALE))
         center, scale = np.where(sound, summary.mean, 0.0), np.where(sound, scale, 1.0)
         with np.errstate(all="ignore"):
             run = _run(_Start(center, scale * scale, scale), finite)
@@ -170,8 +166,8 @@ def _expected(series: Series, finite: Series, run: _Run, threshold: Floats) -> E
 def _distances(params: pa.StructArray, series: Series, run: _Run) -> Floats:
     """Return the raw scores of a series from the run over its finite values; overwrites ``run.distance``."""
     distance = np.abs(run.distance, out=run.distance)
-    distance[distance < _LEAST_SCORE] = 0.0
-    np.minimum(distance, _LARGEST, out=distance)
+    distance[distance < _MIN_SCORE] = 0.0
+    np.minimum(distance, _MAX_SCORE, out=distance)
     finite = np.isfinite(series.values)
     if finite.all():
         return distance

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]
 
-__all__ = ["MOST_LEVELS", "explain"]
+__all__ = ["MAX_LEVELS", "explain"]
 
-MOST_LEVELS = 96
+MAX_LEVELS = 96
 """Longer patterns are thinned out to this number of values."""
 
 _LEVELS = 1000
@@ -108,7 +108,7 @@ def _pattern(name: str, values: Floats, step_seconds: int) -> NearestPattern | N
     if size < 2 or not np.isfinite(values).all():
         return None
     low, high = float(values.min()), float(values.max())
-    stride = -(-(size - 1) // (MOST_LEVELS - 1))
+    stride = -(-(size - 1) // (MAX_LEVELS - 1))
     kept = values[(size - 1) % stride :: stride]
     width = high / 2 - low / 2
     share = (kept / 2 - low / 2) / width if width > 0 else np.zeros(len(kept))

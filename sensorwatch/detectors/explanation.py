@@ -8,7 +8,7 @@ import msgspec
 
 from sensorwatch.errors import InvalidInputError
 
-__all__ = ["MOST_JSON", "Explanation", "MemberScore", "NearestPattern", "explanation_json", "parse_explanation"]
+__all__ = ["MAX_JSON", "Explanation", "MemberScore", "NearestPattern", "explanation_json", "parse_explanation"]
 
 _FIRED = 50
 
@@ -98,7 +98,7 @@ class Explanation:
     pattern: NearestPattern | None = None
 
 
-MOST_JSON = 2000
+MAX_JSON = 2000
 """Longest JSON text of an explanation, in characters; a longer one was not written by this system."""
 
 
@@ -118,9 +118,9 @@ def parse_explanation(text: str) -> Explanation:
     InvalidInputError
         The text is too long or is not an explanation; the message says where it is wrong.
     """
-    if len(text) > MOST_JSON:
+    if len(text) > MAX_JSON:
         raise InvalidInputError(
-            f"expected an explanation of at most {MOST_JSON} characters, got {len(text)}: `{text[:80]}`"
+            f"expected an explanation of at most {MAX_JSON} characters, got {len(text)}: `{text[:80]}`"
         )
     try:
         return _EXPLANATION.decode(text)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["KMeans"]
 
 _CENTRES = 16
-_MOST_PATTERNS = 2048
+_MAX_PATTERNS = 2048
 _ITERATIONS = 20
 _SEED = 0
 
@@ -49,7 +49,7 @@ class KMeans(Lagged):
     fields = (pa.field("centres", pa.list_(pa.float32())),)
 
     def _fit_patterns(self, found: Floats) -> dict[str, Any]:
-        stride = max(-(-len(found) // _MOST_PATTERNS), min(4, len(found) // (4 * _CENTRES)))
+        stride = max(-(-len(found) // _MAX_PATTERNS), min(4, len(found) // (4 * _CENTRES)))
         # Single precision halves the size, and is still far finer than the resolution of any sensor.
         centres = _centres(np.ascontiguousarray(found[:: max(stride, 1)]))
         return {"centres": centres.astype(np.float32).ravel()}

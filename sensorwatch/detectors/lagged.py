@@ -37,15 +37,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Lagged", "Past", "pasts"]
 
-_LARGEST = 1e6
+_MAX_SCALED = 1e6
 """Scaled values are clipped here, so that products of them do not overflow."""
 
 _ISOLATED_STEPS = 5.0
-_LEAST_PATTERNS = 32
+_MIN_PATTERNS = 32
 _PATTERNS_AT_ONCE = 2048
 """Copies of so many patterns fit in the processor's cache."""
 
-_LEAST_SCORE = 1e-3
+_MIN_SCORE = 1e-3
 """In scaled units; lower scores differ from 0 by rounding only."""
 
 _CHECKPOINT = pa.struct(
@@ -122,7 +122,7 @@ class Lagged(StatefulDetector):
 
     def _scaled(self, row: Mapping[str, Any], past: Past) -> Floats:
         scaled: Floats = (past.values - self._base(row, past)) / row["scale"]
-        return np.clip(scaled, -_LARGEST, _LARGEST, out=scaled)
+        return np.clip(scaled, -_MAX_SCALED, _MAX_SCALED, out=scaled)
 
     def _prepare(self, past: Past) -> dict[str, Any]:
         """Return step, center and scale of training windows, in the sensor's unit."""
@@ -146,9 +146,9 @@ class Lagged(StatefulDetector):
         scaled = self._scaled(row, past)
         row["isolated"] = _isolated(scaled) if self.skips_isolated else np.inf
         found = patterns(past.times, without_isolated(scaled, row["isolated"]), row["step"], self.size)
-        if len(found.values) < _LEAST_PATTERNS:
+        if len(found.values) < _MIN_PATTERNS:
             raise InvalidInputError(
-                f"a model needs at least {_LEAST_PATTERNS} stretches of {self.size} windows without long gaps, "
+                f"a model needs at least {_MIN_PATTERNS} stretches of {self.size} windows without long gaps, "
                 f"got {len(found.values)}"
             )
         row |= self._fit_patterns(_ending(found.values, scaled[found.window]))
@@ -187,7 +187,7 @@ class Lagged(StatefulDetector):
             raw[place] = self._measure(row, found)
             if band is not None:
                 self._fill(band, series, row, place, found)
-        raw[raw < _LEAST_SCORE] = 0.0
+        raw[raw < _MIN_SCORE] = 0.0
         fitted = np.repeat(params.is_valid().to_numpy(zero_copy_only=False), series.lengths)
         raw[np.isinf(series.values) & fitted] = np.inf
         return raw
@@ -195,7 +195,7 @@ class Lagged(StatefulDetector):
     def _fill(self, band: _Band, series: Series, row: Mapping[str, Any], place: Integers, found: Floats) -> None:
         value, reach = self._expect(row, found, band.limits[place])
         own = Past(series.times[place], series.values[place], len(place))
-        cut = np.abs(found[:, -1]) >= _LARGEST
+        cut = np.abs(found[:, -1]) >= _MAX_SCALED
         # Computed from the window's value where that is not clipped, which saves a second call of _base.
         value = (
             self._base(row, own) + row["scale"] * value

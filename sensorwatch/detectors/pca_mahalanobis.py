@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["PcaMahalanobis"]
 
 _RIDGE = 0.01
-_LEAST_VARIANCE = 1e-6
+_MIN_VARIANCE = 1e-6
 """In units of scaled values, for a constant sensor, whose variance is 0."""
 
 
@@ -43,7 +43,7 @@ class PcaMahalanobis(Lagged):
         mean = found.mean(axis=0)
         centred = found - mean
         covariance = centred.T @ centred / len(centred)
-        ridge = max(_RIDGE * float(np.trace(covariance)) / self.size, _LEAST_VARIANCE)
+        ridge = max(_RIDGE * float(np.trace(covariance)) / self.size, _MIN_VARIANCE)
         covariance[np.diag_indices(self.size)] += ridge
         whitening = np.linalg.inv(np.linalg.cholesky(covariance))
         return {"mean": mean, "whitening": whitening.ravel()}

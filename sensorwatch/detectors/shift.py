@@ -27,7 +27,7 @@ __all__ = ["Shift"]
 
 _LENGTHS = (6, 24)
 _BEFORE = 24
-_LEAST_SPREAD = 1e-3
+_MIN_SPREAD = 1e-3
 """In units of scaled values, for a constant sensor, whose spread is 0."""
 
 
@@ -40,7 +40,7 @@ class Shift(Seasonal):
     fields = (*SEASON_FIELDS, pa.field("spreads", pa.list_(pa.float64())))
 
     def _fit_patterns(self, found: Floats) -> dict[str, Any]:
-        return {"spreads": [max(spread(each), _LEAST_SPREAD) for each in _differences(found)]}
+        return {"spreads": [max(spread(each), _MIN_SPREAD) for each in _differences(found)]}
 
     def _measure(self, row: Mapping[str, Any], found: Floats) -> Floats:
         differences = zip(_differences(found), row["spreads"], strict=True)

@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from sensorwatch.detectors.base import Detector, Expected, Fitted
-from sensorwatch.detectors.svm.kernel_decision import CONSTANT, TIE
-from sensorwatch.detectors.windowing.summary import Summary
+from sensorwatch.detectors.svm.kernel_decision import TIE
+from sensorwatch.detectors.windowing.summary import CONSTANT_TOLERANCE, MIN_SCALE, Summary
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["ValueRange"]
 
 _COLUMNS = ("low", "high", "scale")
-
-_LEAST_SCALE = 1e-150
-"""Its square does not underflow to 0."""
 
 
 class ValueRange(Detector):
@@ -91,7 +88,7 @@ def _columns(params: pa.StructArray) -> tuple[Floats, Floats, Floats]:
 def _shape(params: pa.StructArray) -> tuple[Floats, Floats, Floats]:
     """Return middle, half the width and unit of distance, the latter two large enough to ignore rounding."""
     low, high, scale = _columns(params)
-    rounding = np.maximum(CONSTANT * np.maximum(np.abs(low), np.abs(high)), _LEAST_SCALE)
+    rounding = np.maximum(CONSTANT_TOLERANCE * np.maximum(np.abs(low), np.abs(high)), MIN_SCALE)
     middle = low / 2 + high / 2
     half = np.maximum(np.maximum(high - middle, middle - low), rounding)
     return middle, half, np.maximum(scale, rounding)

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 __all__ = ["Variation"]
 
 _CHANGES = 12
-_LEAST_SHARE = 1e-3
+_MIN_SHARE = 1e-3
 """Share of the median mean square in training that is added to each, so that no logarithm is infinite."""
 
-_LEAST_SQUARE = 1e-12
-_LEAST_UNIT = 0.05
+_MIN_SQUARE = 1e-12
+_MIN_UNIT = 0.05
 """For a sensor whose changes in training are all equal, whose median distance is 0."""
 
 
@@ -46,11 +46,11 @@ class Variation(Lagged):
 
     def _fit_patterns(self, found: Floats) -> dict[str, Any]:
         squares = _mean_squares(found)
-        least = max(_LEAST_SHARE * float(np.median(squares)), _LEAST_SQUARE)
+        least = max(_MIN_SHARE * float(np.median(squares)), _MIN_SQUARE)
         logarithms = np.log(squares + least)
         usual = float(np.median(logarithms))
         above, below = logarithms[logarithms > usual] - usual, usual - logarithms[logarithms < usual]
-        units = [max(float(np.median(side)), _LEAST_UNIT) if len(side) else _LEAST_UNIT for side in (above, below)]
+        units = [max(float(np.median(side)), _MIN_UNIT) if len(side) else _MIN_UNIT for side in (above, below)]
         largest = float(squares.max()) + least
         return {"least": least, "usual": usual, "above": units[0], "below": units[1], "largest": largest}
 

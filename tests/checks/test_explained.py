@@ -13,7 +13,7 @@ from sensorwatch.detectors.base import Detector, NearestPatterns, calibration_of
 from sensorwatch.detectors.calibration import ANOMALOUS_RARITY
 from sensorwatch.detectors.ensembles.composite import CompositeDetector
 from sensorwatch.detectors.ensembles.ensemble import Ensemble
-from sensorwatch.detectors.explaining import MOST_LEVELS, explain
+from sensorwatch.detectors.explaining import MAX_LEVELS, explain
 from sensorwatch.detectors.explanation import explanation_json, parse_explanation
 from sensorwatch.detectors.factory import detector, detectors
 from sensorwatch.detectors.kmeans import KMeans
@@ -105,7 +105,7 @@ def test_a_pattern_is_the_nearest_one_of_who_knows_patterns(name: str) -> None:
             assert np.isnan(values).any()
             continue
         assert (pattern.found_by, pattern.windows, pattern.step_seconds) == (who, nearest.shape[1], STEP)
-        assert len(pattern.levels) <= MOST_LEVELS
+        assert len(pattern.levels) <= MAX_LEVELS
         np.testing.assert_allclose(pattern.values(), values, atol=(pattern.high - pattern.low) / 1000 + 1e-9)
 
 
@@ -122,7 +122,7 @@ def test_a_long_pattern_is_thinned_out_up_to_its_last_window() -> None:
     (why,) = explain(_Long(), params, series, np.array([90.0]), np.array([0]))
     pattern = why.pattern
     assert pattern is not None
-    assert 60 <= len(pattern.levels) <= MOST_LEVELS
+    assert 60 <= len(pattern.levels) <= MAX_LEVELS
     values, ends = pattern.values(), pattern.ends(0)
     assert values[-1] == 299
     np.testing.assert_allclose(np.diff(values) * 60, np.diff(ends), rtol=0.06)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from sensorwatch.detectors.calibration import ANOMALOUS_RARITY, HIGHEST_RARITY
+from sensorwatch.detectors.calibration import ANOMALOUS_RARITY, MAX_RARITY
 from sensorwatch.detectors.ensembles.recent_tail import HOLD_WINDOWS, RecentTail
 from sensorwatch.detectors.ensembles.score_smoothing import ScoreSmoothing
 
@@ -49,7 +49,7 @@ _NO_ALARM = float(np.nextafter(ANOMALOUS_RARITY, 0.0))
 
 _WEIGHT = 1 / 500
 _RECENT_WEIGHT = 1 / 100
-_LEAST_DEVIATION = 0.5
+_MIN_DEVIATION = 0.5
 """As a share of the deviation in training: a sensor that has become quieter is judged by at least half of it."""
 
 _PRIOR_WINDOWS = 30
@@ -255,8 +255,8 @@ def adapt(
 
 
 def _adapted(rarity: Floats, mean: Floats, deviation: Floats, state: Adaptation) -> Floats:
-    current = np.maximum(np.sqrt(state.variance), _LEAST_DEVIATION * deviation)
-    return np.clip(mean + (rarity - state.mean) * (deviation / current), 0.0, HIGHEST_RARITY)
+    current = np.maximum(np.sqrt(state.variance), _MIN_DEVIATION * deviation)
+    return np.clip(mean + (rarity - state.mean) * (deviation / current), 0.0, MAX_RARITY)
 
 
 def _score(by_tail: Floats, rarity: Floats, smoothed: Floats) -> Floats:

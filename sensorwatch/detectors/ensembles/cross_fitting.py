@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["CrossFitted", "cross_fit"]
 
 _FIT_SHARE = 0.6
-_MOST_SCORED = 4000
+_MAX_SCORED = 4000
 _HOLDOUT = 1600
-_LEAST_SCORED = 30
+_MIN_SCORED = 30
 
 
 class CrossFitted(NamedTuple):
@@ -79,8 +79,8 @@ def cross_fit(members: Mapping[str, Detector], fitted: Mapping[str, Fitted], fin
     finite
         All windows, without NaN and infinities.
     """
-    scored = finite.kept(positions(finite) >= np.repeat(finite.lengths - _MOST_SCORED, finite.lengths))
-    divided = finite.lengths <= _MOST_SCORED
+    scored = finite.kept(positions(finite) >= np.repeat(finite.lengths - _MAX_SCORED, finite.lengths))
+    divided = finite.lengths <= _MAX_SCORED
     split, lengths = np.repeat(divided, scored.lengths), np.repeat(scored.lengths, scored.lengths)
     place = positions(scored)
     is_holdout = place >= np.where(split, np.floor(_FIT_SHARE * lengths), lengths - _HOLDOUT)
@@ -99,7 +99,7 @@ def cross_fit(members: Mapping[str, Detector], fitted: Mapping[str, Fitted], fin
 
 def _with_scores_of_few(member: Detector, fitted: Fitted, scored: Series, raw: Floats) -> Floats:
     """Return raw scores, by the model of all windows for a sensor with too few of them."""
-    few = scored.count(~np.isnan(raw)) < _LEAST_SCORED
+    few = scored.count(~np.isnan(raw)) < _MIN_SCORED
     if few.any():
         own = fitted.params.take(pa.array(np.flatnonzero(few)))
         raw[np.repeat(few, scored.lengths)] = member.score(own, scored.of(few))

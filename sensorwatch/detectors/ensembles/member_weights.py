@@ -29,7 +29,7 @@ EQUAL, PEERS, OWN = ORIGINS = ("equal", "alike", "own")
 
 _EQUAL, _PEERS, _OWN = range(len(ORIGINS))
 
-_LEAST_PRECISION = 0.01
+_MIN_PRECISION = 0.01
 _POWER = 4
 """Precisions that allow for some windows of delay differ little: their squares hardly tell members apart."""
 
@@ -102,7 +102,7 @@ class Weights(NamedTuple):
         sensors = sensors[known]
         for name, found in precision.items():
             self.precision[name][sensors] = found[known]
-            self.weight[name][sensors] = np.maximum(found[known], _LEAST_PRECISION) ** _POWER
+            self.weight[name][sensors] = np.maximum(found[known], _MIN_PRECISION) ** _POWER
         self.at[sensors], self.origin[sensors] = as_of[sensors], _OWN
 
     def borrow(self, peer_group: Integers, as_of: Integers) -> None:

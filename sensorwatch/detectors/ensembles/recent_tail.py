@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sensorwatch.detectors.calibration import ANOMALOUS_RARITY, HIGHEST_RARITY
+from sensorwatch.detectors.calibration import ANOMALOUS_RARITY, MAX_RARITY
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -49,14 +49,14 @@ HOLD_WINDOWS = 100
 
 _SHARE = 0.05
 _LEARNT_WINDOWS = 5.0
-_MOST_EXCESS = 2.5
+_MAX_EXCESS = 2.5
 _LEVEL_STEP = 0.03
 _EXCESS_WEIGHT = 1 / 10
 _CAUTION_STEP = 0.2
 _FIRST_CAUTION = 1.1
 """Where the caution settles on normal noise: a mean excess of so few windows tends to be too small."""
 
-_LEAST_CAUTION, _MOST_CAUTION = 0.7, 3.0
+_MIN_CAUTION, _MAX_CAUTION = 0.7, 3.0
 _NOMINAL = 10.0**-ANOMALOUS_RARITY
 
 _STRONG = 5.0
@@ -64,7 +64,7 @@ _AFTER_SHARE = 0.8
 _HEIGHT_DECAY = 0.98
 """Decay of the recent height per window: it halves in about 35."""
 
-_LEAST_LEVEL, _LEAST_EXCESS = 0.2, 0.05
+_MIN_LEVEL, _MIN_EXCESS = 0.2, 0.05
 
 _PRIOR_LEVEL, _PRIOR_LEVEL_WINDOWS = 0.9, 100
 _PRIOR_EXCESS, _PRIOR_EXCESSES = 0.3, 10
@@ -139,12 +139,12 @@ class RecentTail(NamedTuple):
         """
         at_level = -np.log10(_SHARE)
         unit = self.caution * self.excess * np.log(10.0)
-        body = at_level * rarity / np.maximum(self.level, _LEAST_LEVEL)
+        body = at_level * rarity / np.maximum(self.level, _MIN_LEVEL)
         tail = at_level + (rarity - self.level) / unit
         found = np.where(rarity > self.level, tail, body)
         found = np.where(height >= _STRONG, np.maximum(found, height), found)
         after = height < _AFTER_SHARE * self.height
-        return np.asarray(np.clip(np.where(after, np.minimum(found, ANOMALOUS_RARITY), found), 0.0, HIGHEST_RARITY))
+        return np.asarray(np.clip(np.where(after, np.minimum(found, ANOMALOUS_RARITY), found), 0.0, MAX_RARITY))
 
     def update(self, rarity: Floats, height: Floats, calibrated: Floats, learns: Flags) -> None:
         """Update the tail with one window of each sensor, in place.
@@ -169,9 +169,9 @@ class RecentTail(NamedTuple):
         calm[anomalous] = 0.0
         counts = learns & (height < _STRONG) & ((calm >= HOLD_WINDOWS) | (alarm_windows <= _LEARNT_WINDOWS))
         moved = caution[counts] + _CAUTION_STEP * (anomalous[counts] - _NOMINAL)
-        caution[counts] = np.clip(moved, _LEAST_CAUTION, _MOST_CAUTION)
+        caution[counts] = np.clip(moved, _MIN_CAUTION, _MAX_CAUTION)
         beyond = counts & (rarity > level)
-        step = _EXCESS_WEIGHT * (np.minimum(rarity[beyond] - level[beyond], _MOST_EXCESS) - excess[beyond])
-        excess[beyond] = np.maximum(excess[beyond] + step, _LEAST_EXCESS)
+        step = _EXCESS_WEIGHT * (np.minimum(rarity[beyond] - level[beyond], _MAX_EXCESS) - excess[beyond])
+        excess[beyond] = np.maximum(excess[beyond] + step, _MIN_EXCESS)
         moved = level[counts] + _LEVEL_STEP * excess[counts] * (beyond[counts] - _SHARE)
-        level[counts] = np.maximum(moved, _LEAST_LEVEL)
+        level[counts] = np.maximum(moved, _MIN_LEVEL)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["robust_calibration"]
 
 _TIMES_AS_FAR = 4.0
-_MOST_BEYOND = 0.05
-_LEAST_WINDOWS = 200
+_MAX_BEYOND = 0.05
+_MIN_WINDOWS = 200
 """Fewer windows say too little about a tail."""
 
 
@@ -49,7 +49,7 @@ def robust_calibration(raw: Floats, series: Series, newest: Flags) -> Calibratio
         quiet = calibrate(raw[part], own.offsets, None)
         beyond = series.count(raw > np.repeat(quiet.threshold, series.lengths))
         nearer = quiet.threshold - calibration.center
-        replaces = (nearer < reach) & (beyond < _MOST_BEYOND * series.lengths) & (own.lengths >= _LEAST_WINDOWS)
+        replaces = (nearer < reach) & (beyond < _MAX_BEYOND * series.lengths) & (own.lengths >= _MIN_WINDOWS)
         calibration = calibration.replaced(np.flatnonzero(replaces), quiet.only(replaces))
         reach[replaces] = nearer[replaces]
     return calibration

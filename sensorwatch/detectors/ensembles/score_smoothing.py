@@ -32,7 +32,7 @@ _SMOOTHING = 0.1
 _DECAY = 0.98
 _OWN_SHARE = 0.5
 
-_LOWEST_STEP = 1.0
+_MIN_STEP = 1.0
 _RISE = 4 / 3
 
 
@@ -93,7 +93,7 @@ class ScoreSmoothing(NamedTuple):
         step, windows = self.step, self.step_windows
         windows[learns] += 1.0
         step[windows > HOLD_WINDOWS] = 0.0
-        high = learns & (score >= _LOWEST_STEP)
+        high = learns & (score >= _MIN_STEP)
         first = (score > ANOMALOUS_RARITY) & (step <= ANOMALOUS_RARITY)
         rises = high & (first | (score > _RISE * step))
         stays = high & ~rises & (score > step)

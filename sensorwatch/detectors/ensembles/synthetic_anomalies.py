@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Flags = npt.NDArray[np.bool_]
 
-__all__ = ["LEAST_WINDOWS", "add_synthetic_anomalies", "average_precisions"]
+__all__ = ["MIN_WINDOWS", "add_synthetic_anomalies", "average_precisions"]
 
 _KINDS = 7
 _LONGEST = 60
@@ -33,17 +33,17 @@ _SEED = 20_260_101
 _NORMAL_MEDIAN = 1.4826
 """Standard deviation of a normal distribution, in median absolute deviations."""
 
-_MOST_EXPONENT = 500
+_MAX_EXPONENT = 500
 """Squares of values above two to this power, and anomalies of their size, may overflow."""
 
-LEAST_WINDOWS = 12 * _KINDS
+MIN_WINDOWS = 12 * _KINDS
 """Fewer windows have no room for an anomaly of every kind."""
 
 
 def add_synthetic_anomalies(series: Series, draw: int) -> tuple[Series, Flags]:
     """Return the series with anomalies, and whether each window is labelled anomalous, shape ``(n_values,)``.
 
-    A sensor with fewer than ``LEAST_WINDOWS`` windows is not changed. Values that would overflow become the largest
+    A sensor with fewer than ``MIN_WINDOWS`` windows is not changed. Values that would overflow become the largest
     finite number.
 
     Parameters
@@ -55,7 +55,7 @@ def add_synthetic_anomalies(series: Series, draw: int) -> tuple[Series, Flags]:
     """
     values, labels = series.values.copy(), np.zeros(len(series.values), np.bool_)
     for first, last in zip(series.offsets[:-1].tolist(), series.offsets[1:].tolist(), strict=True):
-        if last - first >= LEAST_WINDOWS:
+        if last - first >= MIN_WINDOWS:
             # The same draws for every sensor: its weights must not depend on the other sensors.
             rng = np.random.default_rng((_SEED, draw))
             values[first:last] = _with_anomalies(values[first:last], labels[first:last], rng)
@@ -67,7 +67,7 @@ def _with_anomalies(values: Floats, labels: Flags, rng: np.random.Generator) -> 
 
     Huge values are scaled down by a power of two, which is exact, and back again.
     """
-    down = max(0, int(np.frexp(np.abs(values).max())[1]) - _MOST_EXPONENT)
+    down = max(0, int(np.frexp(np.abs(values).max())[1]) - _MAX_EXPONENT)
     scaled = np.ldexp(values, -down)
     _add_anomalies(scaled, labels, rng)
     most = np.ldexp(np.finfo(np.float64).max, -down)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sensorwatch.detectors.svm.one_class_svm import GAMMA
+from sensorwatch.detectors.windowing.summary import CONSTANT_TOLERANCE
 from sensorwatch.errors import InvalidInputError, SettingsError
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ __all__ = ["IR_VERSION", "ONNX_MISSING", "OPSET", "support_vectors_as_estimator"
 
 ONNX_MISSING = "is not installed; install what ONNX models need with: pip install -r requirements-onnx.txt"
 
-_CONSTANT = 1e-12
 OPSET = 17
 IR_VERSION = 9
 """Version of ONNX 1.14, which all later runtimes support."""
@@ -126,7 +126,7 @@ def support_vectors_as_onnx(params: Mapping[str, Any]) -> bytes:
 
 
 def _constant_range(value: float) -> tuple[float, float]:
-    slack = _CONSTANT * abs(value)
+    slack = CONSTANT_TOLERANCE * abs(value)
     return value - slack, value + slack
 
 

@@ -25,6 +25,7 @@ import pyarrow as pa
 from sensorwatch.config.detectors import NO_PARAMETERS, EstimatorPolicy, canonical_json
 from sensorwatch.detectors.base import Detector, fit_each
 from sensorwatch.detectors.external.stored import estimator_from_bytes, estimator_to_bytes, first_line
+from sensorwatch.detectors.windowing.summary import CONSTANT_TOLERANCE
 from sensorwatch.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -53,7 +54,6 @@ _PARAMS = pa.struct(
         pa.field("model", pa.large_binary()),
     ]
 )
-_CONSTANT = 1e-12
 _RANDOM_STATE = 0
 
 _log = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ class Estimator(Detector):
         if len(values) < 2:
             raise InvalidInputError(f"a model needs at least 2 finite values, got {len(values)}")
         lowest, highest = float(values.min()), float(values.max())
-        if highest - lowest <= _CONSTANT * max(abs(lowest), abs(highest)):
+        if highest - lowest <= CONSTANT_TOLERANCE * max(abs(lowest), abs(highest)):
             constant = lowest / 2 + highest / 2
             return {"specification": self._specification, "constant": constant, "offset": 0.0, "model": None}
         estimator = make_estimator(self._specification, self._policy)
@@ -141,7 +141,7 @@ class Estimator(Detector):
         raw = np.full(len(values), np.nan)
         if row["constant"] is not None:
             constant = row["constant"]
-            raw[:] = np.where(np.abs(values - constant) <= _CONSTANT * abs(constant), 0.0, 1.0)
+            raw[:] = np.where(np.abs(values - constant) <= CONSTANT_TOLERANCE * abs(constant), 0.0, 1.0)
             raw[np.isnan(values)] = np.nan
             return raw
         known = np.isfinite(values)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["estimator_from_bytes", "estimator_to_bytes", "first_line"]
 
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
-_LARGEST_MODEL = 256 * 1024 * 1024
+_MAX_MODEL_BYTES = 256 * 1024 * 1024
 """In unpacked bytes: more than the model of one sensor needs, and less than the memory of a node."""
 
 
@@ -61,8 +61,8 @@ def estimator_from_bytes(content: bytes, policy: EstimatorPolicy) -> Any:
 
     with _reading(content), zipfile.ZipFile(io.BytesIO(content)) as archive:
         size = sum(entry.file_size for entry in archive.infolist())
-    if size > _LARGEST_MODEL:
-        raise InvalidInputError(f"a model of {size} bytes; expected at most {_LARGEST_MODEL}")
+    if size > _MAX_MODEL_BYTES:
+        raise InvalidInputError(f"a model of {size} bytes; expected at most {_MAX_MODEL_BYTES}")
     with _reading(content):
         foreign = sorted(set(skops.io.get_untrusted_types(data=content)) - set(policy.trusted_types))
     if foreign:

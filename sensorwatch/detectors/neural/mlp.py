@@ -33,6 +33,7 @@ from sensorwatch.config.parameters import MlpParameters
 from sensorwatch.detectors.base import CHECKPOINT, Advanced, Fitted, StatefulDetector, fit_each
 from sensorwatch.detectors.neural.network import Network, log_odds, n_weights, onnx_problem, stacked, train_network
 from sensorwatch.detectors.windowing.lagged_values import Split, lagged, positions, split
+from sensorwatch.detectors.windowing.summary import CONSTANT_TOLERANCE
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.sensors.labels import LABELLED_ANOMALOUS, LABELLED_NORMAL, UNLABELLED
 
@@ -53,7 +54,6 @@ __all__ = ["Mlp", "network_of"]
 _HOLDOUT_SHARE = 0.2
 _LIMIT = 20.0
 _MARGIN = 0.25
-_CONSTANT = 1e-12
 _TILES_AT_ONCE = 1 << 12
 """Each tile comes with the weights of its sensor: the limit keeps the working arrays small."""
 
@@ -249,7 +249,7 @@ def _teach(windows: Floats, anomalous: Flags, hidden: tuple[int, ...]) -> _Taugh
     """
     values = windows[:, -1]
     low, high = float(values.min()), float(values.max())
-    slack = _CONSTANT * max(abs(low), abs(high))
+    slack = CONSTANT_TOLERANCE * max(abs(low), abs(high))
     with np.errstate(over="ignore", invalid="ignore"):
         margin = _MARGIN * (high - low)
         mean, scale = float(values.mean()), float(values.std())

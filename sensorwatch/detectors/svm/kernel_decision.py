@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow.compute as pc
 
-from sensorwatch.detectors.windowing.series import Series
+from sensorwatch.detectors.windowing.series import VALUES_AT_ONCE, Series
+from sensorwatch.detectors.windowing.summary import CONSTANT_TOLERANCE
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -21,21 +22,15 @@ if TYPE_CHECKING:
     Flags = npt.NDArray[np.bool_]
     Integers = npt.NDArray[np.int64]
 
-__all__ = ["CLOSED_FORM_WIDTH", "CONSTANT", "GAMMA", "TIE", "KernelDecision"]
+__all__ = ["CLOSED_FORM_WIDTH", "GAMMA", "TIE", "KernelDecision"]
 
 GAMMA = 0.01
 
 TIE = 1e-9
 """Raw scores this close to the boundary are on it: solvers and orders of summation differ by less."""
 
-CONSTANT = 1e-12
-"""Relative difference up to which values are equal: averaging equal readings changes the last digits."""
-
 CLOSED_FORM_WIDTH = 15.6
 """Largest width w with a closed form: with u = exp(-GAMMA w² / 4), the middle is normal iff 2u ≥ 1 + u⁴ (w ≤ 15.61)."""
-
-_VALUES_AT_ONCE = 1 << 16
-"""Values that are processed at once, so that the working arrays fit in the processor's cache."""
 
 _GRID = 257
 """Points at which normal values are searched for, if the outer support vectors are not on the boundary."""
@@ -91,14 +86,10 @@ class KernelDecision(NamedTuple):
         raw = np.empty(len(series.values))
         places = _Places(self)
         offsets = series.offsets
-        first = 0
         with np.errstate(over="ignore", invalid="ignore"):
-            while first < series.n_sensors:
-                last = int(np.searchsorted(offsets, offsets[first] + _VALUES_AT_ONCE, side="right")) - 1
-                last = max(last, first + 1)
+            for first, last in series.chunks():
                 part = slice(int(offsets[first]), int(offsets[last]))
                 self._score(places, first, last, np.diff(offsets[first : last + 1]), series.values[part], raw[part])
-                first = last
         return raw
 
     def _score(self, places: _Places, first: int, last: int, lengths: Integers, values: Floats, raw: Floats) -> None:
@@ -146,7 +137,7 @@ class KernelDecision(NamedTuple):
         if constant.any():
             rows = np.flatnonzero(constant if repeats is None else constant[repeats])
             centre, given = of_each(self.mean, rows), values[rows]
-            other = np.where(np.abs(given - centre) <= CONSTANT * np.abs(centre), 0.0, 1.0)
+            other = np.where(np.abs(given - centre) <= CONSTANT_TOLERANCE * np.abs(centre), 0.0, 1.0)
             raw[rows] = np.where(np.isnan(given), np.nan, other)
 
     def anomalous(self, series: Series) -> Flags:
@@ -160,7 +151,7 @@ class KernelDecision(NamedTuple):
         if even:
             values = series.values.reshape(len(lengths), lengths[0])
             flags = np.empty(values.shape, np.bool_)
-            sensors_at_once = max(1, _VALUES_AT_ONCE // max(1, int(lengths[0])))
+            sensors_at_once = max(1, VALUES_AT_ONCE // max(1, int(lengths[0])))
             for first in range(0, len(lengths), sensors_at_once):
                 part = slice(first, first + sensors_at_once)
                 np.less(values[part], low[part, None], out=flags[part])
@@ -196,7 +187,7 @@ class KernelDecision(NamedTuple):
         margin = 8 * np.spacing(np.maximum(np.abs(mean), np.maximum(np.abs(below), np.abs(above))))
         low[sensors], high[sensors] = below + margin, above - margin
         constant = self.scale == 0
-        reach = CONSTANT / 2 * np.abs(self.mean[constant])
+        reach = CONSTANT_TOLERANCE / 2 * np.abs(self.mean[constant])
         low[constant], high[constant] = self.mean[constant] - reach, self.mean[constant] + reach
         return low, high
 

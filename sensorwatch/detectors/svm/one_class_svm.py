@@ -32,6 +32,7 @@ import pyarrow as pa
 from sensorwatch.detectors.base import Detector, Fitted
 from sensorwatch.detectors.svm import active_set
 from sensorwatch.detectors.svm.kernel_decision import CLOSED_FORM_WIDTH, GAMMA, TIE, KernelDecision
+from sensorwatch.detectors.windowing.series import VALUES_AT_ONCE
 from sensorwatch.detectors.windowing.summary import Summary
 from sensorwatch.errors import InvalidInputError
 
@@ -51,11 +52,8 @@ NU = 0.0001
 _EXACT_TOLERANCE = 1e-10
 """Tolerance of the solver for the exact optimum: a tenth of the tolerance of the boundary."""
 
-_LARGEST_WEIGHT = 0.999
+_MAX_WEIGHT = 0.999
 """Up to this weight, the upper bound of 1 on weights certainly does not matter."""
-
-_VALUES_AT_ONCE = 1 << 16
-"""Values that are processed at once, so that the working arrays fit in the processor's cache."""
 
 _MAX_ITERATIONS = 10_000_000
 
@@ -115,7 +113,7 @@ class OneClassSvm(Detector):
         if not self._exact:
             return np.zeros(len(summary.size), dtype=np.bool_)
         narrow = summary.width <= CLOSED_FORM_WIDTH * summary.scale
-        return narrow & (NU * summary.size / 2 <= _LARGEST_WEIGHT)
+        return narrow & (NU * summary.size / 2 <= _MAX_WEIGHT)
 
     def _solve(self, values: Floats, mean: float, scale: float) -> _Model:
         from sklearn.preprocessing import StandardScaler
@@ -179,7 +177,7 @@ class _Models:
         first = 0
         while first < len(rows):
             # Sensors next to each other have similar numbers of values, so that there is little padding.
-            some = rows[first : first + max(1, _VALUES_AT_ONCE // int(summary.size[rows[first]]))]
+            some = rows[first : first + max(1, VALUES_AT_ONCE // int(summary.size[rows[first]]))]
             size = summary.size[some, None]
             place = np.minimum(np.arange(size.max()), size - 1)
             points = series.values[series.offsets[some, None] + place]
@@ -187,7 +185,7 @@ class _Models:
             points /= self.scale[some, None]
             found = active_set.solve(points, GAMMA)
             total = NU * summary.size[some]
-            good = found.certified & (total * found.beta.max(axis=1) <= _LARGEST_WEIGHT)
+            good = found.certified & (total * found.beta.max(axis=1) <= _MAX_WEIGHT)
             uncertified.append(some[~good])
             total = total[good]
             self._place(

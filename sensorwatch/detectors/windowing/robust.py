@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensorwatch.detectors.svm.kernel_decision import CONSTANT
+from sensorwatch.detectors.windowing.summary import CONSTANT_TOLERANCE, MIN_SCALE
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -17,8 +17,6 @@ __all__ = ["center_and_scale", "spread"]
 
 _NORMAL_QUARTILES = 1.349
 """Interquartile range of a normal distribution, in standard deviations."""
-
-_LEAST_SCALE = 1e-150
 
 
 def spread(values: Floats) -> float:
@@ -36,5 +34,5 @@ def center_and_scale(values: Floats) -> tuple[float, float]:
     (3.0, 1.4825796886582654)
     """
     center = float(np.median(values))
-    rounding = CONSTANT * float(np.abs(values).max())
-    return center, max(spread(values), rounding, _LEAST_SCALE)
+    rounding = CONSTANT_TOLERANCE * float(np.abs(values).max())
+    return center, max(spread(values), rounding, MIN_SCALE)

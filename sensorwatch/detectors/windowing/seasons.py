@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 __all__ = ["NO_SEASON", "Season", "find_season"]
 
 _DAY, _WEEK = 86_400, 7 * 86_400
-_MOST_BINS = {_DAY: 288, _WEEK: 336}
-_LEAST_BINS = 4
+_MAX_BINS = {_DAY: 288, _WEEK: 336}
+_MIN_BINS = 4
 _KEPT_BELOW = 0.85
-_LEAST_TURNS = 2.9
+_MIN_TURNS = 2.9
 """Three, less a few windows that may be missing at both ends."""
 
-_LEAST_COVERED = 0.75
+_MIN_COVERED = 0.75
 """Share of the times of a profile that must have values."""
 
 
@@ -98,9 +98,9 @@ def find_season(times: Integers, values: Floats, step: int, time_zone: str) -> S
         return found
     local = local_seconds(times, time_zone)
     least = None
-    for seconds, most in _MOST_BINS.items():
+    for seconds, most in _MAX_BINS.items():
         bins = min(most, seconds // step)
-        if bins < _LEAST_BINS or times[-1] - times[0] < _LEAST_TURNS * seconds:
+        if bins < _MIN_BINS or times[-1] - times[0] < _MIN_TURNS * seconds:
             break
         place = np.asarray((local % seconds) * (bins / seconds), np.float64)
         turn = ((local - local[0]) // seconds % 2).astype(np.bool_)
@@ -119,7 +119,7 @@ def _cross_errors(place: Floats, values: Floats, turn: npt.NDArray[np.bool_], bi
     """Return the sum of absolute differences from the median, and from the profile, of the other half of the turns."""
     plain = seasonal = 0.0
     for one, other in ((turn, ~turn), (~turn, turn)):
-        if not one.any() or len(np.unique(_nearest(place[one], bins))) < _LEAST_COVERED * bins:
+        if not one.any() or len(np.unique(_nearest(place[one], bins))) < _MIN_COVERED * bins:
             return None
         plain += float(np.abs(values[other] - np.median(values[one])).sum())
         seasonal += float(np.abs(values[other] - _between(_profile(place[one], values[one], bins), place[other])).sum())

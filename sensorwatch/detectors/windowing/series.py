@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
-__all__ = ["Series"]
+__all__ = ["VALUES_AT_ONCE", "Series"]
+
+VALUES_AT_ONCE = 1 << 16
+"""Values that are processed at once, so that the working arrays fit in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,18 @@ class Series:
             self.values[start:stop],
             None if self.labels is None else self.labels[start:stop],
         )
+
+    def chunks(self) -> Iterator[tuple[int, int]]:
+        """Yield ranges of sensors (first inclusive, last exclusive) of at most :data:`VALUES_AT_ONCE` values each.
+
+        A sensor with more values is a range of its own.
+        """
+        first = 0
+        while first < self.n_sensors:
+            last = int(np.searchsorted(self.offsets, self.offsets[first] + VALUES_AT_ONCE, side="right")) - 1
+            last = max(last, first + 1)
+            yield first, last
+            first = last
 
     def kept(self, keep: npt.NDArray[np.bool_]) -> Series:
         """Return the series with some of its windows, and the same number of sensors.

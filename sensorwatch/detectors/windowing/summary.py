@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sensorwatch.detectors.svm.kernel_decision import CONSTANT
-
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -17,10 +15,13 @@ if TYPE_CHECKING:
     Flags = npt.NDArray[np.bool_]
     Integers = npt.NDArray[np.int64]
 
-__all__ = ["Summary"]
+__all__ = ["CONSTANT_TOLERANCE", "MIN_SCALE", "Summary"]
 
-_VALUES_AT_ONCE = 1 << 16
-"""Values that are processed at once, so that the working arrays fit in the processor's cache."""
+CONSTANT_TOLERANCE = 1e-12
+"""Relative difference up to which values are equal: averaging equal readings changes the last digits."""
+
+MIN_SCALE = 1e-150
+"""Least standard deviation or spread to divide by: its square does not underflow to 0."""
 
 
 class Summary(NamedTuple):
@@ -36,13 +37,8 @@ class Summary(NamedTuple):
     def of(cls, series: Series) -> Summary:
         """Return the summary of finite values; NaN for a sensor without values, infinite or NaN after overflow."""
         columns = np.full((4, series.n_sensors), np.nan)
-        offsets = series.offsets
-        first = 0
-        while first < series.n_sensors:
-            last = int(np.searchsorted(offsets, offsets[first] + _VALUES_AT_ONCE, side="right")) - 1
-            last = max(last, first + 1)
+        for first, last in series.chunks():
             cls._summarise(series.part(first, last), columns[:, first:last])
-            first = last
         return cls(series.lengths, *columns)
 
     @staticmethod
@@ -73,7 +69,7 @@ class Summary(NamedTuple):
     def constant(self) -> Flags:
         """Whether all values of a sensor are equal, up to rounding."""
         largest = np.maximum(np.abs(self.lowest), np.abs(self.highest))
-        return np.asarray(self.width <= CONSTANT * largest)
+        return np.asarray(self.width <= CONSTANT_TOLERANCE * largest)
 
     def reasons(self) -> list[str | None]:
         """Return why a sensor can't have a model, None if it can, for each sensor."""

@@ -12,7 +12,7 @@ from sensorwatch.detectors.ensembles.adaptive_tail import NEW_NORMAL_WINDOWS, Ad
 from sensorwatch.detectors.ensembles.ensemble import Ensemble
 from sensorwatch.detectors.ensembles.recent_tail import HOLD_WINDOWS, RecentTail
 from sensorwatch.detectors.ensembles.synthetic_anomalies import (
-    LEAST_WINDOWS,
+    MIN_WINDOWS,
     add_synthetic_anomalies,
     average_precisions,
 )
@@ -199,7 +199,7 @@ def test_only_disturbed_windows_differ_and_short_series_stay_as_they_are() -> No
     series = series_of(values)
     faulty, disturbed = add_synthetic_anomalies(series, 2)
     assert not disturbed[faulty.values != series.values].__invert__().any()
-    short = series_of(values[:, : LEAST_WINDOWS - 1])
+    short = series_of(values[:, : MIN_WINDOWS - 1])
     untouched, none = add_synthetic_anomalies(short, 2)
     np.testing.assert_array_equal(untouched.values, short.values)
     assert not none.any()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sensorwatch.alerts.explanation_text import MOST_TEXT, explanation_text
 from sensorwatch.alerts.records import Anomaly
 from sensorwatch.detectors.explanation import (
-    MOST_JSON,
+    MAX_JSON,
     Explanation,
     MemberScore,
     NearestPattern,
@@ -137,7 +137,7 @@ explanations = st.builds(Explanation, st.just("auto"), st.lists(members, max_siz
 def test_json_gives_back_what_was_put_in(explanation: Explanation) -> None:
     packed = explanation_json(explanation)
     assert parse_explanation(packed) == explanation
-    assert len(packed) <= MOST_JSON
+    assert len(packed) <= MAX_JSON
     assert len(explanation_text(replace(FOUND, explanation=explanation))) <= MOST_TEXT
 
 
@@ -159,6 +159,6 @@ def test_something_else_is_refused_with_what_it_is(wrong: str) -> None:
 
 
 def test_what_is_longer_than_any_explanation_is_not_read() -> None:
-    long = explanation_json(Explanation("x" * MOST_JSON, ()))
+    long = explanation_json(Explanation("x" * MAX_JSON, ()))
     with pytest.raises(InvalidInputError, match="at most 2000 characters, got"):
         parse_explanation(long)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sensorwatch.detectors.ensembles.synthetic_anomalies import LEAST_WINDOWS, add_synthetic_anomalies
+from sensorwatch.detectors.ensembles.synthetic_anomalies import MIN_WINDOWS, add_synthetic_anomalies
 from sensorwatch.detectors.windowing.series import Series
 
 LARGEST = float(np.finfo(np.float64).max)
@@ -25,7 +25,7 @@ def series_of(*sensors: np.ndarray) -> Series:
         np.random.default_rng(1).uniform(-1.0, 1.0, 300) * LARGEST,
         np.tile([LARGEST, -LARGEST], 150),
         np.full(300, LARGEST),
-        np.full(LEAST_WINDOWS, -LARGEST / 4),
+        np.full(MIN_WINDOWS, -LARGEST / 4),
         1e200 * np.random.default_rng(2).standard_normal(300),
         np.where(np.arange(300) == 100, LARGEST, 1e-310 * np.arange(300)),
     ],
