@@ -170,6 +170,28 @@ class Detector(ABC):
         Whether raw scores are rarities (:mod:`sensorwatch.detectors.calibration`) already.
     has_bands
         Whether :meth:`expected` returns expected values or bands.
+
+    Examples
+    --------
+    >>> from sensorwatch.detectors.windowing.series import Series
+    >>> from sensorwatch.detectors.windowing.summary import Summary
+    >>> class Highest(Detector):
+    ...     name = "highest"
+    ...     threshold = 0.0
+    ...
+    ...     def fit(self, series):
+    ...         finite, kind = series.finite(), pa.struct({"highest": pa.float64()})
+    ...         return fit_each(finite, lambda one: {"highest": one.values.max()}, kind, Summary.of(finite).reasons())
+    ...
+    ...     def score(self, params, series):
+    ...         highest = pc.struct_field(params, "highest").to_numpy(zero_copy_only=False)
+    ...         return series.values - np.repeat(highest, series.lengths)
+    >>> series = Series(np.array([0, 2, 3]), np.array([5, 10, 5]), np.array([1.0, 4.0, 9.0]))
+    >>> fitted = Highest().fit(series)
+    >>> fitted.reasons
+    (None, 'a model needs at least 2 finite values, got 1')
+    >>> Highest().score(fitted.params, series).tolist()
+    [-3.0, 0.0, nan]
     """
 
     name: str

@@ -164,7 +164,7 @@ def _members(weights: Mapping[str, float | None], precision: Mapping[str, float 
     texts = []
     for name in sorted(known, key=lambda name: -known[name]):
         found = precision.get(name)
-        why = "" if found is None else f" (finds injected faults with precision {found:.2f})"
+        why = "" if found is None else f" (finds synthetic anomalies with precision {found:.2f})"
         texts.append(f"{name} {100 * known[name] / total:.0f} %{why}")
     return "; ".join(texts)
 

@@ -183,7 +183,7 @@ def test_a_fault_teaches_little() -> None:
 # ---- synthetic anomalies ---------------------------------------------------------------------------------------------
 
 
-def test_injected_faults_are_the_same_whatever_else_is_in_the_batch() -> None:
+def test_synthetic_anomalies_are_the_same_whatever_else_is_in_the_batch() -> None:
     values = np.random.default_rng(5).normal(size=(3, 400))
     together, disturbed = add_synthetic_anomalies(series_of(values), 0)
     alone, own = add_synthetic_anomalies(series_of(values[1:2]), 0)
@@ -265,9 +265,9 @@ def test_what_is_shown_of_a_model_says_what_its_members_weigh_and_why() -> None:
     shares = [int(part.split()[1]) for part in parts]
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(100, abs=4)
-    assert all("finds injected faults with precision 0." in part for part in parts)
+    assert all("finds synthetic anomalies with precision 0." in part for part in parts)
     short = auto().fit(series_of(values[:, :120])).params[0].as_py()
-    assert "injected" not in describe_model(model_of("auto", short))["parameters"]
+    assert "synthetic" not in describe_model(model_of("auto", short))["parameters"]
 
 
 def model_of(name: str, params: dict[str, object]) -> dict[str, object]:
