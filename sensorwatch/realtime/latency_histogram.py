@@ -64,7 +64,7 @@ class LatencyHistogram:
         >>> for milliseconds in range(1, 101):
         ...     latencies.add(milliseconds / 1000)
         >>> round(latencies.quantile(0.5), 3), latencies.quantile(1.0)
-        (0.051, 0.1)
+        (0.053, 0.1)
         """
         wanted, seen = share * self.count, 0
         for number in sorted(self.bins):

@@ -41,6 +41,7 @@ def newest_due(now: datetime, times: tuple[time, ...], zone: tzinfo) -> datetime
 
     Examples
     --------
+    >>> from sensorwatch.clock import parse_zone
     >>> newest_due(datetime(2026, 7, 1, 5, 30, tzinfo=UTC), parse_times("08:00 20:00"), parse_zone("Europe/Berlin"))
     datetime.datetime(2026, 6, 30, 18, 0, tzinfo=datetime.timezone.utc)
     """
