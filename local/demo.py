@@ -94,6 +94,7 @@ def run_demo(app: Path, template: Path, data: Path, report_file: Path) -> int:
     try:
         with _stage(console, stages, "start the stack"):
             stack.start()
+            console.print(f"    dashboard while the demo runs: {stack.host_url}", highlight=False)
         demo = _Demo(console, stack, data / "ground-truth.ndjson", stages)
         report = demo.run()
     except SensorwatchError as exc:
@@ -112,7 +113,7 @@ def run_demo(app: Path, template: Path, data: Path, report_file: Path) -> int:
         console.print(Text.assemble(("Problem:", "red"), f" {problem}"))
     if problems:
         console.print(f"The servers' logs are in {data / 'logs'}.", markup=False, emoji=False)
-    _print_next(console, settings_file, data, report_file)
+    _print_next(console, settings_file, data, report_file, demo.alert)
     return 1 if problems else 0
 
 
@@ -129,6 +130,7 @@ class _Demo:
         self._sent = 0
         self.differing: list[str] = []
         self.path: list[Step] = []
+        self.alert: tuple[str, str] | None = None
 
     def run(self) -> DemoReport:
         """Run the stages and return the report.
@@ -157,9 +159,18 @@ class _Demo:
         # Compared before the next stage, as that adds to the metrics but not to the report.
         self.differing, self.path = self._differences(report), self._path_of_a_reading()
         with self._stage("score in real time, and swap the models meanwhile"):
-            self._console.print("    sending current readings one by one, each far from normal")
-            live = run_live(self._stack, self._wait, lambda: self._run("train"))
+            self._console.print("    sending current readings one by one, each of one disturbed sensor")
+            live = run_live(self._stack, self._fleet, self._wait, lambda: self._run("train"))
+        self.alert = self._alert_to_open()
         return replace(report, live=live)
+
+    def _alert_to_open(self) -> tuple[str, str] | None:
+        """Return id and address of the clearest alert, the one with the highest score and most windows."""
+        alerts = [alert for alert in self._product.store.alerts(limit=_ALL) if alert.kind == "anomaly"]
+        if not alerts:
+            return None
+        clearest = max(alerts, key=lambda alert: (alert.peak_score, alert.anomalies))
+        return clearest.alert_id, f"{self._stack.host_url}/#/alerts/{clearest.alert_id}"
 
     def _send(self, start: datetime, end: datetime, anomalies: list[InjectedAnomaly]) -> None:
         total = int((end - start).total_seconds() / self._fleet.interval_seconds) * len(self._fleet.sensors)
@@ -261,14 +272,23 @@ def _stage(console: Console, stages: dict[str, float], name: str) -> Iterator[No
     stages[name] = round(time.monotonic() - begun, 1)
 
 
-def _print_next(console: Console, settings_file: Path, data: Path, report_file: Path) -> None:
+def _print_next(
+    console: Console, settings_file: Path, data: Path, report_file: Path, alert: tuple[str, str] | None
+) -> None:
+    """Print the next commands; ``alert`` is the id and the address of the alert to open first."""
     command = f".venv/bin/sensorwatch --settings {_shown(settings_file)}"
+    first = ""
+    if alert is not None:
+        first = (
+            f"  {command} alerts show {alert[0]}\n"
+            f"  make up DATA={_shown(data)}   starts the stack with this data; then open this alert's chart:\n"
+            f"  {alert[1]}\n"
+        )
     console.print(
-        f"\nNext:\n"
+        f"\nNext:\n{first}"
         f"  {command} alerts      (or sensors, jobs, anomalies, ingest-status, trace)\n"
         f"  {_shown(report_file)}   has this report as JSON\n"
-        f"  {_shown(data / 'ground-truth.ndjson')}   has the injected anomalies\n"
-        f"  make up DATA={_shown(data)}   starts the stack with this data, and the dashboard",
+        f"  {_shown(data / 'ground-truth.ndjson')}   has the injected anomalies",
         highlight=False,
         markup=False,
         emoji=False,

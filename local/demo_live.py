@@ -1,17 +1,20 @@
-"""Last stage of the demo: current readings are scored on arrival, while new models are trained and come into use."""
+"""Last stage of the demo: current readings are scored on arrival, while new models are trained and come into use.
+
+One sensor is disturbed, by a few times its noise: a chart of it shows the fault and the usual values on one scale.
+"""
 
 from __future__ import annotations
 
-import itertools
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING
 
 from sensorwatch.ingestion.decode import ticks_of
 from sensorwatch.ingestion.records import Reading
 from sensorwatch.ingestion.windows import window_end
+from sensorwatch.simulation.signals import signal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,18 +22,19 @@ if TYPE_CHECKING:
     from local.stack import Stack
     from sensorwatch.models.records import ModelRef
     from sensorwatch.sensors.records import SensorStatus
+    from sensorwatch.simulation.fleet import Fleet
 
 __all__ = ["LiveFigures", "run_live"]
 
 _READINGS = 40
 _POLL_SECONDS = 0.005
-_FAR = 10_000.0
-"""Further from normal than any reading of the simulated fleet."""
+_SHIFT = 12.0
+"""Shift of the disturbed sensor, as a multiple of the standard deviation of its noise."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveFigures:
-    """Results of readings that were sent one by one, each far from normal.
+    """Results of readings that were sent one by one, each anomalous.
 
     Attributes
     ----------
@@ -63,23 +67,28 @@ class LiveFigures:
         return ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
 
 
-def run_live(stack: Stack, wait: Callable[[Callable[[], bool], str], None], train: Callable[[], object]) -> LiveFigures:
-    """Send readings one by one, train new models in between, and continue until these are in use.
+def run_live(
+    stack: Stack, fleet: Fleet, wait: Callable[[Callable[[], bool], str], None], train: Callable[[], object]
+) -> LiveFigures:
+    """Send readings of one disturbed sensor one by one, train new models in between, and continue until these are used.
 
     Parameters
     ----------
     stack
         The running stack.
+    fleet
+        The fleet whose first sensor is disturbed.
     wait
         Function that waits for a condition, and raises an error with its name if it does not become true.
     train
         Function that starts training and waits for the end of the run.
     """
-    return _Live(stack, wait).run(train)
+    return _Live(stack, fleet, wait).run(train)
 
 
 class _Live:
-    def __init__(self, stack: Stack, wait: Callable[[Callable[[], bool], str], None]) -> None:
+    def __init__(self, stack: Stack, fleet: Fleet, wait: Callable[[Callable[[], bool], str], None]) -> None:
+        self._fleet = fleet
         self._store = stack.product.store
         self._product = stack.product
         self._wait = wait
@@ -88,12 +97,12 @@ class _Live:
 
     def run(self, train: Callable[[], object]) -> LiveFigures:
         before = self._counts()
-        sensors = itertools.cycle(self._store.sensors())
+        (disturbed,) = [each for each in self._store.sensors() if each.key == self._fleet.sensors[0]]
         former = self._product.models.current(0)
         with self._product.sender() as sender:
 
             def send_one() -> None:
-                self._send(next(sensors), lambda reading: sender.send([reading]))
+                self._send(disturbed, lambda reading: sender.send([reading]))
 
             for _ in range(_READINGS):
                 send_one()
@@ -116,8 +125,8 @@ class _Live:
 
     def _send(self, sensor: SensorStatus, send: Callable[[Reading], object]) -> None:
         """Send a reading, and wait until its anomaly is stored."""
-        value = _FAR + len(self._latencies)
-        ticks = ticks_of(datetime.now(UTC))
+        now = datetime.now(UTC)
+        value, ticks = self._value(sensor, now), ticks_of(now)
         end = window_end(ticks, self._product.settings.window_seconds)
         before = {(each.end, each.readings) for each in self._store.served_windows(sensor.sensor_id, limit=20)}
         begun = time.monotonic()
@@ -137,6 +146,12 @@ class _Live:
                 self._wait(stored, f"the anomaly of {sensor.key.device} {sensor.key.tag}")
                 return
             time.sleep(_POLL_SECONDS)
+
+    def _value(self, sensor: SensorStatus, now: datetime) -> float:
+        """Return the newest usual value of the fleet's sensor, shifted."""
+        newest = self._fleet.columns(now - timedelta(seconds=2 * self._fleet.interval_seconds), now)
+        usual = newest.value[newest.sensor == self._fleet.sensors.index(sensor.key)][-1]
+        return float(usual + _SHIFT * signal_of(*sensor.key, self._fleet.seed).noise)
 
     def _counts(self) -> tuple[int, int]:
         counts = [status.counts for status in self._store.serving_status()]
