@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import typer
 
 from sensorwatch import __version__
 from sensorwatch.cli.context import CommandContext, JsonOption, print_json
+from sensorwatch.cli.doctor_checks import Check, connection_checks, readings_check, run_together
 from sensorwatch.cli.unmatched import unmatched_patterns
 from sensorwatch.errors import SensorwatchError
 
@@ -21,20 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
+_LIMIT_SECONDS = 2.5
+
 _PACKAGES = (
     *("azure-functions", "azure-eventhub", "azure-batch", "azure-storage-blob"),
     *("scikit-learn", "pyodbc", "pandas", "pyarrow", "SQLAlchemy"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Result of one check: ``detail`` is the finding, ``advice`` the next step if the check failed."""
-
-    name: str
-    well: bool
-    detail: str
-    advice: str = ""
 
 
 def register(app: typer.Typer) -> None:
@@ -53,17 +46,21 @@ def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
         checks.append(Check("settings", False, str(exc), f"correct them in {where}"))
     else:
         checks.append(Check("settings", True, "valid"))
-        checks.extend(_connections(product))
+        checks.extend(_with_product(product))
     if as_json:
         print_json([asdict(check) for check in checks])
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:
-            typer.echo(f"{'ok    ' if check.well else 'FAILED'}  {check.name:<{width}}  {check.detail}")
+            typer.echo(f"{_mark(check)}  {check.name:<{width}}  {check.detail}")
             if check.advice:
                 typer.echo(f"{'':<{width + 10}}{check.advice}")
     if not all(check.well for check in checks):
         raise typer.Exit(1)
+
+
+def _mark(check: Check) -> str:
+    return "FAILED" if not check.well else "warn  " if check.warns else "ok    "
 
 
 def _python() -> Check:
@@ -79,38 +76,44 @@ def _package(name: str) -> Check:
         return Check(name, False, "not installed", "pip install -r requirements.txt")
 
 
-def _connections(product: Product) -> list[Check]:
-    local = "run `make up` to start the local stack; on Azure check"
+def _with_product(product: Product) -> list[Check]:
+    """Return the checks of connections, and then those of what the connected services hold."""
+    connections = connection_checks(product)
+    away = {check.name for check in connections if not check.well}
+    checks: list[tuple[str, Callable[[], Check]]] = [("configuration", lambda: _configuration(product))]
+    if "database" not in away:
+        checks.append(("patterns", lambda: _patterns(product)))
+        if "storage" not in away:
+            checks.append(("readings", lambda: readings_check(product)))
+    found = run_together([check for _, check in checks], _LIMIT_SECONDS)
     return [
-        _try("database", product.store.check, f"run `sensorwatch init` to create the tables; {local} DATABASE_URL"),
-        _try(
-            "storage",
-            lambda: _containers(product),
-            f"run `sensorwatch init` to create the containers; {local} AzureWebJobsStorage",
-        ),
-        _try("event hub", lambda: _event_hub(product), f"{local} EventHub and EVENT_HUB_NAME"),
-        _try("batch pool", lambda: _pool(product), f"{local} BATCH_ACCOUNT_URL and BATCH_POOL_ID"),
-        _try(
-            "configuration",
-            lambda: _configuration(product),
-            "correct the file; a running host keeps the former one in force",
-        ),
-        _patterns(product),
+        *connections,
+        *(_finding(name, answer) for (name, _), answer in zip(checks, found, strict=True)),
     ]
 
 
-def _try(name: str, check: Callable[[], str], advice: str) -> Check:
+def _finding(name: str, answer: Check | Exception | None) -> Check:
+    if isinstance(answer, Check):
+        return answer
+    why = f"no answer within {_LIMIT_SECONDS} s" if answer is None else str(answer).partition("\n")[0]
+    return Check(name, True, f"not checked: {why}", "run `sensorwatch doctor` again", warns=True)
+
+
+def _configuration(product: Product) -> Check:
     try:
-        return Check(name, True, check())
+        configuration = product.configuration
     except SensorwatchError as exc:
-        return Check(name, False, str(exc), advice)
-
-
-def _configuration(product: Product) -> str:
-    configuration = product.configuration
-    return (
+        return Check(
+            "configuration",
+            False,
+            str(exc),
+            "correct the file (`sensorwatch config check`); a running host keeps the former one in force",
+        )
+    return Check(
+        "configuration",
+        True,
         f"{product.settings.configuration_file}: {len(configuration.detectors)} detector rules, "
-        f"{len(configuration.alerts.rules)} alert rules, {len(configuration.downtimes)} downtime entries"
+        f"{len(configuration.alerts.rules)} alert rules, {len(configuration.downtimes)} downtime entries",
     )
 
 
@@ -123,28 +126,4 @@ def _patterns(product: Product) -> Check:
     if not unmatched:
         return Check("patterns", True, "each matches a sensor" if keys else "there are no sensors yet")
     advice = "correct them, unless their sensors are yet to come; `sensorwatch sensors` lists all sensors"
-    return Check("patterns", True, f"{len(unmatched)} match no sensor: {'; '.join(unmatched)}", advice)
-
-
-def _containers(product: Product) -> str:
-    from sensorwatch.azure.blobs import translate_blob_errors
-    from sensorwatch.errors import NotFoundError
-
-    with translate_blob_errors():
-        present = {container.name for container in product.blobs.list_containers()}
-    missing = sorted(set(product.containers) - present)
-    if missing:
-        raise NotFoundError(f"missing containers: {', '.join(missing)}")
-    return f"{len(product.containers)} containers"
-
-
-def _pool(product: Product) -> str:
-    problems = product.pool.problems()
-    if problems:
-        raise SensorwatchError("; ".join(problems))
-    return f"pool {product.settings.batch_pool_id} is ready"
-
-
-def _event_hub(product: Product) -> str:
-    with product.sender() as sender:
-        return f"{len(sender.partition_ids())} partitions"
+    return Check("patterns", True, f"{len(unmatched)} match no sensor: {'; '.join(unmatched)}", advice, warns=True)

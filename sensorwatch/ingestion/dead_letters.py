@@ -22,7 +22,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import ResourceNotFoundError
@@ -32,7 +32,7 @@ from sensorwatch.errors import InvalidInputError
 from sensorwatch.ingestion.records import REPLAY_PREFIX, DeadLetter, Partition, Replay
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from azure.storage.blob import ContainerClient
 
@@ -85,19 +85,40 @@ class BlobDeadLetters:
         TransientError, SettingsError, NotFoundError
             As :func:`~sensorwatch.azure.blobs.translate_blob_errors` raises them.
         """
-        seen: set[tuple[object, ...]] = set()
-        seen_day = ""
         prefix = _LETTERS if day is None else f"{_LETTERS}{_checked_day(day)}/"
         with translate_blob_errors():
-            for name in self._container.list_blob_names(name_starts_with=prefix):
-                # The identity of a letter implies its day, and names are sorted by day: earlier days can be dropped.
-                if name.split("/")[0] != seen_day:
-                    seen, seen_day = set(), name.split("/")[0]
-                for letter in _decode(name, self._container.download_blob(name).readall()):
-                    identity = (letter.partition, *_order(letter))
-                    if identity not in seen:
-                        seen.add(identity)
-                        yield letter
+            yield from self._letters(self._container.list_blob_names(name_starts_with=prefix))
+
+    def written_within(self, period: timedelta, now: datetime) -> Iterator[DeadLetter]:
+        """Yield the letters that were written in the period before ``now`` (aware), each once.
+
+        Letters of events that waited in the hub for more than a day are left out.
+
+        Raises
+        ------
+        InvalidInputError, TransientError, SettingsError, NotFoundError
+            As for :meth:`read`.
+        """
+        time = now - period
+        day = time.astimezone(UTC).date() - timedelta(days=1)
+        while day <= now.astimezone(UTC).date():
+            with translate_blob_errors():
+                blobs = self._container.list_blobs(name_starts_with=f"{_LETTERS}{day.isoformat()}/")
+                yield from self._letters(blob.name for blob in blobs if blob.last_modified >= time)
+            day += timedelta(days=1)
+
+    def _letters(self, names: Iterable[str]) -> Iterator[DeadLetter]:
+        seen: set[tuple[object, ...]] = set()
+        seen_day = ""
+        for name in names:
+            # The identity of a letter implies its day, and names are sorted by day: earlier days can be dropped.
+            if name.split("/")[0] != seen_day:
+                seen, seen_day = set(), name.split("/")[0]
+            for letter in _decode(name, self._container.download_blob(name).readall()):
+                identity = (letter.partition, *_order(letter))
+                if identity not in seen:
+                    seen.add(identity)
+                    yield letter
 
     def days(self) -> list[str]:
         """Return the days (UTC) with letters or replays, in order.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from sensorwatch.ingestion.records import (
         DeadLetter,
@@ -99,6 +99,13 @@ class DeadLetters(Protocol):
 
     def read(self, day: str | None = None) -> Iterable[DeadLetter]:
         """Yield the letters (of one day, ``2026-11-20``), each once, however often it was written."""
+        ...
+
+    def written_within(self, period: timedelta, now: datetime) -> Iterable[DeadLetter]:
+        """Yield the letters that were written in the period before ``now`` (aware), each once.
+
+        Letters of events that waited in the hub for more than a day are left out.
+        """
         ...
 
     def days(self) -> list[str]:

@@ -40,12 +40,16 @@ class ConnectionSettings(SettingsGroup):
     )
 
     @property
-    def event_hub_is_local(self) -> bool:
-        """True if the event hub is a server on this machine."""
+    def event_hub_endpoint(self) -> str | None:
+        """Endpoint in the connection string of Event Hubs, ``sb://…``; it holds no secret."""
         connection = self.event_hub_connection.get_secret_value() if self.event_hub_connection else ""
         pairs = (part.partition("=") for part in connection.split(";"))
-        endpoint = next((value for key, _, value in pairs if key.strip().lower() == "endpoint"), "")
-        return urlsplit(endpoint).hostname in {"127.0.0.1", "::1", "localhost"}
+        return next((value for key, _, value in pairs if key.strip().lower() == "endpoint"), None)
+
+    @property
+    def event_hub_is_local(self) -> bool:
+        """True if the event hub is a server on this machine."""
+        return urlsplit(self.event_hub_endpoint or "").hostname in {"127.0.0.1", "::1", "localhost"}
 
     @field_validator("database_url")
     @classmethod

@@ -74,6 +74,15 @@ def test_letters_are_read_by_day_and_partition(dead_letters: DeadLetters) -> Non
     assert list(dead_letters.read()) == [first, before, after]
 
 
+def test_letters_of_the_last_hour_are_read_without_older_ones(dead_letters: DeadLetters) -> None:
+    now = datetime.now(UTC)
+    written = [letter(1, at=now), letter(2, at=now)]
+    dead_letters.write(written)
+    hour, soon = timedelta(hours=1), now + timedelta(minutes=1)
+    assert list(dead_letters.written_within(hour, soon)) == written
+    assert list(dead_letters.written_within(hour, now + timedelta(hours=3))) == []
+
+
 def test_days_are_those_of_utc(dead_letters: DeadLetters) -> None:
     dead_letters.write([letter(0, at=EVENING.astimezone(timezone(timedelta(hours=2))))])
     assert dead_letters.days() == [DAY]

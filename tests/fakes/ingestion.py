@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import UTC, date
+from datetime import UTC, date, datetime, timedelta
 
 from sensorwatch.errors import CheckpointConflictError, ConflictError, InvalidInputError
 from sensorwatch.ingestion.records import (
@@ -107,6 +107,10 @@ class FakeDeadLetters:
         wanted = None if day is None else _checked(day)
         ordered = sorted(self.letters.values(), key=lambda x: (_day_of(x), *x.partition, x.sequence_number, x.index))
         return [letter for letter in ordered if wanted in (None, _day_of(letter))]
+
+    def written_within(self, period: timedelta, now: datetime) -> Iterable[DeadLetter]:
+        """Letters count as written when their events were enqueued."""
+        return [letter for letter in self.read() if now - period <= letter.enqueued_time <= now]
 
     def days(self) -> list[str]:
         return sorted({_day_of(letter) for letter in self.letters.values()} | self.log.keys())
