@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
+from every_case import check_every
 from pycep import BicepParser
 
 from sensorwatch.scheduling.batch_client import autoscale_formula
@@ -52,8 +52,13 @@ def text_of(name: str) -> str:
 
 
 @cache
+def parser() -> BicepParser:
+    return BicepParser()
+
+
+@cache
 def parsed(path: Path) -> dict[str, Any]:
-    return dict(BicepParser().parse(file_path=path))
+    return dict(parser().parse(file_path=path))
 
 
 def app_settings() -> dict[str, str]:
@@ -72,35 +77,35 @@ def bound_names() -> set[str]:
 # ---- templates among themselves --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
-def test_every_template_parses(path: Path) -> None:
-    assert parsed(path)["resources"] or parsed(path)["modules"]
+def test_every_template_parses() -> None:
+    def check(path: Path) -> None:
+        assert parsed(path)["resources"] or parsed(path)["modules"]
+
+    check_every(TEMPLATES, check)
 
 
-MODULES = [
-    pytest.param(path, module, id=f"{path.stem}-{name}")
-    for path in TEMPLATES
-    for name, module in parsed(path).get("modules", {}).items()
-]
+def test_every_module_is_given_the_parameters_that_it_takes() -> None:
+    def check(case: tuple[Path, str]) -> None:
+        path, name = case
+        module = parsed(path)["modules"][name]
+        declared = parsed(path.parent / module["detail"]["path"])["parameters"]
+        # Those of a conditional module are one level deeper.
+        config = module["config"]
+        given = (config["params"] if "params" in config else config["config"]["params"]).keys()
+        required = {name for name, parameter in declared.items() if parameter["default"] is None}
+        assert required <= given <= declared.keys()
+
+    check_every([(path, name) for path in TEMPLATES for name in parsed(path).get("modules", {})], check)
 
 
-@pytest.mark.parametrize(("path", "module"), MODULES)
-def test_every_module_is_given_the_parameters_that_it_takes(path: Path, module: dict[str, Any]) -> None:
-    declared = parsed(path.parent / module["detail"]["path"])["parameters"]
-    # Those of a conditional module are one level deeper.
-    config = module["config"]
-    given = (config["params"] if "params" in config else config["config"]["params"]).keys()
-    required = {name for name, parameter in declared.items() if parameter["default"] is None}
-    assert required <= given <= declared.keys()
+def test_every_output_that_is_used_exists() -> None:
+    def check(case: tuple[Path, str, str]) -> None:
+        path, module, output = case
+        files = re.findall(rf"^module {module} '([^']+)'", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert output in parsed(path.parent / files[0])["outputs"]
 
-
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
-def test_every_output_that_is_used_exists(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    sources = {name: path.parent / file for name, file in re.findall(r"^module (\w+) '([^']+)'", text, re.MULTILINE)}
-    for name, output in re.findall(r"(\w+)!?\.outputs\.(\w+)", text):
-        outputs = parsed(sources[name])["outputs"]
-        assert output in outputs, f"{name}.{output}"
+    uses = re.compile(r"(\w+)!?\.outputs\.(\w+)")
+    check_every([(path, *use) for path in TEMPLATES for use in uses.findall(path.read_text(encoding="utf-8"))], check)
 
 
 def test_the_parameter_file_names_parameters() -> None:

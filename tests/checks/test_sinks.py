@@ -184,11 +184,11 @@ def test_every_kind_of_sink_is_checked_here(hub: EventHubReceiver) -> None:
     assert checked == set(FACTORIES)
 
 
-@pytest.mark.parametrize("message", MESSAGES.values(), ids=MESSAGES)
-def test_a_message_arrives_with_its_key(case: Case, sink: AlertSink, message: AlertMessage) -> None:
-    sink.send(message)
-    wait_until(lambda: bool(case.keys()), "the message to arrive", 20)
-    assert case.keys() == [message.key]
+def test_messages_of_every_kind_arrive_with_their_keys(case: Case, sink: AlertSink) -> None:
+    for message in MESSAGES.values():
+        sink.send(message)
+    wait_until(lambda: len(case.keys()) >= len(MESSAGES), "all messages to arrive", 20)
+    assert sorted(case.keys()) == sorted(message.key for message in MESSAGES.values())
 
 
 def test_a_message_sent_twice_has_the_same_key(case: Case, sink: AlertSink) -> None:

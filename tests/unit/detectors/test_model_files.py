@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import sys
+from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
+from every_case import check_every
 from sklearn.covariance import EllipticEnvelope
 
 from sensorwatch.config.detectors import EstimatorPolicy
@@ -41,21 +44,37 @@ def grid(values: np.ndarray) -> np.ndarray:
     return np.unique(np.concatenate((np.linspace(values.min() - reach, values.max() + reach, 1001), values, near)))
 
 
-@pytest.mark.parametrize("name", ["ocsvm", "ocsvm_sklearn"])
-@pytest.mark.parametrize("sensor", sorted(SENSORS))
-def test_an_exported_model_scores_the_same_in_both_formats(sensor: str, name: str) -> None:
-    values = SENSORS[sensor]
-    ours = detector(name)
-    params = ours.fit(series_of(values)).params
-    points = grid(values)
-    raw = ours.score(params, series_of(points))
-    exported = estimator_to_bytes(support_vectors_as_estimator(params[0].as_py()))
-    decision = estimator_from_bytes(exported, EstimatorPolicy(trusted_types=())).decision_function(points[:, None])
-    np.testing.assert_allclose(decision, -raw, rtol=0, atol=1e-9)
+EXPORTED = list(product(sorted(SENSORS), ("ocsvm", "ocsvm_sklearn")))
+
+
+def trained(sensor: str, name: str) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """Return a model, points around its sensor's values, and their raw scores."""
+    params = detector(name).fit(series_of(SENSORS[sensor])).params
+    points = grid(SENSORS[sensor])
+    return params[0].as_py(), points, detector(name).score(params, series_of(points))
+
+
+def test_a_model_exported_to_scikit_learn_scores_the_same() -> None:
+    def check(case: tuple[str, str]) -> None:
+        model, points, raw = trained(*case)
+        exported = estimator_to_bytes(support_vectors_as_estimator(model))
+        decision = estimator_from_bytes(exported, EstimatorPolicy(trusted_types=())).decision_function(points[:, None])
+        np.testing.assert_allclose(decision, -raw, rtol=0, atol=1e-9)
+
+    check_every(EXPORTED, check)
+
+
+def test_a_model_exported_to_onnx_scores_the_same() -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
-    session = OnnxSession(support_vectors_as_onnx(params[0].as_py()))
-    np.testing.assert_allclose(session.raw_scores(points), raw, rtol=0, atol=1e-9)
+
+    def check(case: tuple[str, str]) -> None:
+        model, points, raw = trained(*case)
+        np.testing.assert_allclose(
+            OnnxSession(support_vectors_as_onnx(model)).raw_scores(points), raw, rtol=0, atol=1e-9
+        )
+
+    check_every(EXPORTED, check)
 
 
 def test_an_onnx_model_is_scored_for_its_own_sensor_and_a_damaged_one_for_none() -> None:
