@@ -26,6 +26,7 @@ def explained(stack: Stack) -> list[Anomaly]:
     """Return the anomalies of a sensor with a fault, the newest first; they are explained."""
     (sensor,) = [each for each in stack.product.store.sensors() if each.key == ("pump-2", "temperature")]
     found: list[Anomaly] = stack.product.store.anomalies(sensor.sensor_id)
+    assert found
     assert all(each.explanation is not None for each in found)
     return found
 

@@ -87,6 +87,7 @@ def test_a_model_goes_on_where_its_training_ended(detector: Detector) -> None:
     params = detector.fit(between(0, SPLIT)).params
     whole = per_sensor(detector.score(params, between(0, 1)), between(0, 1))
     rest = per_sensor(detector.score(params, between(SPLIT, 1)), between(SPLIT, 1))
+    assert all(len(scores) for scores in rest.values())
     for name in whole:
         np.testing.assert_allclose(rest[name], whole[name][-len(rest[name]) :], rtol=1e-9, atol=1e-9, err_msg=name)
 
@@ -111,6 +112,7 @@ def test_scoring_in_pieces_gives_the_scores_of_scoring_at_once(detector: Detecto
         for name, own in per_sensor(raw, series).items():
             pieces[name].append(own)
         params = following
+    assert all(len(whole) for whole in at_once.values())
     for name, whole in at_once.items():
         np.testing.assert_allclose(np.concatenate(pieces[name]), whole, rtol=1e-9, atol=1e-9, err_msg=name)
 
@@ -122,6 +124,7 @@ def test_the_future_never_changes_a_past_score(detector: Detector) -> None:
     for share in (0.9, 0.99):
         shorter = between(SPLIT, share)
         known = per_sensor(detector.score(params, shorter), shorter)
+        assert all(len(scores) for scores in known.values())
         for name, scores in per_sensor(raw, series).items():
             np.testing.assert_allclose(known[name], scores[: len(known[name])], rtol=1e-9, atol=1e-9, err_msg=name)
     wild = series.values.copy()
@@ -152,7 +155,7 @@ def test_a_nearest_pattern_is_as_far_as_the_score_says(detector: Detector) -> No
     series = between(0, 1)
     found = detector.nearest_patterns(params, series)
     if found is None:
-        return
+        pytest.skip("knows no patterns")
     raw, nearest = detector.score(params, series), found.values
     assert len(nearest) == len(raw)
     size = nearest.shape[1]
@@ -163,9 +166,19 @@ def test_a_nearest_pattern_is_as_far_as_the_score_says(detector: Detector) -> No
         np.testing.assert_allclose(distance / scale, raw[end], rtol=1e-9)
 
 
+def test_some_detectors_have_bands_ranges_and_patterns() -> None:
+    able = {"bands": 0, "ranges": 0, "patterns": 0}
+    for each in detectors().values():
+        params = each.fit(between(0, SPLIT)).params
+        able["bands"] += each.has_bands
+        able["ranges"] += not np.isnan(each.expected_range(params)).all()
+        able["patterns"] += each.nearest_patterns(params, between(0, SPLIT)) is not None
+    assert min(able.values()) > 0, "the checks of an ability need a detector that has it"
+
+
 def test_an_expected_band_is_where_normal_ends(detector: Detector) -> None:
     if not detector.has_bands:
-        return
+        pytest.skip("has no bands")
     params = detector.fit(between(0, SPLIT)).params
     series = between(SPLIT, 1)
     raw = detector.score(params, series)

@@ -112,6 +112,7 @@ def test_a_sensor_of_few_windows_gets_a_model_or_a_reason(detector: Detector) ->
     series = series_of(*scant().values())
     fitted = detector.fit(series)
     raw = detector.score(fitted.params, series)
+    assert len(fitted.reasons) == len(scant()) > 0
     for i, reason in enumerate(fitted.reasons):
         own = raw[series.offsets[i] : series.offsets[i + 1]]
         assert fitted.params[i].is_valid == (reason is None)
@@ -243,11 +244,13 @@ def test_a_missing_number_has_no_score(detector: Detector) -> None:
 
 
 def test_the_expected_range_is_where_normal_ends(detector: Detector) -> None:
+    checked = 0
     for name, sensor in zoo().items():
         params = detector.fit(series_of(sensor)).params
         (low,), (high,) = detector.expected_range(params)
         if np.isnan(low):
             continue
+        checked += 1
         assert low <= high, name
         margin = max(high - low, abs(low), abs(high), 1e-9) * 0.05
         inside = detector.score(params, series_of([low, high]))
@@ -255,6 +258,8 @@ def test_the_expected_range_is_where_normal_ends(detector: Detector) -> None:
         limit = limits(detector, params, series_of(sensor))
         assert (inside <= limit + 1e-8).all(), name
         assert (outside > limit).all(), name
+    if not checked:
+        pytest.skip("has no range that holds at any time")
 
 
 def test_no_sensors_at_all_are_no_trouble(detector: Detector) -> None:

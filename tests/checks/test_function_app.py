@@ -83,13 +83,17 @@ def test_every_function_is_found_with_its_trigger(app: Worker) -> None:
 
 @pytest.mark.parametrize("function", TRIGGERS)
 def test_binding_names_are_ones_the_host_accepts(app: Worker, function: str) -> None:
-    for binding in app.bindings(function):
+    bindings = app.bindings(function)
+    assert bindings
+    for binding in bindings:
         assert binding["name"] == "$return" or re.fullmatch("[a-zA-Z][a-zA-Z0-9]{0,127}", binding["name"])
 
 
 @pytest.mark.parametrize("function", TRIGGERS)
 def test_every_setting_a_binding_names_is_in_the_template(app: Worker, function: str) -> None:
-    for binding in app.bindings(function):
+    bindings = app.bindings(function)
+    assert bindings
+    for binding in bindings:
         named = set(re.findall("%([^%]*)%", json.dumps(binding)))
         connection = binding.get("connection")
         assert named | ({connection} if connection else set()) <= TEMPLATE.keys()
@@ -105,6 +109,7 @@ def test_events_come_in_batches_as_bytes_and_are_tried_until_they_go_through(app
 
 def test_no_timer_fires_just_because_the_host_starts(app: Worker) -> None:
     timers = [name for name, trigger in TRIGGERS.items() if trigger == "timerTrigger"]
+    assert timers
     assert not any(app.trigger(name)["runOnStartup"] for name in timers)
 
 

@@ -131,6 +131,7 @@ def test_every_setting_of_the_function_app_is_one_of_the_codes() -> None:
 
 
 def test_no_setting_holds_a_secret() -> None:
+    assert TEMPLATES
     for path in TEMPLATES:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"\blist(Keys|AccountSas|ServiceSas|ConnectionStrings)\b|@secure", text), path
@@ -181,6 +182,8 @@ def test_identities_may_do_what_the_table_says_and_nothing_else() -> None:
 
 def test_roles_are_given_in_one_file_only() -> None:
     others = [path for path in TEMPLATES if path.name != "access.bicep"]
+    assert "roleAssignments" in text_of("modules/access.bicep")
+    assert others
     assert not [path for path in others if "roleAssignments" in path.read_text(encoding="utf-8")]
 
 
@@ -201,6 +204,7 @@ def test_every_hook_of_the_deployment_exists_and_can_be_run() -> None:
     import yaml
 
     hooks = yaml.safe_load((ROOT / "azure.yaml").read_text(encoding="utf-8"))["hooks"]
+    assert hooks
     for hook in hooks.values():
         assert os.access(ROOT / hook["posix"]["run"], os.X_OK)
 
@@ -225,6 +229,7 @@ def test_the_image_holds_what_the_tasks_need_and_runs_as_nobody_special() -> Non
     }
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert ignored[0] == "*"
+    assert copied
     for name in copied:
         assert (ROOT / name).exists(), name
         assert f"!{name}" in ignored, name
@@ -235,19 +240,23 @@ def test_the_constraints_are_within_the_requirements() -> None:
 
     pins = [Requirement(line) for line in text_of("constraints.txt").splitlines() if not line.startswith("#")]
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    for line in lines:
-        if line and not line.startswith("#"):
-            requirement = Requirement(line)
-            versions = [str(pin.specifier)[2:] for pin in pins if pin.name.lower() == requirement.name.lower()]
-            assert versions, line
-            assert all(requirement.specifier.contains(version) for version in versions), line
+    requirements = [Requirement(line) for line in lines if line and not line.startswith("#")]
+
+    def check(requirement: Requirement) -> None:
+        versions = [str(pin.specifier)[2:] for pin in pins if pin.name.lower() == requirement.name.lower()]
+        assert versions
+        assert all(requirement.specifier.contains(version) for version in versions)
+
+    check_every(requirements, check)
 
 
 def test_workflows_pin_permissions_and_store_no_secret() -> None:
     import yaml
 
-    for path in sorted((ROOT / ".github/workflows").glob("*.yml")):
+    def check(path: Path) -> None:
         text = path.read_text(encoding="utf-8")
-        assert "secrets." not in text, path
+        assert "secrets." not in text
         assert yaml.safe_load(text)["permissions"]["contents"] == "read"
         assert "write-all" not in text
+
+    check_every(sorted((ROOT / ".github/workflows").glob("*.yml")), check)

@@ -127,6 +127,7 @@ def test_letters_are_listed_shown_and_taken_in_once(
         ("empty", 1, 0),
     ]
     assert product.store.window_count() == 2
+    assert len(product.store.ingest_status()) > 1
     for status in product.store.ingest_status():
         counts = status.counts
         assert counts.received == counts.accepted + counts.late + counts.duplicate + counts.invalid

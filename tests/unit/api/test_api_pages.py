@@ -278,4 +278,5 @@ def test_a_page_is_read_off_an_index_without_sorting(api: Api, path: str) -> Non
             # One for the right part of the order only sorts what has the same time.
             assert "USE TEMP B-TREE FOR ORDER BY" not in plan, (text, plan)
             reads = [step for step in plan if step.startswith(("SCAN", "SEARCH"))]
+            assert reads, (text, plan)
             assert all("INDEX" in step or "PRIMARY KEY" in step for step in reads), (text, plan)

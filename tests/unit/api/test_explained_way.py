@@ -24,7 +24,7 @@ from sensorwatch.models.scoring.score import score
 from sensorwatch.models.training.detector_choice import TrainingWindows
 from sensorwatch.models.training.train import train
 from sensorwatch.tasks.prediction_files import parse_predictions
-from sensorwatch.tasks.prediction_schema import ANOMALOUS
+from sensorwatch.tasks.prediction_schema import ANOMALOUS, NORMAL
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,6 +75,7 @@ def test_a_fault_is_explained_wherever_it_is_shown(api: Api) -> None:
     fleet = Fleet(api, "auto")
     predictions = fleet.score()
     rows = predictions.to_pylist()
+    assert {row["prediction"] for row in rows} == {NORMAL, ANOMALOUS}
     for row in rows:
         assert (row["explanation"] is not None) == (row["prediction"] == ANOMALOUS)
         assert row["expected_low"] <= row["expected_value"] <= row["expected_high"]
@@ -99,6 +100,7 @@ def test_a_fault_is_explained_wherever_it_is_shown(api: Api) -> None:
     )
     pattern = whole["pattern"]
     assert (pattern["found_by"], pattern["windows"], pattern["ts"][-1]) == ("kmeans", 96, T0)
+    assert pattern["value"]
     assert all(17 < value < 23 for value in pattern["value"])
     assert len(pattern["ts"]) == len(pattern["value"]) <= 96
 
@@ -218,6 +220,7 @@ def test_a_chart_is_told_what_was_expected_window_by_window(api: Api) -> None:
     answer = api.get(f"/api/sensors/{FAULTY}/windows", **since(NEW))
     assert len(answer["ts"]) == NEW
     columns = [answer[name] for name in ("expected_low", "expected_value", "expected_high")]
+    assert [len(column) for column in columns] == [NEW] * 3
     assert all(low <= value <= high for low, value, high in zip(*columns, strict=True))
     scored = {row["ts"]: row for row in fleet.score().to_pylist() if row["sensor_id"] == FAULTY}
     # The chart begins to follow the sensor two hours before what it shows; by then it knows what scoring knew.

@@ -136,6 +136,7 @@ def test_a_module_whose_name_only_begins_alike_is_not_allowed() -> None:
 
 
 def test_rules_may_name_the_detectors_that_can_be_trained() -> None:
+    assert detectors()
     for name in detectors():
         assert chosen(f"detectors: [{{detector: {name}}}]", "a", "b")[0] == name
     with pytest.raises(SettingsError, match=f"expected one of {', '.join(sorted(detectors()))};"):

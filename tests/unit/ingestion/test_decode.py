@@ -80,9 +80,9 @@ def test_the_limits_of_time_are_inclusive() -> None:
 
 
 def test_details_never_hold_what_utf8_cannot() -> None:
-    for element in decode(b'{"TS":"\\ud800","Device":1,"Tag":1,"Value":1}', enqueued_ticks=NOW, rules=RULES):
-        assert isinstance(element, Rejected)
-        element.detail.encode()
+    (element,) = decode(b'{"TS":"\\ud800","Device":1,"Tag":1,"Value":1}', enqueued_ticks=NOW, rules=RULES)
+    assert isinstance(element, Rejected)
+    assert element.detail.encode()
 
 
 @given(st.integers(-(6 * 10**10), 25 * 10**10), st.integers(0, 9_999_999), st.integers(-1439, 1439))
@@ -160,6 +160,7 @@ def assert_accounted(body: bytes) -> None:
 
 def assert_elements_mean_the_same(body: bytes) -> None:
     result = decode(body, enqueued_ticks=NOW, rules=RULES)
+    assert result
     for index, expected in enumerate(result):
         alone = decode(element_at(body, index), enqueued_ticks=NOW, rules=RULES)
         assert [as_expected(one) for one in alone] == [as_expected(expected)]

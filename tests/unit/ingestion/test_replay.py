@@ -210,6 +210,7 @@ def test_a_replay_killed_anywhere_is_finished_by_the_next(system: System, hook: 
     assert kills > 3
     assert system.accepted() == dict.fromkeys(map(float, range(20)), 1)
     assert set(system.states()) == {"replayed"}
+    assert len(system.store.ingest_status()) > 1
     for status in system.store.ingest_status():
         assert status.counts.received == status.counts.accepted + status.counts.duplicate + status.counts.invalid
 

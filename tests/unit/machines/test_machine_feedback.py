@@ -86,6 +86,7 @@ def test_alerts_given_twice_and_in_any_order_change_nothing() -> None:
     faults = [fault(day, machine) for day in (5, 6, 30, 31, 50) for machine in (1, 2, 3)]
     once = join_confirmed(told(fleet().failures, *faults), HORIZON)
     twice = join_confirmed(told(fleet().failures, *faults[::-1], *faults), HORIZON)
+    assert len(once.failures.time) > len(fleet().failures.time)
     for before, after in zip(once.failures, twice.failures, strict=True):
         np.testing.assert_array_equal(before, after)
 

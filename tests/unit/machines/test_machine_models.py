@@ -123,6 +123,7 @@ def test_the_card_shows_every_figure_and_escapes_what_it_is_given() -> None:
     assert not re.search(r"\bnan\b", page)
     assert page.count("samples of healthy predicted as") == len(COMPONENTS) + 1
     assert page.count("days before</title>") == len({int(2 * days) for days in manifest["metrics"]["lead_days"]})
+    assert manifest["importances"]
     for group, loss in manifest["importances"].items():
         assert f"<title>{group}: {loss:.4f}</title>" in page
     assert "&lt;v&gt;" in page

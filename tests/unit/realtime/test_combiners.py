@@ -91,5 +91,6 @@ def test_the_first_and_the_surest_need_not_be_the_same() -> None:
 
 
 def test_rules_may_name_every_combiner() -> None:
+    assert combiners()
     for name in combiners():
         assert ServingRule.model_validate({"decider": name}).decider == name

@@ -361,6 +361,7 @@ def test_a_model_that_hangs_changes_nothing_but_its_own_count(make_fleet: Callab
     assert [each.score for each in anomalies.values()] == [each.score for each in plain_anomalies.values()]
     by_name = {use.model: use for use in uses}
     assert (by_name["coarse"].uses, by_name["coarse"].timeouts) == (0, 3 * SENSORS)
+    assert plain_uses
     for use in plain_uses:
         of_both = by_name[use.model]
         assert (of_both.uses, of_both.timeouts, of_both.disagreements) == (use.uses, 0, use.disagreements)

@@ -32,6 +32,7 @@ def test_no_group_replaces_a_validator_of_another() -> None:
 
 def test_every_setting_has_a_sentence() -> None:
     sentences = [field.description or "" for field in Settings.model_fields.values()]
+    assert sentences
     assert [text for text in sentences if not text.endswith(".") or not text[:1].isupper()] == []
 
 

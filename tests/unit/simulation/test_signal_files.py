@@ -104,5 +104,6 @@ def test_the_page_names_every_shape_with_its_fields() -> None:
     assert set(rows) == set(SHAPES)
     for name, adapter in SHAPES.items():
         schema = adapter.json_schema()
+        assert schema["properties"], name
         for field in schema["properties"]:
             assert f"`{field}`" in rows[name], f"{name}: {field}"

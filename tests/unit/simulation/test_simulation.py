@@ -47,6 +47,7 @@ def test_every_sensor_reads_once_an_interval_in_the_order_of_time() -> None:
     assert [reading.ticks for reading in readings] == sorted(reading.ticks for reading in readings)
     assert min(x.ticks for x in readings) >= ticks_of(START)
     assert max(x.ticks for x in readings) < ticks_of(START + HOUR)
+    assert len(Fleet().sensors) == 15
     for device, tag in Fleet().sensors:
         gaps = np.diff([x.ticks for x in readings if x[:2] == (device, tag)])
         assert set(gaps.tolist()) == {50_000_000}

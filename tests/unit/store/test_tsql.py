@@ -159,6 +159,7 @@ def test_store_wide_work_takes_its_lock_before_it_reads(name: str) -> None:
     CALLS[name](store_on(recorder))
     in_transaction = recorder.texts[0 if name == "publish" else 1 :]
     assert in_transaction[0].startswith("UPDATE [StoreLocks] SET [Taken]=")
+    assert len(in_transaction) > 1
     assert all("StoreLocks" not in text for text in in_transaction[1:])
 
 
@@ -167,6 +168,7 @@ def test_a_commit_that_finds_another_mark_writes_no_window() -> None:
     recorder.touched = 0
     with pytest.raises(CheckpointConflictError):
         commit(store_on(recorder))
+    assert recorder.texts
     assert not any("SensorWindows" in text for text in recorder.texts)
 
 
