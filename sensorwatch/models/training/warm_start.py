@@ -116,6 +116,6 @@ class WarmStart:
         with np.errstate(invalid="ignore"):
             due = enough & (newest - weighed_at >= self._rules.weights_days * _DAY_SECONDS)
         order = np.flatnonzero(due)[np.argsort(weighed_at[due], kind="stable")]
-        weigh = np.zeros(len(params), np.bool_)
-        weigh[order[: max(self._left, 0)]] = True
-        return weigh
+        reweigh = np.zeros(len(params), np.bool_)
+        reweigh[order[: max(self._left, 0)]] = True
+        return reweigh

@@ -1,4 +1,4 @@
-"""Ensembles weigh their members rarely: a few sensors at a time, and the others take what is known."""
+"""Weights of ensembles are learned rarely: for a few sensors at a time, and the others keep or borrow theirs."""
 
 from __future__ import annotations
 
