@@ -207,7 +207,7 @@ def test_bodies_that_fit_together_are_still_read_alone(bodies: list[bytes]) -> N
 
 
 def test_no_two_halves_make_a_whole() -> None:
-    wholes = ([], [PLAIN + b"," + PLAIN], [PLAIN + b"," + PLAIN + b"," + PLAIN])
+    wholes: tuple[list[bytes], ...] = ([], [PLAIN + b"," + PLAIN], [PLAIN + b"," + PLAIN + b"," + PLAIN])
     check_every(
         ([first, second, *more] for first in HALVES for second in HALVES for more in wholes), assert_as_one_by_one
     )

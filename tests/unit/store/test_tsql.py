@@ -61,7 +61,7 @@ def all_texts() -> dict[str, str]:
 
 
 @cache
-def parsed(text: str) -> list[exp.Expression]:
+def parsed(text: str) -> list[exp.Expr]:
     statements = sqlglot.parse(text, read="tsql")
     assert statements, "nothing is understood"
     assert None not in statements
