@@ -12,7 +12,7 @@ from sensorwatch.alerts.explanation_text import explanation_text
 from sensorwatch.cli.context import CommandContext
 from sensorwatch.cli.times import parse_moment
 from sensorwatch.errors import InvalidInputError, NotFoundError
-from sensorwatch.text_files import escape_cell
+from sensorwatch.settings.text_files import escape_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -16,7 +16,7 @@ from sensorwatch.cli.context import CommandContext, JsonOption, print_json, prin
 from sensorwatch.errors import InvalidInputError, NotFoundError
 from sensorwatch.sensors.labels import LabelSpan
 from sensorwatch.sensors.records import SensorKey
-from sensorwatch.text_files import escape_cell
+from sensorwatch.settings.text_files import escape_cell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -60,7 +60,7 @@ from sensorwatch.config.serving import ServingSection
 from sensorwatch.errors import SettingsError
 from sensorwatch.sensors.downtime import Downtime
 from sensorwatch.sensors.patterns import Section
-from sensorwatch.text_files import decode_text
+from sensorwatch.settings.text_files import decode_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

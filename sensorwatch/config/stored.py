@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sensorwatch.azure.blobs import translate_blob_errors
 from sensorwatch.config.file import STORED_PREFIX, configuration_name, embed_calendars
 from sensorwatch.errors import ConflictError, NotFoundError, SettingsError
-from sensorwatch.text_files import decode_text
+from sensorwatch.settings.text_files import decode_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,7 +24,7 @@ import numpy as np
 
 from sensorwatch.errors import InvalidInputError, NotFoundError
 from sensorwatch.evaluation.labelled_series import LabelledSeries
-from sensorwatch.text_files import decode_text
+from sensorwatch.settings.text_files import decode_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

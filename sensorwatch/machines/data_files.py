@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from sensorwatch.azure.blobs import translate_blob_errors
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.machines.datasets import schema_of
-from sensorwatch.text_files import escape_cell
+from sensorwatch.settings.text_files import escape_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sensorwatch.errors import SettingsError
 from sensorwatch.settings.connections import DATABASE_PREFIX_SQLITE
 from sensorwatch.settings.model import Settings
-from sensorwatch.text_files import decode_text
+from sensorwatch.settings.text_files import decode_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from sensorwatch.clock import parse_time_text
 from sensorwatch.errors import InvalidInputError
+from sensorwatch.settings.text_files import decode_text, unescape_cell
 from sensorwatch.simulation.anomalies import LABEL_KINDS, InjectedAnomaly
-from sensorwatch.text_files import decode_text, unescape_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

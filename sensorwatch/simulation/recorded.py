@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sensorwatch.errors import InvalidInputError
 from sensorwatch.ingestion.decode import ReadingRules, decode, ticks_of, time_of
 from sensorwatch.ingestion.records import Reading, Rejected
-from sensorwatch.text_files import decode_text, unescape_cell
+from sensorwatch.settings.text_files import decode_text, unescape_cell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

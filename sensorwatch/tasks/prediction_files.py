@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sensorwatch.azure.blobs import translate_blob_errors
 from sensorwatch.errors import InvalidInputError
+from sensorwatch.settings.text_files import escape_cell, unescape_cell
 from sensorwatch.tasks.prediction_schema import ANOMALOUS, NORMAL, OPTIONAL, prediction_schema
 from sensorwatch.telemetry import current_traceparent
-from sensorwatch.text_files import escape_cell, unescape_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable

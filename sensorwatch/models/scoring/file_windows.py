@@ -16,7 +16,7 @@ from sensorwatch.azure.blobs import translate_blob_errors
 from sensorwatch.errors import InvalidInputError, NotFoundError
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.sensors.windows import WindowColumns
-from sensorwatch.text_files import decode_text, unescape_cell
+from sensorwatch.settings.text_files import decode_text, unescape_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -13,8 +13,8 @@ from sensorwatch.cli.labels import labelled_spans
 from sensorwatch.errors import InvalidInputError, NotFoundError
 from sensorwatch.sensors.labels import LabelSpan
 from sensorwatch.sensors.records import SensorKey
+from sensorwatch.settings.text_files import escape_cell
 from sensorwatch.store import open_store
-from sensorwatch.text_files import escape_cell
 
 DAY = int(datetime(2026, 12, 1, tzinfo=UTC).timestamp())
 SPANS = [LabelSpan(0, DAY + 65, DAY + 120, True), LabelSpan(0, DAY + 65, DAY + 120, False)]

@@ -22,10 +22,10 @@ from sensorwatch.cli.export import write_csv
 from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 from sensorwatch.models.scoring.file_windows import parse_data
 from sensorwatch.sensors.records import SensorKey
+from sensorwatch.settings.text_files import escape_cell, unescape_cell
 from sensorwatch.simulation.recorded import read_recording
 from sensorwatch.store import open_store
 from sensorwatch.telemetry.recorded import RecordedSpan, Step
-from sensorwatch.text_files import escape_cell, unescape_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
