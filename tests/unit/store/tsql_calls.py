@@ -271,6 +271,9 @@ CALLS: dict[str, Callable[[SqlStore], object]] = {
     "newest_risks_of": lambda store: store.newest_risks_of([0, 1]),
     "risks": lambda store: store.risks(0, 5, 10),
     "warnings_after": lambda store: store.warnings_after(5, 0, 9),
+    "ingestion_progress": lambda store: store.ingestion_progress(NOW),
+    "fastest_sensor": lambda store: store.fastest_sensor(5),
+    "ingestion_alerts": lambda store: store.ingestion_alerts(),
     "machine_page": lambda store: store.machine_page(7, RiskKey(0.5, 3)),
 }
 
