@@ -12,7 +12,8 @@ from pydantic import BaseModel, Field
 from sensorwatch.api.requests import Context, From, ReadContext, SensorId, To, seconds, time
 from sensorwatch.api.sensors import sensor_of
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.store.pages.queries import MOST_WINDOWS, WindowRange
+from sensorwatch.sensors.windows import WindowRange
+from sensorwatch.store.pages.queries import MOST_WINDOWS
 
 if TYPE_CHECKING:
     import numpy as np

@@ -217,6 +217,7 @@ class Product(Adapters):
         fleet = Fleet(
             window_seconds=settings.window_seconds,
             training_seconds=settings.training_seconds,
+            training_windows=settings.training_windows,
             max_nodes=settings.max_nodes,
             slots_per_node=settings.task_slots_per_node,
             price_per_hour=settings.node_price_per_hour,
@@ -311,18 +312,23 @@ class Product(Adapters):
         detector
             Detector of all sensors, instead of the configured ones.
         training_seconds
-            Length of the training range; by default that of the settings.
+            Length of the training range, which alone is then used; by default, the settings decide on range and older
+            windows.
         """
         from sensorwatch.config.file import Configuration
         from sensorwatch.models.training.challengers import train_challengers
         from sensorwatch.models.training.detector_choice import TrainingWindows
+        from sensorwatch.models.training.older_windows import OlderWindows
         from sensorwatch.models.training.promotion import PromotionRules
         from sensorwatch.models.training.train import train
         from sensorwatch.models.training.warm_start import EnsembleRules
 
         settings = self.settings
+        least = settings.minimum_training_windows
+        older = OlderWindows(max(settings.training_windows, least), settings.training_days, settings.window_seconds)
         step = partial(
             train,
+            older=None if training_seconds else older,
             training_seconds=training_seconds or settings.training_seconds,
             now=self.clock(),
             promotion=PromotionRules(settings.promotion_holdout_share, settings.promotion_max_flagged_share),
@@ -331,7 +337,6 @@ class Product(Adapters):
                 settings.auto_weights_days, settings.auto_weights_sensors, settings.new_normal_seconds
             ),
         )
-        least = settings.minimum_training_windows
         with observed(task) as current:
             summary = step(
                 task,

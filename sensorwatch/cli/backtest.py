@@ -41,7 +41,7 @@ class BoundSteps:
     detector
         Detector of all sensors; None for the configured ones.
     training_seconds
-        Length of the training data in seconds; None for the setting.
+        Length of the training data in seconds, which alone is then used; None for the settings'.
     """
 
     def __init__(self, product: Product, *, detector: str | None = None, training_seconds: int | None = None) -> None:
@@ -121,7 +121,7 @@ def backtest(
     train_seconds: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Length of the training data before the range, in seconds; default: TRAINING_SECONDS."
+            min=1, help="Length of the training data before the range, in seconds; default: as the settings say."
         ),
     ] = None,
     detector: Annotated[str | None, typer.Option(help="Detector of all sensors; default: as configured.")] = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from sensorwatch.sensors.ports import LabelStore, SensorStore
-from sensorwatch.sensors.windows import WindowStore
+from sensorwatch.sensors.windows import SensorHistory, WindowStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["CheckpointFiles", "ModelRegistry", "Pointer", "WatchedRegistry", "WindowSource"]
 
 
-class WindowSource(WindowStore, SensorStore, LabelStore, Protocol):
+class WindowSource(WindowStore, SensorHistory, SensorStore, LabelStore, Protocol):
     """Source of windows, sensors and labels."""
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sensorwatch.models.ports import WindowSource
     from sensorwatch.sensors.labels import ShardLabels
     from sensorwatch.sensors.records import ReportingProfile, SensorStatus, TrainingOutcome
-    from sensorwatch.sensors.windows import WindowColumns
+    from sensorwatch.sensors.windows import WindowColumns, WindowRange
     from sensorwatch.tasks.records import TaskSpec
 
 __all__ = ["ReadOnlyStore"]
@@ -40,6 +40,14 @@ class ReadOnlyStore:
     def read_rescore_windows(self, shard: int, end: datetime) -> WindowColumns:
         """Return no windows."""
         return self._source.read_windows(shard, end, end)
+
+    def history_range(self, sensor_id: int) -> WindowRange | None:
+        """Return bounds of the store's windows of a sensor."""
+        return self._source.history_range(sensor_id)
+
+    def sensor_windows(self, sensor_id: int, wanted: WindowRange, window_seconds: int) -> WindowColumns:
+        """Return the store's windows of a sensor in a range."""
+        return self._source.sensor_windows(sensor_id, wanted, window_seconds)
 
     def sensors(self, shard: int | None = None) -> list[SensorStatus]:
         """Return the store's sensors (of one shard), ordered by id."""

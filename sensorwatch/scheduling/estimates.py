@@ -4,11 +4,13 @@ A task takes two seconds to start (interpreter, imports, first connection), plus
 sensor-windows. The time per sensor-window is the median over the succeeded tasks of the same kind. If there are none
 yet, a value measured on one core is used.
 
-Sensor-windows are counted as if every sensor of a shard had every window. A training task reads the training range. A
-scoring task reads the windows since the shard was last scored, or the training range if it never was. Missing windows
-make the past tasks and the planned run cheaper by about the same factor.
+Sensor-windows are counted as if every sensor of a shard had every window. A training task reads the training range,
+or ``TRAINING_WINDOWS`` windows of each sensor if these are more. A scoring task reads the windows since the shard was
+last scored, or the training range if it never was. Missing windows make the past tasks and the planned run cheaper by
+about the same factor.
 
-Not included: the time in which nodes start, and the time in which they idle until the pool is resized.
+Not included: the search for older windows of a few slow sensors in a shard of fast ones, the time in which nodes start,
+and the time in which they idle until the pool is resized.
 """
 
 from __future__ import annotations
@@ -51,6 +53,8 @@ class Fleet:
         Price of a node per hour; None if not known.
     currency
         Currency of the price.
+    training_windows
+        Number of windows that a sensor is trained on at least, if its history has them.
     """
 
     window_seconds: int
@@ -59,6 +63,7 @@ class Fleet:
     slots_per_node: int
     price_per_hour: float | None = None
     currency: str = "EUR"
+    training_windows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +116,13 @@ def sensor_windows(task: TaskSpec, sensors: int, fleet: Fleet) -> int:
     sensors
         Number of sensors in its shard.
     fleet
-        Length of a window and of the training range.
+        Length of a window and of the training range, and number of windows that training needs.
     """
     seconds: float = fleet.training_seconds
     if task.kind == "score" and task.start is not None:
         seconds = (task.end - task.start).total_seconds()
-    return sensors * max(1, ceil(seconds / fleet.window_seconds))
+    least = fleet.training_windows if task.kind == "train" else 1
+    return sensors * max(1, least, ceil(seconds / fleet.window_seconds))
 
 
 def estimate(

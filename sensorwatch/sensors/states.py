@@ -4,8 +4,8 @@
 State            Meaning
 ================ =====================================================================================================
 ``no-data``      It has no windows.
-``warming``      It has windows, but no model of its own yet: too few windows (``63 of 100 windows``), or it was not
-                 trained yet. A fallback model may score it, but never raises alerts.
+``warming``      It has windows, but no model of its own yet: too few windows (``63 of 100 windows …``), or it was
+                 not trained yet. A fallback model may score it, but never raises alerts.
 ``ready``        It has a current model and new windows.
 ``stale``        It has a model, but training kept an older one, or new windows or new trainings are missing.
 ``failed``       It has no model; the reason says why.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -12,10 +12,17 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-__all__ = ["BEFORE_ALL_WINDOWS", "WindowColumns", "WindowStore"]
+__all__ = ["BEFORE_ALL_WINDOWS", "SensorHistory", "WindowColumns", "WindowRange", "WindowStore"]
 
 BEFORE_ALL_WINDOWS = -(2**63)
 """An end, in seconds since 1970-01-01T00:00:00Z, that is before the end of every window."""
+
+
+class WindowRange(NamedTuple):
+    """Windows with ``start < end of the window <= end``, in seconds since 1970-01-01T00:00:00Z."""
+
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +68,25 @@ class WindowStore(Protocol):
 
     def read_rescore_windows(self, shard: int, end: datetime) -> WindowColumns:
         """Return the windows with ``end of the window <= end`` that are marked for rescoring, in the same order."""
+        ...
+
+
+class SensorHistory(Protocol):
+    """Reading windows back, a sensor at a time."""
+
+    def history_range(self, sensor_id: int) -> WindowRange | None:
+        """Return bounds of all windows of a sensor: from before the first of its shard up to its newest.
+
+        None for a sensor without windows.
+        """
+        ...
+
+    def sensor_windows(self, sensor_id: int, wanted: WindowRange, window_seconds: int) -> WindowColumns:
+        """Return a sensor's windows in a range, ordered by their end.
+
+        Raises
+        ------
+        InvalidInputError
+            The range has too many windows to look at.
+        """
         ...

@@ -36,9 +36,16 @@ class ModelSettings(SettingsGroup):
         ge=1,
         description="Length of the training range before a sensor's newest window, in seconds.",
     )
-    minimum_training_windows: int = Field(
-        100, ge=2, description="Windows that a sensor needs in the training range for a model."
+    training_windows: int = Field(
+        4000,
+        ge=0,
+        description="Number of its newest windows that a sensor is trained on at least, if its history has them. Older "
+        "ones than `TRAINING_SECONDS` are read for sensors that report rarely.",
     )
+    training_days: int = Field(
+        60, ge=1, le=3650, description="Age limit of windows that are read because of `TRAINING_WINDOWS`, in days."
+    )
+    minimum_training_windows: int = Field(100, ge=2, description="Windows that a sensor needs for a model.")
     auto_weights_days: float = Field(
         7.0,
         ge=0,

@@ -14,7 +14,7 @@ from sensorwatch.models.records import ModelRef
 from sensorwatch.models.table import checksum, models_from_bytes, models_to_bytes, with_version
 from sensorwatch.sensors.labels import ShardLabels
 from sensorwatch.sensors.records import SensorKey, SensorStatus
-from sensorwatch.sensors.windows import WindowColumns
+from sensorwatch.sensors.windows import WindowColumns, WindowRange
 from sensorwatch.tasks.records import TaskSpec
 
 if TYPE_CHECKING:
@@ -47,14 +47,17 @@ class FakeStore:
         self.outcomes: list[TrainingOutcome] = []
         self.completed: list[tuple[TaskSpec, WindowColumns]] = []
         self.reads: list[tuple[datetime | None, datetime]] = []
+        self.look_ups: list[tuple[int, WindowRange]] = []
         self.labels = ShardLabels()
 
-    def add(self, sensor_id: int, values: Sequence[float], end: datetime = NOON) -> None:
-        """Give a sensor windows, the last of which ends at ``end``."""
+    def add(
+        self, sensor_id: int, values: Sequence[float], end: datetime = NOON, interval: int = WINDOW_SECONDS
+    ) -> None:
+        """Give a sensor windows ``interval`` seconds apart, the last of which ends at ``end``."""
         last = int(end.timestamp())
         series = self.windows.setdefault(sensor_id, {})
         for back, value in enumerate(reversed(values)):
-            series[last - back * WINDOW_SECONDS] = (value, 1)
+            series[last - back * interval] = (value, 1)
         self.register(sensor_id)
 
     def change(self, sensor_id: int, end: datetime, value: float) -> None:
@@ -94,6 +97,14 @@ class FakeStore:
         self.reads.append((start, end))
         low = start.timestamp() if start else -np.inf
         return self._columns(lambda _, seconds: low < seconds <= end.timestamp())
+
+    def history_range(self, sensor_id: int) -> WindowRange | None:
+        ends = [end for series in self.windows.values() for end in series]
+        return WindowRange(min(ends) - 1, max(self.windows[sensor_id])) if self.windows.get(sensor_id) else None
+
+    def sensor_windows(self, sensor_id: int, wanted: WindowRange, window_seconds: int) -> WindowColumns:
+        self.look_ups.append((sensor_id, wanted))
+        return self._columns(lambda found, seconds: found == sensor_id and wanted.start < seconds <= wanted.end)
 
     def read_rescore_windows(self, shard: int, end: datetime) -> WindowColumns:
         return self._columns(

@@ -111,25 +111,21 @@ def without_downtime(columns: WindowColumns, sensors: Sequence[SensorStatus], do
 
 
 def training_batches(
-    columns: WindowColumns, sensor_ids: Sequence[int], training_seconds: int
+    found: npt.NDArray[np.int64], series: Series, keep: npt.NDArray[np.bool_]
 ) -> Iterator[TrainingBatch]:
-    """Yield the last ``training_seconds`` of windows of each wanted sensor, several sensors at a time.
+    """Yield some of the windows of sensors, several sensors at a time; sensors without such windows are left out.
 
     Parameters
     ----------
-    columns
-        Windows of the shard.
-    sensor_ids
-        Ids of the wanted sensors.
-    training_seconds
-        Length of the training range, in seconds up to a sensor's newest window.
+    found
+        Ids of the sensors, ascending, shape ``(n_sensors,)``, int64.
+    series
+        Their windows.
+    keep
+        Windows to yield, shape ``(n_values,)``, bool.
     """
-    found, series = Series.grouped(columns.sensor_id, columns.end, columns.value)
-    newest = series.times[series.offsets[1:] - 1]
-    keep = series.times > np.repeat(newest - training_seconds, series.lengths)
-    keep &= np.repeat(np.isin(found, sensor_ids), series.lengths)
     if not keep.all():
-        found, series = Series.grouped(columns.sensor_id[keep], series.times[keep], series.values[keep])
+        found, series = Series.grouped(np.repeat(found, series.lengths)[keep], series.times[keep], series.values[keep])
     first, offsets = 0, series.offsets
     while first < series.n_sensors:
         last = int(np.searchsorted(offsets, offsets[first] + _BATCH_VALUES, side="right")) - 1

@@ -21,23 +21,19 @@ from sensorwatch.config.file import Configuration
 from sensorwatch.models.current import load_current, replace_current
 from sensorwatch.models.table import MODEL_SCHEMA, has_model, merge
 from sensorwatch.models.training.detector_choice import ChosenDetectors
-from sensorwatch.models.training.fit_group import fit_group
+from sensorwatch.models.training.fit_group import FittingRules, fit_group
+from sensorwatch.models.training.older_windows import WindowHistory
 from sensorwatch.models.training.outcomes import record_outcomes
 from sensorwatch.models.training.promotion import PromotionRules
 from sensorwatch.models.training.ranges import training_ranges
+from sensorwatch.models.training.read_windows import TrainingReader
 from sensorwatch.models.training.refused import REFUSED, carried_refusals
-from sensorwatch.models.training.sensor_windows import (
-    newest_windows_to_train,
-    since_new_trends,
-    training_batches,
-    without_downtime,
-)
+from sensorwatch.models.training.sensor_windows import newest_windows_to_train
 from sensorwatch.models.training.warm_start import EnsembleRules, WarmStart
 from sensorwatch.sensors.downtime import DowntimePlan
 from sensorwatch.sensors.labelling import label_windows
 from sensorwatch.sensors.ports import LabelStore, SensorStore
 from sensorwatch.sensors.reporting_profile import reporting_profiles
-from sensorwatch.sensors.windows import WindowStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,6 +41,7 @@ if TYPE_CHECKING:
     from sensorwatch.models.current import CurrentModels
     from sensorwatch.models.ports import ModelRegistry
     from sensorwatch.models.training.detector_choice import TrainingWindows
+    from sensorwatch.models.training.older_windows import OlderWindows
     from sensorwatch.sensors.records import ReportingProfile
     from sensorwatch.tasks.records import TaskSpec
 
@@ -58,7 +55,7 @@ _DEFAULT_ENSEMBLES = EnsembleRules()
 _LIBRARIES = ("sensorwatch", "numpy", "pyarrow", "scikit-learn")
 
 
-class TrainingStore(WindowStore, SensorStore, LabelStore, Protocol):
+class TrainingStore(WindowHistory, SensorStore, LabelStore, Protocol):
     """Methods of the store that training uses."""
 
     def record_reporting_profiles(self, profiles: Sequence[ReportingProfile]) -> None:
@@ -118,6 +115,7 @@ def train(
     configuration: Configuration = _NO_RULES,
     downtime: DowntimePlan = _NO_DOWNTIME,
     ensembles: EnsembleRules = _DEFAULT_ENSEMBLES,
+    older: OlderWindows | None = None,
 ) -> TrainSummary:
     """Train a shard's sensors that have windows newer than their model.
 
@@ -134,7 +132,7 @@ def train(
     training_seconds
         Length of a sensor's training range, in seconds up to its newest window.
     needed
-        Number of windows with a finite value that a sensor needs in the range. A sensor with fewer is ``warming`` and
+        Number of windows with a finite value that a sensor needs. A sensor with fewer is ``warming`` and
         may get a fallback, which never alerts.
     now
         Current time (UTC), for the manifest.
@@ -148,6 +146,9 @@ def train(
         Windows measured during downtime are left out.
     ensembles
         Rules for ensembles, such as the interval at which member weights are learned.
+    older
+        Limits of the windows from before the training range that sensors with few windows in it are trained on, too;
+        None: every sensor is trained on its range alone.
 
     Raises
     ------
@@ -159,38 +160,37 @@ def train(
     chosen = ChosenDetectors(configuration, detector_name)
     sensors = store.sensors(task.shard)
     current = load_current(registry, task.shard)
-    ranges = training_ranges(
-        newest_windows_to_train(chosen.to_train(sensors, current.models), current.models, task.end), training_seconds
+    newest = newest_windows_to_train(chosen.to_train(sensors, current.models), current.models, task.end)
+    reader = TrainingReader(
+        store, task, sensors, newest=newest, training_seconds=training_seconds, older=older, downtime=downtime
     )
     warm_start = WarmStart(sensors, current.models, ensembles)
+    rules = FittingRules(warm_start, training_seconds, needed, promotion, older, reader.trend_starts)
     rows: list[pa.Table] = []
     refused: list[dict[str, object]] = []
     profiles: list[ReportingProfile] = []
     digest = hashlib.sha256()
     windows = 0
-    trend_starts = {sensor.sensor_id: int(sensor.train_from.timestamp()) for sensor in sensors if sensor.train_from}
-    for wanted in ranges:
-        start = max(wanted.start, task.start) if task.start else wanted.start
-        columns = since_new_trends(store.read_windows(task.shard, start, wanted.end), trend_starts)
-        columns = without_downtime(columns, sensors, downtime)
-        for batch in training_batches(columns, wanted.sensor_ids, training_seconds):
+    for wanted in training_ranges(newest, training_seconds):
+        for batch in reader.batches(wanted):
             for array in (batch.sensor_ids, batch.series.offsets, batch.series.times, batch.series.values):
                 digest.update(array.tobytes())
             for unlabelled in chosen.groups(batch.sensor_ids, batch.series, needed):
                 group = unlabelled
                 if group.detector.learns_from_labels:
-                    known = store.shard_labels(task.shard, start, wanted.end)
+                    first = datetime.fromtimestamp(int(group.series.times.min()) - 1, UTC)
+                    known = store.shard_labels(task.shard, first, wanted.end)
                     labels = label_windows(group.sensor_ids, group.series.offsets, group.series.times, known)
                     digest.update(labels.tobytes())
                     group = group._replace(series=replace(group.series, labels=labels))
-                fitted, refused_here = fit_group(group, warm_start, training_seconds, needed, promotion)
+                fitted, refused_here = fit_group(group, rules)
                 rows.append(fitted)
                 refused.extend(refused_here)
             windows += len(batch.series.values)
             profiles.extend(
                 reporting_profiles(batch.sensor_ids, batch.series.offsets, batch.series.times, batch.series.values)
             )
-    trained = _starting_with(trend_starts, pa.concat_tables(rows, promote_options="default")) if rows else None
+    trained = _starting_with(reader.trend_starts, pa.concat_tables(rows, promote_options="default")) if rows else None
     about = {
         "window_end": task.end.isoformat(),
         "created_at": now.isoformat(),
@@ -198,6 +198,7 @@ def train(
         "task_id": task.task_id,
         "detector": detector_name,
         "training_seconds": training_seconds,
+        **({"training_windows": older.number, "training_days": older.days} if older else {}),
         "minimum_training_windows": needed.minimum,
         "promotion": asdict(promotion),
         "data_sha256": digest.hexdigest(),

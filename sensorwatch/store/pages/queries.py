@@ -27,7 +27,6 @@ __all__ = [
     "RunKey",
     "ShardSize",
     "TopAlert",
-    "WindowRange",
 ]
 
 
@@ -61,13 +60,6 @@ class ShardSize(NamedTuple):
 
     shard: int
     sensors: int
-
-
-class WindowRange(NamedTuple):
-    """A range of windows: ``start < end of the window <= end``."""
-
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)

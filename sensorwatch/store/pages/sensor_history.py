@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from sensorwatch.errors import InvalidInputError
-from sensorwatch.sensors.windows import WindowColumns
-from sensorwatch.store.pages.queries import MOST_WINDOWS, WindowRange
+from sensorwatch.sensors.windows import WindowColumns, WindowRange
+from sensorwatch.store.pages.queries import MOST_WINDOWS
 from sensorwatch.store.tables import sensor_windows, sensors
 from sensorwatch.store.windows import WindowPart
 
@@ -31,7 +31,7 @@ _SMALL_SHARD = 12
 
 
 class SensorHistoryPart(WindowPart):
-    """Windows of single sensors."""
+    """Implements :class:`~sensorwatch.sensors.windows.SensorHistory`."""
 
     def history_range(self, sensor_id: int) -> WindowRange | None:
         """Return a range that includes all windows of a sensor; None if it has none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -74,3 +75,11 @@ def test_a_run_is_no_shorter_than_its_longest_task_and_uses_no_more_nodes_than_a
     assert found.nodes <= min(max_nodes, tasks)
     assert found.wall_seconds * found.nodes * slots >= found.task_seconds * (1 - 1e-9)
     assert found.wall_seconds >= found.task_seconds / found.tasks
+
+
+def test_training_reads_at_least_the_newest_windows_of_slow_sensors() -> None:
+    fast = replace(FLEET, training_seconds=86_400, training_windows=4000)
+    assert sensor_windows(task(), 10, fast) == 10 * 17_280
+    slow = replace(fast, window_seconds=60)
+    assert sensor_windows(task(), 10, slow) == 10 * 4000
+    assert sensor_windows(task(kind="score", minutes=5), 10, slow) == 10 * 5

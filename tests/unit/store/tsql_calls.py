@@ -29,7 +29,7 @@ from sensorwatch.realtime.records import ModelAnswer, ModelUse, RefusedVersion, 
 from sensorwatch.sensors.labels import LabelSpan
 from sensorwatch.sensors.records import ReportingProfile, SensorKey, TrainingOutcome
 from sensorwatch.sensors.states import Freshness, SensorQuery
-from sensorwatch.sensors.windows import WindowColumns
+from sensorwatch.sensors.windows import WindowColumns, WindowRange
 from sensorwatch.store.alerts.rows import (
     alert_row,
     anomaly_row,
@@ -40,7 +40,7 @@ from sensorwatch.store.alerts.rows import (
 )
 from sensorwatch.store.connection.database import Database
 from sensorwatch.store.dialects.mssql import MssqlDialect
-from sensorwatch.store.pages.queries import AnomalyQuery, EndKey, RiskKey, RunKey, WindowRange
+from sensorwatch.store.pages.queries import AnomalyQuery, EndKey, RiskKey, RunKey
 from sensorwatch.store.sql_store import SqlStore
 from sensorwatch.tasks.records import Run, TaskResult, TaskSpec
 
