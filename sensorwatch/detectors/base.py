@@ -160,7 +160,7 @@ class Detector(ABC):
     Attributes
     ----------
     name
-        Name in settings and model shards. A stored name always means the same arithmetic.
+        Name in settings and model files. A stored name always means the same arithmetic.
     threshold
         Highest raw score that is normal, for every sensor. None: calibration determines it for each sensor, as the raw
         score that one normal window in a thousand exceeds.

@@ -53,7 +53,7 @@ def detector(name: str, specification: str = NO_PARAMETERS, policy: EstimatorPol
     Parameters
     ----------
     name
-        Name in settings and model shards.
+        Name in settings and model files.
     specification
         Parameters as JSON (:class:`~sensorwatch.config.detectors.DetectorChoice`); they matter to training only.
     policy

@@ -76,7 +76,7 @@ class Ensemble(StatefulDetector, CompositeDetector):
     Parameters
     ----------
     name
-        Name in settings and model shards.
+        Name in settings and model files.
     candidates
         Detectors that may be members, by name. The parameters have a column for each.
     members

@@ -64,7 +64,7 @@ class OneClassSvm(Detector):
     Parameters
     ----------
     name
-        Name in settings and model shards.
+        Name in settings and model files.
     exact
         True for the exact optimum, False for the solution of scikit-learn with its default tolerance.
     """
