@@ -33,7 +33,7 @@ class MemberScore:
 
     @property
     def fired(self) -> bool:
-        """Whether the window is anomalous by this detector alone."""
+        """True if the window is anomalous by this detector alone."""
         return self.score >= _FIRED
 
 

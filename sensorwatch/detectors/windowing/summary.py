@@ -67,7 +67,7 @@ class Summary(NamedTuple):
 
     @property
     def constant(self) -> Flags:
-        """Whether all values of a sensor are equal, up to rounding."""
+        """True for sensors whose values are all equal, up to rounding."""
         largest = np.maximum(np.abs(self.lowest), np.abs(self.highest))
         return np.asarray(self.width <= CONSTANT_TOLERANCE * largest)
 

@@ -1,4 +1,4 @@
-"""What people do with alerts, what an alert is made of, incidents, silences and feedback."""
+"""Actions of people on alerts, details of alerts, incidents, silences and feedback."""
 
 import sqlalchemy as sa
 from alembic import op

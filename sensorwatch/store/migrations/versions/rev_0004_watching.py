@@ -1,4 +1,4 @@
-"""How sensors usually report, and which are flat."""
+"""Reporting profiles of sensors, and flat sensors."""
 
 import sqlalchemy as sa
 from alembic import op

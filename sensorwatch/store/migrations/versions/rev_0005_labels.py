@@ -1,4 +1,4 @@
-"""What windows are known to be, for models that learn from labels."""
+"""Labels of windows, for models that learn from them."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What is scored in real time, and how the models are doing at it."""
+"""Windows scored in real time, and figures of the models that score them."""
 
 import sqlalchemy as sa
 from alembic import op

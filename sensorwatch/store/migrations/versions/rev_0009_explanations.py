@@ -1,4 +1,4 @@
-"""Why windows are anomalous."""
+"""Explanations of anomalous windows."""
 
 import sqlalchemy as sa
 from alembic import op
