@@ -90,11 +90,11 @@ def flat_changes(
             alert = progress.alerts.get(alert_id) if alert_id is not None else None
             if alert_id is None and (alert := _opened(run, keys[sensor_id], progress.profiles, policy)) is not None:
                 alert_id = alert.alert_id
-                notifications.append(Notification(f"{alert_id}:opened", "opened", alert))
+                notifications.append(Notification.opened(alert))
                 alerts[alert_id] = alert
             if alert is not None and alert.cleared_end is None and run.broken_at is not None:
                 alert = replace(alert, cleared_end=max(run.broken_at, alert.opened_end))
-                notifications.append(Notification(f"{alert.alert_id}:cleared", "cleared", alert))
+                notifications.append(Notification.cleared(alert))
                 alerts[alert.alert_id] = alert
             if run.broken_at is None:
                 now = FlatRun(sensor_id, run.value, run.since, alert_id)

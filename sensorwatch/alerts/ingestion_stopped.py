@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from sensorwatch.alerts.records import Alert, AlertChanges, Notification
+from sensorwatch.alerts.records import Alert, AlertChanges
 from sensorwatch.sensors.records import SensorKey
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sensorwatch.alerts.policy import AlertPolicy
     from sensorwatch.alerts.ports import IngestionWatchStore
 
-__all__ = ["INGESTION_KEY", "IngestionOutcome", "Progress", "silence_limit_seconds", "watch_ingestion"]
+__all__ = ["INGESTION_KEY", "IngestionOutcome", "Progress", "stop_limit_seconds", "watch_ingestion"]
 
 INGESTION_KEY = SensorKey("sensorwatch", "ingestion")
 """Name of the alert in the catalogue of sensors, so that rules, muting and downtime apply to it."""
@@ -55,7 +55,7 @@ class IngestionOutcome(NamedTuple):
     progress: Progress
 
 
-def silence_limit_seconds(interval_seconds: int, gap_seconds: int, policy: AlertPolicy) -> int | None:
+def stop_limit_seconds(interval_seconds: int, gap_seconds: int, policy: AlertPolicy) -> int | None:
     """Return the time without any reading after which ingestion counts as stopped; None if rules switch this off.
 
     Parameters
@@ -87,7 +87,7 @@ def watch_ingestion(*, store: IngestionWatchStore, policy: AlertPolicy, now: dat
     progressed_at = int(store.ingestion_progress(now).timestamp())
     open_ones, last_cleared = store.ingestion_alerts()
     fastest = store.fastest_sensor(seconds - policy.defaults.retired_seconds)
-    limit = None if fastest is None else silence_limit_seconds(*fastest, policy)
+    limit = None if fastest is None else stop_limit_seconds(*fastest, policy)
     if limit is None:
         return _settle(store, [], open_ones, seconds, Progress(resumed_at=last_cleared))
     stopped = seconds - progressed_at > limit and not policy.suppressed_now(INGESTION_KEY, seconds)
@@ -130,9 +130,7 @@ def _settle(
             for alert_id in over
             if (alert := stored[alert_id]).cleared_end is None
         ]
-        notifications = [Notification(f"{alert.alert_id}:opened", "opened", alert) for alert in opened]
-        notifications += [Notification(f"{alert.alert_id}:cleared", "cleared", alert) for alert in cleared]
-        return AlertChanges(states=(), alerts=[*opened, *cleared], notifications=notifications)
+        return AlertChanges.of(opened, cleared)
 
     opened, cleared = store.settle_alerts([*over, *(alert.alert_id for alert in new)], decide)
     return IngestionOutcome(opened, cleared, progress)

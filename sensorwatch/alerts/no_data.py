@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from sensorwatch.alerts.ingestion_stopped import Progress
-from sensorwatch.alerts.records import Alert, AlertChanges, Notification
+from sensorwatch.alerts.records import Alert, AlertChanges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -113,9 +113,7 @@ def no_data_changes(
         and (sensor := sensors.get(alert.sensor_id)) is not None
         and (end := _cleared_at(alert, sensor, policy, now)) is not None
     ]
-    notifications = [Notification(f"{alert.alert_id}:opened", "opened", alert) for alert in opened]
-    notifications += [Notification(f"{alert.alert_id}:cleared", "cleared", alert) for alert in cleared]
-    return AlertChanges(states=(), alerts=[*opened, *cleared], notifications=notifications)
+    return AlertChanges.of(opened, cleared)
 
 
 def _cleared_at(alert: Alert, sensor: SensorActivity, policy: AlertPolicy, now: int) -> int | None:

@@ -138,8 +138,7 @@ class AlertPolicy:
 
         The quiet period lasts at least ``quiet_intervals`` usual intervals, unless a rule sets it. Earlier windows
         count over any usual gap, even if a rule sets a shorter quiet period: otherwise a slow sensor would never reach
-        ``k`` windows. If a
-        rule sets only one of ``k`` and ``n``, the other is adjusted so that ``k <= n``.
+        ``k`` windows. If a rule sets only one of ``k`` and ``n``, the other is adjusted so that ``k <= n``.
 
         Parameters
         ----------

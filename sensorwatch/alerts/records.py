@@ -210,6 +210,16 @@ class Notification:
     incident: Incident | None = None
     traceparent: str | None = field(default=None, compare=False)
 
+    @classmethod
+    def opened(cls, alert: Alert) -> Notification:
+        """Return the notification that an alert has opened."""
+        return cls(f"{alert.alert_id}:opened", "opened", alert)
+
+    @classmethod
+    def cleared(cls, alert: Alert) -> Notification:
+        """Return the notification that an alert has cleared."""
+        return cls(f"{alert.alert_id}:cleared", "cleared", alert)
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimedNotification:
@@ -269,6 +279,12 @@ class AlertChanges:
     states: Sequence[AlertState]
     alerts: Sequence[Alert]
     notifications: Sequence[Notification]
+
+    @classmethod
+    def of(cls, opened: Sequence[Alert], cleared: Sequence[Alert]) -> AlertChanges:
+        """Return the changes for alerts without a state machine: opened and cleared ones, with notifications."""
+        notifications = [*map(Notification.opened, opened), *map(Notification.cleared, cleared)]
+        return cls(states=(), alerts=[*opened, *cleared], notifications=notifications)
 
 
 @dataclass(frozen=True, slots=True)

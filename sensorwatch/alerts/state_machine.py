@@ -133,7 +133,7 @@ def _open(sensor_id: int, window: ScoredWindow, recent: tuple[float | None, ...]
     # Loads the numerical stack, which a function app needs only here.
     from sensorwatch.detectors.calibration import severity_of
 
-    return Alert(
+    alert = Alert(
         alert_id=f"{sensor_id}-{window.end}",
         sensor_id=sensor_id,
         opened_end=window.end,
@@ -143,24 +143,21 @@ def _open(sensor_id: int, window: ScoredWindow, recent: tuple[float | None, ...]
         peak_score=peak_score,
         # An earlier window may have the highest score, and the state keeps scores only.
         severity=severity_of(peak_score),
-        peak_value=window.value,
-        expected_low=window.expected_low,
-        expected_high=window.expected_high,
-        model_version=window.model_version,
-        training_start=window.training_start,
-        training_end=window.training_end,
-        explanation=window.explanation,
     )
+    return _described(alert, window)
 
 
 def _extend(alert: Alert, window: ScoredWindow) -> Alert:
     extended = replace(alert, last_anomaly_end=window.end, anomalies=alert.anomalies + 1)
     if window.score <= alert.peak_score:
         return extended
+    return _described(replace(extended, peak_score=window.score, severity=window.severity), window)
+
+
+def _described(alert: Alert, window: ScoredWindow) -> Alert:
+    """Return the alert with the details of a window."""
     return replace(
-        extended,
-        peak_score=window.score,
-        severity=window.severity,
+        alert,
         peak_value=window.value,
         expected_low=window.expected_low,
         expected_high=window.expected_high,
@@ -175,7 +172,7 @@ def _notifications(before: Alert | None, after: Alert | None) -> list[Notificati
     if after is None:
         return []
     if after.cleared_end is not None:
-        return [Notification(f"{after.alert_id}:cleared", "cleared", after)]
+        return [Notification.cleared(after)]
     if before is None:
-        return [Notification(f"{after.alert_id}:opened", "opened", after)]
+        return [Notification.opened(after)]
     return []

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
-from sensorwatch.clock import parse_zone
-from sensorwatch.sensors.patterns import Section
+from sensorwatch.sensors.patterns import Section, ZoneName
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -67,13 +66,7 @@ class SeasonParameters(DetectorParameters):
         IANA name of the time zone whose days and weeks the sensor follows.
     """
 
-    time_zone: str = "UTC"
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        parse_zone(name)
-        return name
+    time_zone: ZoneName = "UTC"
 
 
 class EnsembleParameters(DetectorParameters):

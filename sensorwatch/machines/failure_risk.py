@@ -147,17 +147,17 @@ def risk_changes(
             continue
         still.add(alert.alert_id)
         if before is None:
-            notifications.append(Notification(f"{alert.alert_id}:opened", "opened", alert))
+            notifications.append(Notification.opened(alert))
         if scored_until >= over_at:
             alert = replace(alert, cleared_end=over_at)
-            notifications.append(Notification(f"{alert.alert_id}:cleared", "cleared", alert))
+            notifications.append(Notification.cleared(alert))
         if alert != before:
             found[alert.alert_id] = alert
     for alert in stored.values():
         if alert.cleared_end is None and alert.alert_id not in still:
             over = replace(alert, cleared_end=max(alert.last_anomaly_end + QUIET_SECONDS, alert.opened_end))
             found[over.alert_id] = over
-            notifications.append(Notification(f"{over.alert_id}:cleared", "cleared", over))
+            notifications.append(Notification.cleared(over))
     return AlertChanges(states=(), alerts=list(found.values()), notifications=notifications)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import Field, field_validator, model_validator
 
 from sensorwatch.clock import parse_zone
-from sensorwatch.sensors.patterns import Section
+from sensorwatch.sensors.patterns import Section, ZoneName
 
 __all__ = ["TimeSpan", "Times"]
 
@@ -73,15 +73,9 @@ def _days_of(text: str) -> list[int]:
 class Times(Section):
     """Times at which alerts are raised: inside one of ``only`` (default: always) and outside all of ``never``."""
 
-    time_zone: str = "UTC"
+    time_zone: ZoneName = "UTC"
     only: tuple[TimeSpan, ...] = ()
     never: tuple[TimeSpan, ...] = ()
-
-    @field_validator("time_zone")
-    @classmethod
-    def _zone(cls, value: str) -> str:
-        parse_zone(value)
-        return value
 
     @model_validator(mode="after")
     def _not_empty(self) -> Times:

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from sensorwatch.clock import parse_zone
 from sensorwatch.errors import SettingsError
 from sensorwatch.sensors.calendars import calendar_events
-from sensorwatch.sensors.patterns import SensorPattern
+from sensorwatch.sensors.patterns import SensorPattern, ZoneName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,16 +34,10 @@ class Downtime(SensorPattern):
 
     start: Annotated[datetime | None, Field(alias="from")] = None
     end: Annotated[datetime | None, Field(alias="to")] = None
-    time_zone: str = "UTC"
+    time_zone: ZoneName = "UTC"
     why: str = Field(default="", max_length=200)
     calendar: str = Field(default="", max_length=1000)
     calendar_text: str = ""
-
-    @field_validator("time_zone")
-    @classmethod
-    def _zone(cls, value: str) -> str:
-        parse_zone(value)
-        return value
 
     @model_validator(mode="after")
     def _one_kind(self) -> Downtime:

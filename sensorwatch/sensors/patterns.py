@@ -5,14 +5,25 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+from sensorwatch.clock import parse_zone
 
 if TYPE_CHECKING:
     from sensorwatch.sensors.records import SensorKey
 
-__all__ = ["Section", "SensorPattern", "matches_pattern"]
+__all__ = ["Section", "SensorPattern", "ZoneName", "matches_pattern"]
 
 _Pattern = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _known_zone(name: str) -> str:
+    parse_zone(name)
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(_known_zone)]
+"""IANA name of a time zone."""
 
 
 def matches_pattern(name: str, pattern: str) -> bool:

@@ -109,8 +109,7 @@ class LifecyclePart(StorePart):
             .where(alert_states.c.AlertId == alert.alert_id)
             .values(AlertId=None, RecentScores="[]")
         )
-        cleared = Notification(f"{alert.alert_id}:cleared", "cleared", alert)
-        writer.store(AlertChanges([], [alert], [cleared]), resolution=entry)
+        writer.store(AlertChanges([], [alert], [Notification.cleared(alert)]), resolution=entry)
 
     def _silence_sensor(
         self, connection: sa.Connection, handled: HandledAlert, action: AlertAction, now: datetime
