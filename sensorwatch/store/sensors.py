@@ -232,9 +232,9 @@ def _count_all(connection: sa.Connection, freshness: Freshness) -> dict[str, int
 
 def _is_stale(freshness: Freshness) -> sa.ColumnElement[bool]:
     column = sensors.c
-    silent = column.LastWindow < seconds_of(freshness.window_since)
+    overdue = column.LastWindow < seconds_of(freshness.window_since)
     old = (column.TrainedUntil < seconds_of(freshness.training_since)) & (column.TrainedUntil < column.LastWindow)
-    return column.LastWindow.is_not(None) & (silent | old)
+    return column.LastWindow.is_not(None) & (overdue | old)
 
 
 def _shown_state(freshness: Freshness) -> sa.ColumnElement[str]:
