@@ -11,7 +11,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo up test test-browser test-faults test-kills test-serving test-quality check check-infra docs format hooks bench bench-api bench-fleet bench-detectors screenshots bench-maintenance clean
+.PHONY: help setup dev demo up test coverage test-browser test-faults test-kills test-serving test-quality check check-infra docs format hooks bench bench-api bench-fleet bench-detectors screenshots bench-maintenance clean
 
 help:  ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ up: setup  ## Run the local stack until Ctrl-C; DATA=.local/demo uses the demo's
 
 test: dev  ## Run all tests except the slow ones.
 	$(PYTEST) -n 2 --dist loadfile -m "not slow and not browser"
+
+coverage: dev  ## Run the tests of make test, and report the lines and branches that they miss.
+	$(PYTEST) -n 2 --dist loadfile -m "not slow and not browser" --cov --cov-report=term --cov-report=html:.coverage-html
+	@echo "Every file with its missed lines is in .coverage-html/index.html."
 
 test-browser: dev  ## Test every page of the dashboard in Chromium.
 	$(PYTEST) -s -m browser tests/browser
