@@ -1,4 +1,4 @@
-"""What the flow tests do to a running stack, in their words."""
+"""Steps of the flow tests on a running stack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ingestion has to come to: a plain loop over all events, each once, in the order of the hub."""
+"""Expected result of ingestion: a plain loop over all events, each once, in the order of the hub."""
 
 from __future__ import annotations
 

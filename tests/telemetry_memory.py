@@ -18,7 +18,7 @@ __all__ = ["MemoryTelemetry", "telemetry_in_memory"]
 
 
 class MemoryTelemetry:
-    """What was recorded so far."""
+    """Spans and measurements recorded so far."""
 
     def __init__(self) -> None:
         self._exporter = InMemorySpanExporter()

@@ -1,4 +1,4 @@
-"""What the browser tests look at: a simulated fleet with faults, and pages whose complaints are kept."""
+"""Data of the browser tests: a simulated fleet with faults, and pages whose errors are kept."""
 
 from __future__ import annotations
 

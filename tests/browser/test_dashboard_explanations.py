@@ -1,4 +1,4 @@
-"""What a person is told of an anomaly that they choose, by mouse, by keyboard and by address."""
+"""Explanations of an anomaly that a person chooses by mouse, by keyboard or by address."""
 
 from __future__ import annotations
 

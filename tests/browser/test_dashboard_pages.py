@@ -1,4 +1,4 @@
-"""What holds for every page: fit for everybody and for a phone, there after a reload, sparing with the server."""
+"""Properties of every page: accessible, usable on a phone, there after a reload, sparing with the server."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_polling_asks_only_for_what_has_changed(open_page: OpenPage) -> None:
     assert set(answers) == {304}
 
 
-def test_nothing_is_asked_while_nobody_looks(open_page: OpenPage) -> None:
+def test_a_hidden_page_asks_for_nothing(open_page: OpenPage) -> None:
     page = open_page("#/jobs")
     settled(page)
     asked: list[str] = []
@@ -184,7 +184,7 @@ def test_times_are_the_viewers_and_utc_on_hover(open_page: OpenPage) -> None:
     assert str(moment)[14:16] != f"{minutes:02d}", "half an hour lies between them"
 
 
-def test_what_can_not_be_loaded_is_said(open_page: OpenPage, dashboard: Stack) -> None:
+def test_estimators_that_cannot_be_loaded_are_reported(open_page: OpenPage, dashboard: Stack) -> None:
     page = open_page("#/jobs")
     settled(page)
     page.route("**/api/**", lambda route: route.fulfill(status=200, body="not json"))

@@ -49,7 +49,7 @@ class BindingInfo(Message):
 
 
 class StatusResult(Message):
-    """How a request went."""
+    """Status of a request."""
 
     Failure, Success = "failure", "success"
 

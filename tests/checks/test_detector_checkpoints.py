@@ -1,4 +1,4 @@
-"""What every detector must do with the windows before those it scores; a new one is checked by being registered."""
+"""Checks of every detector's state between scorings; a new detector is checked once it is registered."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_model_goes_on_where_its_training_ended(detector: Detector) -> None:
         np.testing.assert_allclose(rest[name], whole[name][-len(rest[name]) :], rtol=1e-9, atol=1e-9, err_msg=name)
 
 
-def test_scores_that_fitting_comes_upon_are_those_of_scoring(detector: Detector) -> None:
+def test_scores_that_fitting_returns_are_those_of_scoring(detector: Detector) -> None:
     series = between(0, SPLIT)
     fitted = detector.fit(series)
     np.testing.assert_array_equal(training_scores(detector, fitted, series), detector.score(fitted.params, series))
@@ -201,7 +201,7 @@ def test_an_expected_band_is_where_normal_ends(detector: Detector) -> None:
         np.testing.assert_array_equal(outside[known & clear], (raw > threshold)[known & clear])
 
 
-def test_what_is_done_in_one_pass_is_what_is_done_one_by_one(detector: Detector) -> None:
+def test_one_pass_gives_the_results_of_separate_calls(detector: Detector) -> None:
     params = detector.fit(between(0, SPLIT)).params
     series = between(SPLIT, 1)
     limit = np.full(series.n_sensors, 2.0)

@@ -1,4 +1,4 @@
-"""What every registered detector must do; a new one is checked by being registered."""
+"""Checks of every registered detector; a new one is checked once it is registered."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_sensor_of_few_windows_gets_a_model_or_a_reason(detector: Detector) ->
         assert np.isnan(own).all() == (reason is not None)
 
 
-def test_hopeless_sensors_fail_alone_with_a_reason(detector: Detector) -> None:
+def test_sensors_that_cannot_be_trained_fail_alone_with_a_reason(detector: Detector) -> None:
     good = zoo()["noise"]
     together = series_of(*hopeless().values(), good)
     fitted = detector.fit(together)
@@ -262,7 +262,7 @@ def test_the_expected_range_is_where_normal_ends(detector: Detector) -> None:
         pytest.skip("has no range that holds at any time")
 
 
-def test_no_sensors_at_all_are_no_trouble(detector: Detector) -> None:
+def test_fitting_and_scoring_no_sensors_works(detector: Detector) -> None:
     nothing = Series(np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0))
     fitted = detector.fit(nothing)
     assert len(fitted.params) == 0

@@ -1,4 +1,4 @@
-"""What every detector's explanations have to hold, and how scoring passes them on."""
+"""Checks of every detector's explanations, and of the way that scoring passes them on."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_an_explanation_says_what_its_detector_does(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", UNSUPERVISED)
-def test_a_pattern_is_the_nearest_one_of_who_knows_patterns(name: str) -> None:
+def test_a_pattern_is_the_nearest_one_of_the_member_that_knows_patterns(name: str) -> None:
     chosen, params, series, scores, windows = found_by(name)
     parts = chosen.members(params) if isinstance(chosen, CompositeDetector) else {name: (chosen, params)}
     found = {each: knows.nearest_patterns(own, series) for each, (knows, own) in parts.items()}
@@ -173,7 +173,7 @@ def test_members_that_have_a_band_alone_count_where_no_other_does() -> None:
     assert (np.abs(band.low.reshape(new.n_sensors, -1)[:, 0] - low) < 1).all()
 
 
-def test_nothing_is_expected_by_who_expects_nothing() -> None:
+def test_detectors_without_bands_expect_nothing() -> None:
     training, new = fleet()
     chosen = detector("ensemble", json.dumps({"members": ["shift", "variation"]}))
     assert isinstance(chosen, Ensemble)

@@ -230,14 +230,14 @@ def test_partition_and_time_are_read_in_every_form(
     assert status.checkpoint == (100, ARRIVAL + timedelta(milliseconds=250))
 
 
-def test_an_event_whose_duplicates_could_not_be_told_is_refused(app: Worker, product: Product) -> None:
+def test_an_event_whose_duplicates_could_not_be_recognised_is_refused(app: Worker, product: Product) -> None:
     response = deliver(app, [reading(1.0)], enqueued=None)
     assert response.result.status == StatusResult.Failure
     assert "enqueued time" in response.result.exception.message
     assert product.store.ingest_status() == []
 
 
-def test_a_fault_that_passes_is_left_to_the_retries(app: Worker, product: Product) -> None:
+def test_a_transient_error_is_left_to_the_retries(app: Worker, product: Product) -> None:
     def away(*_: object) -> None:
         raise TransientError("the database is away")
 
@@ -366,7 +366,7 @@ def get(app: Worker, path: str, **query: str) -> tuple[int, Any]:
     return int(answer.status_code), json.loads(answer.body.bytes)
 
 
-def test_health_is_well_when_the_database_is(app: Worker, product: Product) -> None:
+def test_health_is_good_when_the_database_is_reachable(app: Worker, product: Product) -> None:
     status, body = get(app, "api/health")
     assert (status, body["status"]) == (200, "healthy")
 
@@ -396,7 +396,7 @@ def test_a_wrong_setting_is_answered_with_its_name(
     )
 
 
-def test_what_was_ingested_is_seen(app: Worker, product: Product) -> None:
+def test_ingested_readings_are_visible(app: Worker, product: Product) -> None:
     assert get(app, "api/ingest-status") == (200, {"partitions": []})
     assert_success(deliver(app, [reading(1.0), b""], enqueued="2026-11-20T10:00:00Z"))
     _, body = get(app, "api/ingest-status")

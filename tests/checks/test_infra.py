@@ -221,7 +221,7 @@ def test_the_hooks_read_only_outputs_of_the_deployment_and_known_variables() -> 
         assert sorted(variable for variable in read - known if not variable.isdigit()) == [], name
 
 
-def test_the_image_holds_what_the_tasks_need_and_runs_as_nobody_special() -> None:
+def test_the_image_holds_all_that_tasks_need_and_runs_as_an_ordinary_user() -> None:
     lines = text_of("Dockerfile").splitlines()
     assert [line for line in lines if line.startswith("USER ")] == ["USER 10001"]
     copied = {

@@ -40,7 +40,7 @@ def test_two_hundred_synthetic_sensors_of_a_kind_are_as_in_scikit_learn(kind: st
 
 
 @pytest.mark.parametrize("name", ["ocsvm", "ocsvm_sklearn"])
-def test_two_hundred_constant_sensors_are_told_apart_by_their_value(name: str) -> None:
+def test_two_hundred_constant_sensors_are_distinguished_by_their_value(name: str) -> None:
     """Scikit-learn flags every point of them; here the one value is normal and nothing else is."""
     for seed in range(KINDS.index("constant"), 200 * len(KINDS), len(KINDS)):
         values = synthetic_sensor(seed)

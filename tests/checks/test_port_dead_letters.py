@@ -119,7 +119,7 @@ def test_days_are_those_of_letters_and_replays(dead_letters: DeadLetters) -> Non
     assert list(dead_letters.replays(DAY)) == []
 
 
-def test_what_is_no_day_is_refused(dead_letters: DeadLetters) -> None:
+def test_an_invalid_day_is_refused(dead_letters: DeadLetters) -> None:
     for ask in (dead_letters.read, dead_letters.replays):
         with pytest.raises(InvalidInputError, match="a day like 2026-11-20, got `yesterday`"):
             list(ask("yesterday"))

@@ -146,7 +146,7 @@ def checkpoints(level: float) -> pa.Table:
     return pa.table({"sensor_id": [1, 2], "memory_ewma": [{"as_of": 5, "level": level, "variance": 1.0}, None]})
 
 
-def test_the_newest_that_go_far_enough_back_are_found(kept: CheckpointFiles) -> None:
+def test_the_newest_checkpoint_at_or_before_a_time_is_found(kept: CheckpointFiles) -> None:
     assert kept.load(3, NOON) is None
     kept.save(3, NOON - MINUTE, NOON, checkpoints(1.0))
     kept.save(3, NOON, NOON + MINUTE, checkpoints(2.0))

@@ -1,4 +1,4 @@
-"""What a project has: one version, checks that mean the same everywhere, and tests on every supported Python."""
+"""The project itself: one version, checks that mean the same everywhere, and tests on every supported Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every alert sink does, whatever is on the other side."""
+"""Checks of every alert sink, whatever receives its messages."""
 
 from __future__ import annotations
 

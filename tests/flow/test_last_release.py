@@ -66,7 +66,7 @@ def begun(product: Product, kind: str, start: datetime | None) -> TaskSpec:
     return task
 
 
-def test_what_the_last_release_stored_is_there(product: Product) -> None:
+def test_data_stored_by_the_last_release_are_there(product: Product) -> None:
     store = product.store
     assert [[alert.alert_id, alert.severity] for alert in store.alerts()] == EXPECTED["alerts"]
     handled = [store.alert(alert_id).handling for alert_id, _ in EXPECTED["alerts"]]

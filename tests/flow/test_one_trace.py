@@ -55,7 +55,7 @@ def send(folder: Path, readings: Iterable[Reading]) -> int:
     return len(rows)
 
 
-def test_one_reading_is_followed_from_its_event_to_whoever_is_told(make_stack: StackFactory, tmp_path: Path) -> None:
+def test_one_reading_is_traced_from_its_event_to_the_notification(make_stack: StackFactory, tmp_path: Path) -> None:
     with WebhookServer() as receiver:
         stack = make_stack(TELEMETRY_EXPORTER="file", TELEMETRY_FILE="telemetry.jsonl", WEBHOOKS=f"ops={receiver.url}")
         folder, store = tmp_path / "stack", stack.product.store

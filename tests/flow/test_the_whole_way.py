@@ -109,7 +109,7 @@ def test_readings_survive_host_and_broker_being_killed_and_the_storage_being_awa
         assert [row[column] for row in ours] == pytest.approx([row[column] for row in theirs], rel=1e-12)
 
 
-def test_what_can_not_be_used_becomes_a_dead_letter_and_the_rest_counts(make_stack: StackFactory) -> None:
+def test_unusable_readings_become_dead_letters_and_the_rest_counts(make_stack: StackFactory) -> None:
     from azure.eventhub import EventData, EventHubProducerClient
 
     stack = make_stack()

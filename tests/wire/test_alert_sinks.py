@@ -1,4 +1,4 @@
-"""What webhooks, mail servers and event hubs receive of an alert, byte for byte."""
+"""Alerts as webhooks, mail servers and event hubs receive them, byte for byte."""
 
 from __future__ import annotations
 

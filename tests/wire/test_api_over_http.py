@@ -68,7 +68,7 @@ def _answers(client: httpx.Client, process: Process) -> bool:
     return False
 
 
-def test_health_is_told_with_the_lag(site: httpx.Client) -> None:
+def test_health_includes_the_lag(site: httpx.Client) -> None:
     health = site.get("/api/health").json()
     assert health["status"] == "healthy"
     assert [lag["partition_id"] for lag in health["watermark_lag_seconds"]["partitions"]] == ["0"]
@@ -110,7 +110,7 @@ def test_an_alert_is_acknowledged_from_the_apps_own_pages_only(site: httpx.Clien
 @pytest.mark.parametrize(
     ("path", "status"), [("/api/nothing", 404), ("/api/sensors/9", 404), ("/api/jobs?limit=0", 400)]
 )
-def test_what_is_wrong_is_a_problem(site: httpx.Client, path: str, status: int) -> None:
+def test_wrong_requests_are_answered_with_a_problem(site: httpx.Client, path: str, status: int) -> None:
     answer = site.get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
     assert answer.json()["status"] == status

@@ -230,7 +230,7 @@ def test_the_log_in_blob_is_read_when_the_node_has_lost_it(
     assert failed.detail.endswith("the end of the story")
 
 
-def test_a_failure_is_told_even_when_its_log_is_nowhere(
+def test_a_failure_is_reported_even_without_its_log(
     pool: BatchPool, service: BatchProcess, task_logs: ContainerClient
 ) -> None:
     run = _run(1)
@@ -286,7 +286,7 @@ def test_a_pool_is_created_once_and_then_left_alone(client: BatchClient) -> None
     assert "maxNodes = 3;" in (made.auto_scale_formula or "")
 
 
-def test_what_is_wrong_with_a_pool_is_told(
+def test_problems_of_a_pool_are_reported(
     client: BatchClient, service: BatchProcess, task_logs: ContainerClient
 ) -> None:
     client.create_pool(
@@ -299,14 +299,14 @@ def test_what_is_wrong_with_a_pool_is_told(
     assert pool.problems() == ["AutoScalingFormulaEvaluationError: a number is divided by zero"]
 
 
-def test_a_wrong_key_is_told_with_the_setting(service: BatchProcess, task_logs: ContainerClient) -> None:
+def test_a_wrong_key_is_reported_with_its_setting(service: BatchProcess, task_logs: ContainerClient) -> None:
     with batch_client(service.url, "local", "d3Jvbmc=") as stranger:
         pool = BatchPool(stranger, "fixed", task_environment={}, task_logs_url=task_logs.url)
         with pytest.raises(SettingsError, match="BATCH_ACCOUNT_KEY"):
             pool.submit(_run(10))
 
 
-def test_a_service_that_is_away_is_a_passing_fault(free_port: int, task_logs: ContainerClient) -> None:
+def test_an_unreachable_service_is_a_transient_error(free_port: int, task_logs: ContainerClient) -> None:
     with BatchClient(f"http://127.0.0.1:{free_port}", AzureNamedKeyCredential("local", KEY), retry_total=0) as nobody:
         pool = BatchPool(nobody, "fixed", task_environment={}, task_logs_url=task_logs.url)
         with pytest.raises(TransientError, match="BATCH_ACCOUNT_URL"):

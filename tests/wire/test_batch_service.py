@@ -62,7 +62,7 @@ def test_a_job_runs_its_tasks_and_ends_with_them(client: BatchClient) -> None:
     assert (bad.exit_code, bad.result, bad.failure_info.code) == (3, "failure", "FailureExitCode")
 
 
-def test_an_empty_job_told_to_end_with_its_tasks_ends_at_once(client: BatchClient) -> None:
+def test_an_empty_job_set_to_end_with_its_tasks_ends_at_once(client: BatchClient) -> None:
     job_id = create_job(client, all_tasks_complete_mode="terminatejob")
     wait_until(lambda: client.get_job(job_id).state == "completed", "the job is completed")
     with pytest.raises(HttpResponseError) as caught:
@@ -113,7 +113,7 @@ def test_a_job_over_its_time_ends_and_leaves_waiting_tasks_unrun(client: BatchCl
     assert (counts.active, counts.failed) == (1, 2)
 
 
-def test_what_exists_already_is_told_item_by_item(client: BatchClient) -> None:
+def test_existing_tasks_are_reported_item_by_item(client: BatchClient) -> None:
     job_id = create_job(client, task("a", "pass"))
     group = models.BatchTaskGroup(task_values=[task("A", "pass"), task("b", "pass"), task("not valid!", "pass")])
     results = client.create_task_collection(job_id, group).result_values or []

@@ -53,7 +53,7 @@ def test_a_container_that_was_deleted_is_made_again(azurite: str) -> None:
     assert list(BlobDeadLetters(container).read()) == [letter(0)]
 
 
-def test_what_is_not_a_letter_is_named_with_its_line(dead_letters: BlobDeadLetters, container: ContainerClient) -> None:
+def test_a_damaged_letter_is_named_with_its_line(dead_letters: BlobDeadLetters, container: ContainerClient) -> None:
     container.upload_blob("day=2026-11-20/x.ndjson", b'\n{"reason": "late"}\n')
     with pytest.raises(InvalidInputError, match=r"day=2026-11-20/x.ndjson, line 2: .*'body'"):
         list(dead_letters.read())

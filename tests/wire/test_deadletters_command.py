@@ -72,7 +72,7 @@ def command(environment: dict[str, str], product: Product, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("content", [b"", b"{}\n", b'{"accept_late": true}\n', b'{"accept_late": 1}\n?\n'])
-def test_what_is_no_replay_is_named(dead_letters: BlobDeadLetters, product: Product, content: bytes) -> None:
+def test_a_damaged_replay_is_named(dead_letters: BlobDeadLetters, product: Product, content: bytes) -> None:
     container = product.blobs.get_container_client(product.settings.dead_letters_container)
     container.upload_blob(f"replays/day={DAY}/000000.ndjson", content)
     with pytest.raises(InvalidInputError, match=f"replays/day={DAY}/000000.ndjson"):

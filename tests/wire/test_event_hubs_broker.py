@@ -234,9 +234,7 @@ def test_a_key_chooses_the_partition_and_events_without_one_go_round(broker: Bro
     assert [event.partition_key for event in events[:3]] == [None, b"press-7", b"press-7"]
 
 
-def test_the_hub_and_its_partitions_tell_about_themselves_and_consumers_may_ask_with_each_event(
-    broker: Broker, stage: Stage
-) -> None:
+def test_the_hub_describes_its_partitions_and_consumers_may_ask_with_each_event(broker: Broker, stage: Stage) -> None:
     with broker.producer("about") as producer:
         hub = producer.get_eventhub_properties()
         assert (hub["eventhub_name"], hub["partition_ids"]) == ("about", ["0", "1"])
@@ -354,7 +352,7 @@ def test_messages_of_many_frames_pass_both_ways_and_too_large_ones_are_refused(b
     assert _bodies(stage.received(broker, "large", 6, prefetch=2)) == [*large, b"still open"]
 
 
-def test_what_does_not_exist_is_named_in_an_error(broker: Broker, stage: Stage) -> None:
+def test_a_missing_entity_is_named_in_the_error(broker: Broker, stage: Stage) -> None:
     with broker.producer("nowhere") as producer, pytest.raises(ConnectError, match="no hub `nowhere`"):
         producer.get_eventhub_properties()
 
@@ -409,7 +407,7 @@ def test_a_killed_broker_loses_nothing_and_old_offsets_go_on(tmp_path: Path, sta
         assert "removed the last 14 bytes" in broker.stop()
 
 
-def test_a_hub_made_anew_starts_at_zero_with_newer_times_and_ignores_old_checkpoints(
+def test_a_hub_that_was_created_again_starts_at_zero_with_newer_times_and_ignores_old_checkpoints(
     tmp_path: Path, stage: Stage
 ) -> None:
     seen: list[Any] = []
@@ -446,7 +444,7 @@ def test_the_broker_ends_with_its_parent(tmp_path: Path) -> None:
     broker.stop()
 
 
-def test_a_port_or_a_folder_in_use_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_port_or_a_folder_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
     broker = Broker(tmp_path / "one", "--hub", "readings:2")
     try:
         same_port = Broker(tmp_path / "two", "--hub", "readings:1", port=broker.port)

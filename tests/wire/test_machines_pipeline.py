@@ -144,7 +144,7 @@ def test_confirmed_alerts_train_in_place_of_failures_that_nobody_wrote_down(
     assert f"{trained['confirmed_alerts']['joined']} added as failures" in (tmp_path / "card.html").read_text("utf-8")
 
 
-def test_what_is_missing_is_said(environment: dict[str, str], tmp_path: Path) -> None:
+def test_commands_without_data_name_the_next_step(environment: dict[str, str], tmp_path: Path) -> None:
     Product.from_environment(environment).prepare(pool=False)
     for words in (["train"], ["score"], ["card"], ["machines", "1"], ["ingest", str(tmp_path / "nothing")]):
         result = CliRunner().invoke(app, ["maintenance", *words])

@@ -52,7 +52,7 @@ def test_files_of_both_formats_are_read_whatever_is_written(container: Container
     assert BlobPredictionFiles(container, "parquet").read(name).equals(predictions(20.0))
 
 
-def test_only_a_runs_own_prediction_files_are_named(container: ContainerClient) -> None:
+def test_only_prediction_files_of_the_run_are_named(container: ContainerClient) -> None:
     files = BlobPredictionFiles(container, "parquet")
     name = files.write(TASK, predictions(20.0))
     files.write(TaskSpec("score-10", "score-000012", "score", 12, None, TASK.end), predictions(20.0))
@@ -61,7 +61,7 @@ def test_only_a_runs_own_prediction_files_are_named(container: ContainerClient) 
     assert files.names("score-2") == []
 
 
-def test_what_is_no_prediction_file_is_refused(container: ContainerClient) -> None:
+def test_bytes_that_are_no_prediction_file_are_refused(container: ContainerClient) -> None:
     container.upload_blob("run=x/shard=000000.parquet", b"hello")
     with pytest.raises(InvalidInputError, match="run=x/shard=000000"):
         BlobPredictionFiles(container, "parquet").read("run=x/shard=000000.parquet")

@@ -122,7 +122,7 @@ def test_application_insights_gets_spans_and_metrics_by_the_names_that_alert_rul
     assert {path.split("?")[0] for path, _ in receiver.bodies} == {"/v2.1/track"}
 
 
-def test_a_collector_that_is_away_is_told_of_and_breaks_nothing() -> None:
+def test_an_unreachable_collector_is_reported_and_breaks_nothing() -> None:
     away = f"http://127.0.0.1:{pick_port()}"
     ended = run(TELEMETRY_EXPORTER="otlp", OTEL_EXPORTER_OTLP_ENDPOINT=away, OTEL_EXPORTER_OTLP_TIMEOUT="1")
     assert "Failed to export" in ended.stderr

@@ -1,4 +1,4 @@
-"""What is shown of a sensor's state, in Python and in SQL alike."""
+"""State of a sensor as it is shown, the same in Python and in SQL."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_sensor_that_is_quiet_by_nature_is_not_stale_for_a_lack_of_training() 
     assert shown(sensor("ready", last=101, trained=100), patient).state == "stale"
 
 
-def test_what_is_fresh_is_counted_in_whole_seconds() -> None:
+def test_freshness_is_counted_in_whole_seconds() -> None:
     now = datetime(2026, 11, 20, 12, 0, 0, 999_999, tzinfo=UTC)
     fresh = Freshness.at(now, no_data_seconds=60, model_stale_seconds=3600)
     assert fresh == Freshness(now.replace(microsecond=0) - timedelta(minutes=1), datetime(2026, 11, 20, 11, tzinfo=UTC))

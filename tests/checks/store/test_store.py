@@ -1,4 +1,4 @@
-"""What every store does with sensors and windows, over SQLite, and over SQL Server where one is named."""
+"""Sensors and windows of the store, over SQLite, and over SQL Server where one is named."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def test_the_newest_window_of_all_sensors(store: SqlStore) -> None:
 # ---- ingestion -------------------------------------------------------------------------------------------------------
 
 
-def test_a_commit_moves_mark_counters_windows_and_newest(store: SqlStore) -> None:
+def test_a_commit_moves_checkpoint_counters_windows_and_newest(store: SqlStore) -> None:
     store.sensor_ids(keys(12))
     assert store.offset_checkpoint(HUB) is None
     assert store.ingest_status() == []
@@ -266,13 +266,13 @@ def test_a_replayed_commit_changes_nothing(store: SqlStore) -> None:
     assert store.ingest_status()[0].counts == IngestCounts(8, 2, 2, 2, 2)
 
 
-def test_an_expected_mark_that_was_never_stored_is_moved(store: SqlStore) -> None:
+def test_an_expected_checkpoint_that_was_never_stored_is_a_conflict(store: SqlStore) -> None:
     with pytest.raises(CheckpointConflictError, match="got None"):
         store.commit_ingest(HUB, checkpoint(1), checkpoint(2), [], counts(0))
     assert store.ingest_status() == []
 
 
-def test_the_mark_may_go_back_for_a_hub_created_anew(store: SqlStore) -> None:
+def test_the_checkpoint_may_go_back_for_a_hub_created_again(store: SqlStore) -> None:
     store.commit_ingest(HUB, None, checkpoint(900), [], counts(0))
     fresh = OffsetCheckpoint(3, at(60))
     store.commit_ingest(HUB, checkpoint(900), fresh, [], counts(0))

@@ -67,7 +67,7 @@ def test_judged_alerts_are_labels_and_others_are_not(store: SqlStore) -> None:
     ]
 
 
-def test_anomalies_of_the_time_are_told_with_the_labels(store: SqlStore) -> None:
+def test_anomalies_of_the_same_time_come_with_the_labels(store: SqlStore) -> None:
     store.sensor_ids(keys(12))
     store.publish([anomaly(0, 10), anomaly(0, 20), anomaly(11, 20)], [], [], lambda _: AlertChanges((), (), ()))
     known = store.shard_labels(0, at(10), at(20))

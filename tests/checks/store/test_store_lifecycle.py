@@ -1,4 +1,4 @@
-"""What every store does with people's actions on alerts, silences, incidents and feedback."""
+"""Actions of people on alerts, silences, incidents and feedback in the store."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def act(store: SqlStore, alert_id: str, name: str, by: str = "anna", **more: obj
 QUIET = "." * 14
 
 
-def test_what_a_person_did_survives_a_restart_and_every_replay(
+def test_actions_of_people_survive_a_restart_and_every_replay(
     store: SqlStore, open_again: Callable[[], SqlStore]
 ) -> None:
     publish(store, {3: "xx"})
@@ -134,7 +134,7 @@ def test_the_quiet_period_resolves_an_acknowledged_alert(store: SqlStore) -> Non
     assert told(store) == ["3-10:opened", "3-10:cleared"]
 
 
-def test_what_a_person_resolved_stays_resolved_and_the_next_episode_is_another_alert(store: SqlStore) -> None:
+def test_a_resolved_alert_stays_resolved_and_the_next_episode_is_another_alert(store: SqlStore) -> None:
     publish(store, {3: "xx"})
     act(store, "3-10", "resolve")
     assert told(store) == ["3-10:opened", "3-10:cleared"]
@@ -166,7 +166,7 @@ def silence(device: str, until: timedelta = HOUR) -> Silence:
     return Silence("s1", device, "*", NOW + until, "anna", NOW, "a test run")
 
 
-def test_a_silence_ahead_lets_alerts_collect_windows_and_tells_at_its_end(store: SqlStore, clock: FakeClock) -> None:
+def test_a_silence_ahead_lets_alerts_collect_windows_and_notifies_at_its_end(store: SqlStore, clock: FakeClock) -> None:
     store.add_silence(silence("[45]"))
     assert publish(store, {3: "xx", 4: "xx", 5: "xx"}) == (3, 0)
     publish(store, {3: "x"}, 3)
@@ -185,7 +185,7 @@ def test_a_silence_ahead_lets_alerts_collect_windows_and_tells_at_its_end(store:
     assert store.alert("3-10").condition(clock.now) == "open"
 
 
-def test_an_episode_that_is_over_before_its_silence_is_never_told(store: SqlStore, clock: FakeClock) -> None:
+def test_an_episode_that_is_over_before_its_silence_sends_no_notification(store: SqlStore, clock: FakeClock) -> None:
     store.add_silence(silence("4"))
     publish(store, {3: "xx" + QUIET})
     publish(store, {3: "xx"}, 40)
@@ -196,7 +196,7 @@ def test_an_episode_that_is_over_before_its_silence_is_never_told(store: SqlStor
     assert len(store.handled_alerts(AlertFilter(condition="resolved"))) == 2
 
 
-def test_ending_a_silence_tells_what_it_held_back(store: SqlStore) -> None:
+def test_ending_a_silence_sends_what_it_held_back(store: SqlStore) -> None:
     store.add_silence(silence("4"))
     publish(store, {3: "xx"})
     for _ in range(2):
@@ -239,7 +239,7 @@ def test_a_new_silence_covers_the_open_alerts_that_match(store: SqlStore) -> Non
 # ---- incidents -------------------------------------------------------------------------------------------------------
 
 
-def test_sensors_of_one_site_alerting_at_once_are_told_as_one_incident(store: SqlStore) -> None:
+def test_sensors_of_one_site_alerting_at_once_are_one_incident(store: SqlStore) -> None:
     publish(store, {0: "xx", 1: "xx", 2: "xx", 3: "xx"})
     assert told(store) == ["3-10:opened", "incident-0-10:opened"]
     for _ in range(2):
@@ -251,7 +251,7 @@ def test_sensors_of_one_site_alerting_at_once_are_told_as_one_incident(store: Sq
     assert len(store.handled_alerts(AlertFilter(incident_id="incident-0-10"))) == 3
 
 
-def test_an_incident_closes_when_its_last_alert_is_over_and_is_told_once(store: SqlStore) -> None:
+def test_an_incident_closes_with_its_last_alert_and_notifies_once(store: SqlStore) -> None:
     publish(store, {0: "xx", 1: "xx", 2: "xx"})
     publish(store, {0: QUIET, 1: QUIET}, 3)
     assert store.incidents(open_only=True)
@@ -263,7 +263,7 @@ def test_an_incident_closes_when_its_last_alert_is_over_and_is_told_once(store: 
     assert told(store)[-1] == "0-155:opened"
 
 
-def test_alerts_told_alone_before_an_incident_formed_are_cleared_alone(store: SqlStore) -> None:
+def test_alerts_sent_alone_before_an_incident_formed_are_cleared_alone(store: SqlStore) -> None:
     publish(store, {0: "xx"})
     publish(store, {1: "xx", 2: "xx"}, 2)
     assert told(store) == ["0-10:opened", "incident-0-10:opened"]

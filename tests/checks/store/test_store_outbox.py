@@ -1,4 +1,4 @@
-"""What every store does with the outbox, over SQLite, and over SQL Server where one is named."""
+"""Outbox of the store, over SQLite, and over SQL Server where one is named."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_many_are_handed_out_at_once_in_order(store: SqlStore) -> None:
     assert keys_of(claim(store, limit=1000)) == wanted
 
 
-def test_what_is_claimed_is_nobody_elses_until_the_lease_is_over(store: SqlStore) -> None:
+def test_a_claimed_notification_is_locked_until_the_lease_is_over(store: SqlStore) -> None:
     store.sensor_ids(keys(1))
     key = tell(store, 0)
     store.hand_out(["ops"], NOW)
@@ -138,7 +138,7 @@ def test_of_one_alert_the_later_waits_for_the_earlier(store: SqlStore) -> None:
     assert keys_of(claim(store, 1)) == [cleared]
 
 
-def test_what_is_too_old_is_given_up(store: SqlStore) -> None:
+def test_notifications_that_are_too_old_are_given_up(store: SqlStore) -> None:
     store.sensor_ids(keys(3))
     old, leased = tell(store, 0), tell(store, 1)
     store.hand_out(["ops"], NOW)

@@ -1,4 +1,4 @@
-"""What every store does with runs, anomalies and alerts, over SQLite, and over SQL Server where one is named."""
+"""Runs, anomalies and alerts of the store, over SQLite, and over SQL Server where one is named."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def test_anomalies_of_real_time_are_those_of_batch_scoring(store: SqlStore) -> N
     assert store.anomalies() == [anomaly(0, 5, 70.0)]
 
 
-def test_what_models_said_comes_back_the_newest_first(store: SqlStore) -> None:
+def test_answers_of_models_come_back_newest_first(store: SqlStore) -> None:
     store.sensor_ids(keys(2))
     windows = [served(0, 5), served(0, 5, readings=2, score=20.0), served(1, 10)]
     for _ in range(2):
@@ -147,7 +147,7 @@ def kept(store: SqlStore) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("rows", [1, 3, 12, 2000])
-def test_what_models_said_of_old_windows_goes_with_them(
+def test_answers_of_models_are_deleted_with_their_windows(
     store: SqlStore, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
     monkeypatch.setattr(retention, "_SERVED_ROWS", rows)

@@ -1,4 +1,4 @@
-"""What people can do with an alert, and what they can't."""
+"""Actions of people on an alert, allowed and refused."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_taking_back_twice_adds_nothing_but_by_another_person_it_is_refused() ->
         after(ACKNOWLEDGE, back, replace(back, actor="bert"))
 
 
-def test_the_same_comment_after_somebody_elses_is_kept_once_but_a_third_one_makes_it_new() -> None:
+def test_a_repeated_comment_is_kept_once_unless_its_author_wrote_another_between() -> None:
     hm, other = AlertAction("comment", "anna", "hm"), AlertAction("comment", "bert", "well")
     assert len(after(hm, other, hm)[1]) == 2
     assert len(after(hm, AlertAction("comment", "anna", "no"), hm)[1]) == 3
@@ -95,7 +95,7 @@ def test_resolving_ends_the_episode_at_its_last_anomalous_window() -> None:
 
 
 @pytest.mark.parametrize("name", ["acknowledge", "unacknowledge", "silence", "unsilence", "resolve"])
-def test_what_is_resolved_stays_so_but_can_be_talked_about(name: str) -> None:
+def test_a_resolved_alert_stays_resolved_and_takes_comments(name: str) -> None:
     handled, _ = after(RESOLVE)
     until = LATER if name == "silence" else None
     with pytest.raises(ConflictError, match=f"can't {name} a resolved alert \\(resolved by anna\\)"):
@@ -106,7 +106,7 @@ def test_what_is_resolved_stays_so_but_can_be_talked_about(name: str) -> None:
     assert judged.handling.feedback == "confirmed"
 
 
-def test_what_is_not_silenced_can_not_be_unsilenced() -> None:
+def test_an_alert_that_is_not_silenced_cannot_be_unsilenced() -> None:
     with pytest.raises(ConflictError, match="it is not muted"):
         after(AlertAction("unsilence", "anna"))
 

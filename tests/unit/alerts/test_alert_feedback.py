@@ -1,4 +1,4 @@
-"""What a verdict makes tolerated, and what alerts all the same."""
+"""Tolerance that a verdict creates, and anomalies that alert in spite of it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_verdict_that_was_replaced_holds_for_the_windows_of_its_time() -> None
     assert not suppressed(replace(LIKE, end=61), ended)
 
 
-def test_what_is_suppressed_already_keeps_its_reason() -> None:
+def test_a_suppressed_anomaly_keeps_its_reason() -> None:
     (judged,) = suppress([replace(LIKE, suppressed="maintenance")], {3: [tolerance()]})
     assert judged.suppressed == "maintenance"
     (judged,) = suppress([LIKE], {3: [tolerance()]})

@@ -1,4 +1,4 @@
-"""What alerts: rules over columns, time windows across daylight saving, and maintenance."""
+"""Rules that decide which anomalies alert: over columns, time windows across daylight saving, and downtime."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_deviation_counts_from_the_expected_range() -> None:
     assert relative == ["", "r: deviation under 0.2 of the expected range", ""]
 
 
-def test_what_cannot_be_told_suppresses_nothing() -> None:
+def test_anomalies_without_an_expected_range_are_not_suppressed() -> None:
     unknown = anomaly(low=None, high=None)
     assert reason("direction: above, minimum_deviation: 5, minimum_relative_deviation: 5", unknown) == [""]
 
@@ -257,12 +257,12 @@ def test_a_time_without_a_zone_is_one_of_the_entrys() -> None:
     assert floating.suppressed_now(PRESS, NOON - 5) == ""
 
 
-def test_a_calendar_that_is_none_is_told_with_its_entry() -> None:
+def test_an_invalid_calendar_is_named_with_its_entry() -> None:
     with pytest.raises(SettingsError, match=r"maintenance\.0\.calendar_text: expected an iCalendar text"):
         policy("maintenance: [{calendar_text: nonsense}]")
 
 
-def test_a_rule_of_repetition_that_cannot_be_followed_is_told_before_anything_runs() -> None:
+def test_an_unsupported_rule_of_repetition_is_reported_before_anything_runs() -> None:
     with pytest.raises(SettingsError, match="expected an iCalendar text"):
         with_calendar("DTSTART:20261119T120000Z", "DURATION:PT1H", "RRULE:FREQ=NEVER")
 

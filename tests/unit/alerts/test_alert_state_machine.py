@@ -39,7 +39,7 @@ def test_three_of_five_anomalous_windows_open_one_alert() -> None:
     assert changes.alerts[0].opened_end == 35
 
 
-def test_further_windows_extend_the_open_alert_and_open_no_second() -> None:
+def test_more_windows_extend_the_open_alert_and_open_no_second() -> None:
     changes = run("xxxxxxx")
     assert events(changes) == ["opened"]
     assert changes.alerts[0].anomalies == 7

@@ -200,7 +200,7 @@ def test_a_sink_that_hangs_takes_few_threads_however_often_it_is_tried(
     assert store.pending_notifications() == []
 
 
-def test_a_mistake_in_a_sink_is_a_failed_try(store: SqlStore, outbox: MakeOutbox, clock: FakeClock) -> None:
+def test_an_unexpected_error_in_a_sink_is_a_failed_try(store: SqlStore, outbox: MakeOutbox, clock: FakeClock) -> None:
     class Mistaken(FakeSink):
         def send(self, message: AlertMessage) -> None:
             self.tries += 1

@@ -25,7 +25,7 @@ def test_fewer_sensors_than_it_takes_stay_alone() -> None:
     assert group(alert(1, 10), alert(1, 20), alert(1, 30)).joined == {}
 
 
-def test_alerts_told_before_join_the_incident_that_they_make_with_new_ones() -> None:
+def test_alerts_sent_before_join_the_incident_that_they_make_with_new_ones() -> None:
     found = group(alert(3, 70, 95.0), loose=(alert(1, 10), alert(2, 40), alert(4, 9)))
     assert found.joined == {"1-10": "incident-1-10", "2-40": "incident-1-10", "3-70": "incident-1-10"}
     (incident,) = found.incidents

@@ -122,7 +122,7 @@ def test_a_fleet_of_slow_sensors_may_be_quiet_for_long(store: SqlStore, ingest: 
     assert sweep(store, 36_060) == {"ingestion-stopped": 1}
 
 
-def test_who_switches_no_data_off_gets_no_alert_of_a_stop_either(store: SqlStore, ingest: Callable[..., None]) -> None:
+def test_switching_no_data_off_switches_the_alert_of_a_stop_off(store: SqlStore, ingest: Callable[..., None]) -> None:
     off = "alerts: {rules: [{no_data: false}]}"
     ingest(0, 0, 1, 2)
     sweep(store, 0, off)

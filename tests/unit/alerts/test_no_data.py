@@ -93,7 +93,7 @@ def test_every_gap_opens_once_and_clears_once(steps: list[tuple[str, int]], inte
     assert sum(alert.cleared_end is None for alert in stored.values()) <= 1
 
 
-def test_an_alert_clears_when_data_come_the_sensor_is_retired_or_nobody_wants_to_know() -> None:
+def test_an_alert_clears_when_data_arrive_the_sensor_is_retired_or_its_rule_is_switched_off() -> None:
     (alert,) = overdue(200)
     stored = {alert.alert_id: alert}
 

@@ -148,7 +148,7 @@ EPISODE = predictions(
 ABOVE = "alerts: {rules: [{name: presses, device: 'press-*', direction: above}]}"
 
 
-def test_what_a_rule_suppresses_is_stored_with_the_reason_and_opens_nothing(store: SqlStore) -> None:
+def test_suppressed_anomalies_are_stored_with_the_reason_and_open_nothing(store: SqlStore) -> None:
     outcome = publish("a", EPISODE, store=store, policy=policy(ABOVE))
     assert (outcome.anomalies_added, outcome.alerts_opened) == (9, 2)
     assert {anomaly.sensor_id for anomaly in store.anomalies(suppressed=False)} == {0, 2}
@@ -202,7 +202,7 @@ def test_a_preview_counts_what_publishing_under_the_other_rules_would_have_done(
     assert len(store.alerts()) == 2
 
 
-def test_a_preview_tells_episodes_apart_by_the_quiet_between_them(store: SqlStore) -> None:
+def test_a_preview_separates_episodes_by_the_quiet_between_them(store: SqlStore) -> None:
     times = [5, 10, 60, 65, 200, 205, 400]
     publish("a", predictions([(0, end, 12.0, ANOMALOUS) for end in times]), store=store, policy=POLICY)
     store.record_reporting_profiles([ReportingProfile(0, 5, 0)])

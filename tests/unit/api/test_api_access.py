@@ -111,7 +111,7 @@ def test_the_dashboards_own_origin_may_be_another() -> None:
     assert elsewhere.post("/", headers=JSON | OPERATOR | {"Origin": "https://board.example"}).status_code == 200
 
 
-def test_without_settings_nobody_gets_in() -> None:
+def test_without_settings_every_request_is_answered_with_the_reason() -> None:
     def refuse() -> Settings:
         raise SettingsError("DATABASE_URL: missing")
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["api_fixtures"]
 
 
-def test_an_etag_stands_for_its_content(api: Api) -> None:
+def test_an_etag_changes_with_the_content_only(api: Api) -> None:
     first = api.client.get("/api/sensors")
     tag = first.headers["etag"]
     for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
@@ -34,7 +34,7 @@ def test_an_etag_stands_for_its_content(api: Api) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/overview", "/api/fleet-map", "/api/sensors", "/api/sensors/0", "/api/serving"])
-def test_what_is_polled_stays_the_same_while_nothing_happens(api: Api, path: str) -> None:
+def test_polled_answers_stay_the_same_while_nothing_happens(api: Api, path: str) -> None:
     api.add_sensors(("a", "t"))
     partition, counts = Partition("readings", "$Default", "0"), IngestCounts(1, 1, 0, 0, 0)
     api.product.store.commit_ingest(
@@ -49,7 +49,7 @@ def test_what_is_polled_stays_the_same_while_nothing_happens(api: Api, path: str
     assert (same.status_code, same.content) == (304, b"")
 
 
-def test_the_overview_tells_the_time_of_the_partition_that_is_furthest_behind(api: Api) -> None:
+def test_the_overview_shows_the_time_of_the_partition_that_is_furthest_behind(api: Api) -> None:
     assert api.get("/api/overview")["ingest"]["watermark"] is None
     for partition, seconds in (("0", 40), ("1", 90)):
         mark = OffsetCheckpoint(1, NOW - timedelta(seconds=seconds))
@@ -72,7 +72,7 @@ def test_unknown_paths_and_methods_are_problems(api: Api) -> None:
     assert answer.headers["allow"] == "GET"
 
 
-def test_a_crash_tells_nothing_but_that(
+def test_a_crash_is_answered_without_its_details(
     api: Api, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""What the API says of machines: by risk, over time, and what happened to them."""
+"""Machines in the API: by risk, over time, and their events."""
 
 from __future__ import annotations
 

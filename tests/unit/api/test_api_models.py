@@ -106,7 +106,7 @@ def missed(api: Api) -> dict[str, datetime]:
     return {each["kind"]: datetime.fromisoformat(each["due_at"]) for each in api.get("/api/health")["missed_cycles"]}
 
 
-def test_health_tells_a_cycle_that_was_due_and_planned_nothing(api: Api) -> None:
+def test_health_reports_a_cycle_that_was_due_and_planned_nothing(api: Api) -> None:
     api.add_sensors(("press", "heat"))
     assert missed(api) == {}
     ingest(api, NOW, 1)

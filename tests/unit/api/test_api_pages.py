@@ -201,7 +201,7 @@ def test_a_history_beyond_all_looking_is_shown_from_its_end(api: Api, monkeypatc
     assert detail == "expected a range of at most 100 windows of 5 s, got a longer one; choose a shorter range"
 
 
-def test_health_tells_lag_failed_sensors_and_ages(api: Api) -> None:
+def test_health_reports_lag_failed_sensors_and_ages(api: Api) -> None:
     api.add_sensors(("a", "t"))
     store_windows(api, 3, float)
     health = api.get("/api/health")

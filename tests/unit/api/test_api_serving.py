@@ -1,4 +1,4 @@
-"""What the API says of scoring in real time."""
+"""Scoring in real time in the API."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytest_plugins = ["api_fixtures"]
 AT = "2026-11-20T10:15:00Z"
 
 
-def test_nothing_is_said_where_nothing_is_scored_in_real_time(api: Api) -> None:
+def test_without_scoring_in_real_time_the_api_has_no_figures_of_it(api: Api) -> None:
     empty: dict[str, object] = {"partitions": [], "models": [], "refused": [], "windows": []}
     assert api.client.get("/api/serving").json() == empty
 

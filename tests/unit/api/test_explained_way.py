@@ -182,7 +182,7 @@ def test_a_window_that_is_not_anomalous_has_nothing_to_explain(api: Api) -> None
     assert "no anomaly of sensor 1" in problem["detail"]
 
 
-def test_a_changed_window_is_explained_anew(api: Api) -> None:
+def test_a_changed_window_is_explained_again(api: Api) -> None:
     fleet = Fleet(api, "auto")
     first = {row["ts"]: row for row in fleet.score().to_pylist() if row["sensor_id"] == QUIET}
     end = T0 - 5 * 20
@@ -214,7 +214,7 @@ def since(windows: int) -> dict[str, str]:
     return {"from": NOW.fromtimestamp(T0 - 5 * windows, NOW.tzinfo).isoformat()}
 
 
-def test_a_chart_is_told_what_was_expected_window_by_window(api: Api) -> None:
+def test_a_chart_has_the_expected_value_of_every_window(api: Api) -> None:
     fleet = Fleet(api, "auto")
     stored_windows(api, fleet)
     answer = api.get(f"/api/sensors/{FAULTY}/windows", **since(NEW))

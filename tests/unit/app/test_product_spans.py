@@ -136,9 +136,7 @@ def test_a_sweep_says_what_is_wrong_with_pool_and_sinks(memory: MemoryTelemetry,
     assert seen() == (1, 0)
 
 
-def test_a_notification_is_delivered_in_the_trace_that_it_arose_in_by_whoever_and_whenever(
-    memory: MemoryTelemetry, system: System
-) -> None:
+def test_a_notification_is_delivered_in_the_trace_in_which_it_arose(memory: MemoryTelemetry, system: System) -> None:
     with span("publish"):
         open_alert(system)
     system.product.notify()

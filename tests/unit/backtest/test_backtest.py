@@ -120,7 +120,7 @@ def test_detector_and_training_length_may_be_others(product: Product) -> None:
         run(product, detector="nonsense")
 
 
-def test_a_range_that_is_none_is_refused(product: Product) -> None:
+def test_an_invalid_range_is_refused(product: Product) -> None:
     with pytest.raises(InvalidInputError, match="whose start is before its end"):
         backtest(NOON, NOON, store=product.store, steps=BoundSteps(product), window_seconds=5)
 
@@ -170,7 +170,7 @@ def test_the_same_training_gives_the_scores_given_live(product: Product) -> None
     assert compare(product).equal
 
 
-def test_what_no_longer_scores_alike_is_counted(product: Product) -> None:
+def test_windows_that_score_differently_are_counted(product: Product) -> None:
     run_live(product, "train", NOON)
     run_live(product, "score", NOON + timedelta(minutes=30))
     late = Window(1, int(NOON.timestamp()) + 600, 1, 500.0, 500.0, 500.0, 250_000.0)

@@ -58,7 +58,7 @@ def test_a_time_without_an_offset_is_in_utc_and_a_number_may_be_a_name(tmp_path:
 
 
 @pytest.mark.parametrize(("verdict", "anomalous"), [("confirmed", True), ("false-alarm", False), ("expected", False)])
-def test_what_labels_export_writes_is_taken(tmp_path: Path, verdict: str, anomalous: bool) -> None:
+def test_the_output_of_labels_export_can_be_imported(tmp_path: Path, verdict: str, anomalous: bool) -> None:
     row = EXPORTED | {"label": verdict}
     silent = row | {"kind": "no-data"}
     with (tmp_path / "out.csv").open("w", encoding="utf-8", newline="") as out:

@@ -90,7 +90,7 @@ def test_the_demo_shows_names_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("name", FORMULAS)
-def test_an_export_is_no_formula_and_is_read_back(name: str, run: Callable[..., str], tmp_path: Path) -> None:
+def test_an_export_holds_no_formulas_and_is_read_back(name: str, run: Callable[..., str], tmp_path: Path) -> None:
     file = tmp_path / "export.csv"
     run("export", "--", name, "[/]", str(file))
     (row,) = csv.DictReader(file.open(encoding="utf-8", newline=""))

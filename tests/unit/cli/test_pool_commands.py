@@ -1,4 +1,4 @@
-"""What the pool adapter asks of Azure Batch, and how it reads the answers, without any service."""
+"""Requests of the pool adapter to Azure Batch, and its reading of the answers, without any service."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_tasks_that_the_account_cannot_take_now_are_tried_a_bounded_number_of_ti
     assert not account.updates
 
 
-def test_a_task_that_is_refused_is_told() -> None:
+def test_a_refused_task_is_reported() -> None:
     with pytest.raises(SensorwatchError, match=r"score-000012 .* is refused: InvalidPropertyValue"):
         _pool(_Account(["InvalidPropertyValue"])).submit(_RUN)
 
@@ -168,7 +168,7 @@ def test_errors_of_the_sdk_become_this_projects(raised: Exception, expected: typ
     assert "job x" in str(caught.value)
 
 
-def test_a_refused_key_is_told_with_the_settings_names() -> None:
+def test_a_refused_key_is_reported_with_the_names_of_the_settings() -> None:
     with pytest.raises(SettingsError, match=r"BATCH_ACCOUNT_KEY .* BATCH_ACCOUNT_URL"), translate_batch_errors("job x"):
         raise _response_error(403)
 

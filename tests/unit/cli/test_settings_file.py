@@ -39,7 +39,7 @@ def test_a_named_file_works_from_any_folder(folders: tuple[Path, Path]) -> None:
 
 
 @pytest.mark.parametrize("words", [[], ["--settings", "nowhere.json"]])
-def test_without_a_file_both_ways_to_name_one_are_in_the_message(folders: tuple[Path, Path], words: list[str]) -> None:
+def test_without_a_file_the_message_names_both_ways_to_give_one(folders: tuple[Path, Path], words: list[str]) -> None:
     with pytest.raises(SettingsError, match=r"--settings FILE or[\s\S]*SENSORWATCH_SETTINGS") as caught:
         CliRunner().invoke(app, [*words, "sensors"], catch_exceptions=False)
     assert (words or [str(folders[1] / "local.settings.json")])[-1] in str(caught.value)

@@ -75,7 +75,7 @@ def test_a_test_message_says_that_it_is_one(database: str, monkeypatch: pytest.M
     assert server.posts[0].json["type"] == "sensorwatch.alert.test"
 
 
-def test_a_sink_that_does_not_work_is_said_and_the_others_are_still_tried(
+def test_a_sink_that_does_not_work_is_reported_and_the_others_are_still_tried(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with WebhookServer() as server:

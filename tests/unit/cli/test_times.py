@@ -50,7 +50,7 @@ def test_a_day_is_its_midnight_and_fractions_are_kept() -> None:
         "0001-01-01T00:00+05:00",
     ],
 )
-def test_what_is_no_time_is_named_with_an_example(text: str) -> None:
+def test_an_invalid_time_is_named_with_an_example(text: str) -> None:
     with pytest.raises(typer.BadParameter) as caught:
         parse_moment(text)
     assert f"got `{text}`" in caught.value.message

@@ -45,6 +45,6 @@ def test_byte_order_marks_are_dropped(tmp_path: Path) -> None:
         (None, "expected the calendar `plan.ics` as a file in the same folder"),
     ],
 )
-def test_what_is_wrong_with_a_calendar_file_is_named(tmp_path: Path, calendar: bytes | None, message: str) -> None:
+def test_mistakes_in_a_calendar_file_are_named(tmp_path: Path, calendar: bytes | None, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         read(tmp_path, calendar)

@@ -122,7 +122,7 @@ def test_a_sensor_without_scores_has_no_calibration() -> None:
     assert not calibration.anomalous(np.array([0, 1]), np.array([5.0, 5.0])).any()
 
 
-def test_a_raw_score_that_is_no_number_has_no_score() -> None:
+def test_a_raw_score_that_is_not_a_number_has_no_score() -> None:
     calibration = calibration_of(np.array([-1.0, -2.0]), 0.0)
     assert np.isnan(score(calibration, np.array([np.nan])))[0]
     assert not calibration.anomalous(np.array([0]), np.array([np.nan]))[0]

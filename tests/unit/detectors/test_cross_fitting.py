@@ -1,4 +1,4 @@
-"""Which models say what of which training windows."""
+"""Scores of training windows by models that were not trained on them."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_long_series_is_scored_by_its_own_models() -> None:
     assert not found.raw["witness"][4000:].all()
 
 
-def test_a_member_that_a_part_is_too_short_for_is_taken_at_its_word() -> None:
+def test_a_member_that_a_part_is_too_short_for_keeps_its_training_scores() -> None:
     series, witness = series_of(100, 400), Witness(least=90)
     found = cross_fit({"witness": witness}, {"witness": witness.fit(series)}, series)
     assert found.raw["witness"][:100].all()
@@ -82,7 +82,7 @@ def test_a_member_that_a_part_is_too_short_for_is_taken_at_its_word() -> None:
 
 
 @pytest.mark.parametrize("name", ["range", "ewma", "pca_maha"])
-def test_what_is_said_of_a_sensor_does_not_depend_on_the_others(name: str) -> None:
+def test_cross_fitted_scores_do_not_depend_on_other_sensors(name: str) -> None:
     random = np.random.default_rng(2)
     many = series_of(300, 4100, 500)
     many = Series(many.offsets, many.times, random.normal(size=len(many.values)))

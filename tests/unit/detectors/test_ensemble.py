@@ -56,7 +56,7 @@ def exponential(n: int) -> np.ndarray:
     return np.random.default_rng(1).exponential(0.4, n)
 
 
-def test_what_is_as_in_training_is_normal_about_as_often_as_it_says() -> None:
+def test_values_as_in_training_are_normal_about_as_often_as_stated() -> None:
     found = (followed(np.random.default_rng(1).exponential(0.4, (20, 3000))) > 3).mean()
     assert 0.0005 <= found <= 0.002
 
@@ -119,7 +119,7 @@ def test_a_strong_alarm_goes_on_and_a_weak_one_is_learnt() -> None:
     assert (followed(weak)[520:700] > 3).mean() < 0.2
 
 
-def test_what_is_left_of_a_fault_behind_it_is_no_alarm_and_a_new_one_is() -> None:
+def test_the_aftermath_of_a_fault_is_no_alarm_and_a_new_fault_is() -> None:
     rarity = np.minimum(exponential(1200), 1.0)
     rarity[500:520] += 8.0
     rarity[520:560] = np.linspace(5.5, 1.5, 40)
@@ -257,7 +257,7 @@ def test_an_ensemble_of_less_than_two_or_of_what_is_unknown_is_refused(given: st
         detector("ensemble", given)
 
 
-def test_what_is_shown_of_a_model_says_what_its_members_weigh_and_why() -> None:
+def test_a_shown_model_has_the_weights_of_its_members_and_the_reasons() -> None:
     values = np.random.default_rng(9).normal(size=(1, 720))
     shown = describe_model(model_of("auto", auto().fit(series_of(values)).params[0].as_py()))["parameters"]
     parts = shown.split(", ")[0].split("; ")

@@ -1,4 +1,4 @@
-"""Why a window is anomalous: in words, as JSON, and through the store."""
+"""Explanations of an anomalous window: in words, as JSON, and through the store."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_models_of_a_user_have_a_sign_too() -> None:
     assert text(MemberScore("sklearn", 80, 1.0)).endswith("; the value is unlike normal data.")
 
 
-def test_weak_signs_that_count_only_together_are_said_to() -> None:
+def test_weak_signs_that_count_only_together_are_described_as_such() -> None:
     assert "only several weak signs together show it" in text(replace(AR, score=49), QUIET)
 
 
@@ -110,7 +110,7 @@ numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
 
 @given(value=numbers, ends=st.tuples(numbers, numbers).map(sorted), share=st.floats(0, 1))
-def test_what_lies_outside_never_reads_as_if_it_lay_within(value: float, ends: list[float], share: float) -> None:
+def test_values_outside_the_range_are_never_rounded_into_it(value: float, ends: list[float], share: float) -> None:
     low, high = ends
     middle = min(max(low + share * (high - low), low), high)
     told = explanation_text(replace(FOUND, value=value, expected_low=low, expected_high=high, expected_value=middle))
@@ -158,7 +158,7 @@ def test_something_else_is_refused_with_what_it_is(wrong: str) -> None:
         parse_explanation(wrong)
 
 
-def test_what_is_longer_than_any_explanation_is_not_read() -> None:
+def test_text_longer_than_any_explanation_is_not_read() -> None:
     long = explanation_json(Explanation("x" * MAX_JSON, ()))
     with pytest.raises(InvalidInputError, match="at most 2000 characters, got"):
         parse_explanation(long)

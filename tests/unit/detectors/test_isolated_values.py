@@ -16,9 +16,7 @@ values_of_any_kind = arrays(np.float64, st.integers(0, 30), elements=st.floats(-
 
 
 @given(values_of_any_kind, st.floats(0, 1e6))
-def test_only_what_stands_out_from_both_neighbours_is_replaced_and_by_one_of_them(
-    values: np.ndarray, least: float
-) -> None:
+def test_only_values_beyond_both_neighbours_are_replaced_and_by_one_of_them(values: np.ndarray, least: float) -> None:
     found = without_isolated(values, least)
     assert found.shape == values.shape
     for i, (before, after) in enumerate(zip(values, found, strict=True)):
@@ -28,7 +26,7 @@ def test_only_what_stands_out_from_both_neighbours_is_replaced_and_by_one_of_the
 
 
 @given(values_of_any_kind, st.floats(0, 1e6), st.integers(0, 30))
-def test_what_comes_later_changes_nothing_but_the_last(values: np.ndarray, least: float, known: int) -> None:
+def test_later_values_change_nothing_but_the_last(values: np.ndarray, least: float, known: int) -> None:
     part = without_isolated(values[:known], least)
     np.testing.assert_array_equal(part[:-1], without_isolated(values, least)[: max(len(part) - 1, 0)])
 

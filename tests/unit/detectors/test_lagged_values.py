@@ -35,7 +35,7 @@ def test_a_row_is_the_last_values_of_its_own_sensor(lengths: list[int], width: i
 
 
 @given(LENGTHS, WIDTHS, st.data())
-def test_what_comes_later_changes_nothing(lengths: list[int], width: int, data: st.DataObject) -> None:
+def test_later_values_change_nothing(lengths: list[int], width: int, data: st.DataObject) -> None:
     series = series_of(lengths)
     cut = data.draw(st.integers(0, 12))
     early = positions(series) < cut
@@ -45,7 +45,9 @@ def test_what_comes_later_changes_nothing(lengths: list[int], width: int, data: 
 
 
 @given(LENGTHS, st.integers(2, 6), st.data())
-def test_going_on_from_the_values_before_is_as_having_them(lengths: list[int], width: int, data: st.DataObject) -> None:
+def test_continuing_from_the_previous_values_equals_having_them(
+    lengths: list[int], width: int, data: st.DataObject
+) -> None:
     series = series_of(lengths)
     cut = data.draw(st.integers(1, 12))
     early = positions(series) < cut

@@ -101,7 +101,7 @@ def test_windows_without_a_label_teach_nothing() -> None:
     assert one["labelled_windows"] == 600
 
 
-def test_what_is_needed_and_missing_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reason_names_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mlp, "onnx_problem", lambda: "onnx is not installed")
     assert MLP.fit(processor()).reasons == ("onnx is not installed",)
 
@@ -269,6 +269,6 @@ def test_wrong_parameters_are_refused(parameters: str, problem: str) -> None:
     assert problem in str(raised.value)
 
 
-def test_a_stored_specification_that_is_none_is_refused() -> None:
+def test_an_invalid_stored_specification_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="mlp"):
         Mlp('{"width":"wide"}')

@@ -100,7 +100,7 @@ def test_onnx_models_are_not_trained_here() -> None:
     assert "sensorwatch models import" in str(fitted.reasons[0])
 
 
-def test_what_is_no_onnx_model_is_refused() -> None:
+def test_bytes_that_are_no_onnx_model_are_refused() -> None:
     pytest.importorskip("onnxruntime")
     with pytest.raises(InvalidInputError, match="expected an ONNX model, got 4 bytes"):
         OnnxSession(b"nope")

@@ -125,7 +125,7 @@ def test_no_training_value_is_an_anomaly_of_ocsvm(kind: str) -> None:
     assert (raw <= OneClassSvm.threshold).all()
 
 
-def test_what_is_normal_to_ocsvm_is_the_training_range() -> None:
+def test_the_normal_range_of_ocsvm_is_the_training_range() -> None:
     values = sensor("normal", 1)
     ocsvm = detector("ocsvm")
     (low,), (high,) = ocsvm.expected_range(ocsvm.fit(one(values)).params)

@@ -52,13 +52,13 @@ def test_a_step_is_forgotten_when_nothing_has_reached_it_for_so_long() -> None:
 
 
 @given(rarities)
-def test_what_windows_count_for_lies_between_the_lowest_and_the_highest_so_far(values: list[float]) -> None:
+def test_smoothed_rarities_lie_between_the_lowest_and_the_highest_so_far(values: list[float]) -> None:
     for i, found in enumerate(smoothed(values)):
         known = [*values[: i + 1], float(USUAL[0])]
         assert 0.5 * values[i] <= found <= max(known) + 1e-12
 
 
-def test_an_oddity_that_lasts_counts_for_more_than_one_of_a_single_window_and_leaves_slowly() -> None:
+def test_a_lasting_deviation_counts_for_more_than_one_of_a_single_window_and_leaves_slowly() -> None:
     single, lasting = smoothed([0.4] * 20 + [4.0] + [0.4] * 40), smoothed([0.4] * 20 + [4.0] * 20 + [0.4] * 40)
     assert max(lasting) > 1.5 * max(single)
     after = lasting[40:]

@@ -121,7 +121,7 @@ def test_a_file_that_names_a_function_is_refused() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"\x80\x04K\x01.", b"x" * 1000])
-def test_what_is_no_skops_file_is_refused(content: bytes) -> None:
+def test_bytes_that_are_no_skops_file_are_refused(content: bytes) -> None:
     with pytest.raises(InvalidInputError, match="expected a skops file"):
         estimator_from_bytes(content, POLICY)
 

@@ -34,7 +34,7 @@ def test_standardised_sensors_are_solved_and_certified(seed: int, size: int, mag
 
 
 @pytest.mark.parametrize("width", [0.0, 1e-15, 1e-12, 1e-9, 1e-6, 1e-3])
-def test_values_that_are_nearly_equal_are_no_trouble(width: float) -> None:
+def test_values_that_are_nearly_equal_are_trained_and_scored(width: float) -> None:
     bulk = np.linspace(-width, width, 700)
     points = np.concatenate((bulk, [-13.0, 12.5]))[None]
     found = active_set.solve(points, GAMMA)

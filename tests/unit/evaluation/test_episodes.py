@@ -42,7 +42,7 @@ def test_the_future_never_changes_an_alarm(found: np.ndarray, hold: int) -> None
 
 
 @given(scores, st.integers(0, 6), st.sampled_from([10.0, 50.0, 80.0]))
-def test_for_any_threshold_an_onset_is_where_an_alarm_begins_or_gets_worse(
+def test_at_any_threshold_an_onset_is_where_an_alarm_begins_or_gets_worse(
     found: np.ndarray, hold: int, threshold: float
 ) -> None:
     told = np.flatnonzero(onset_scores(found, hold) > threshold)

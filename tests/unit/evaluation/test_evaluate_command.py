@@ -100,7 +100,7 @@ def test_a_file_that_cant_be_read_says_where_and_why(plain: Path, old: str, new:
         read_labelled(plain)
 
 
-def test_a_value_that_is_no_number_is_refused(plain: Path) -> None:
+def test_a_value_that_is_not_a_number_is_refused(plain: Path) -> None:
     lines = plain.read_text(encoding="utf-8").splitlines()
     lines[3] = f"{stamp(2)}Z,hot,0"
     plain.write_text("\n".join(lines), encoding="utf-8")
@@ -108,7 +108,7 @@ def test_a_value_that_is_no_number_is_refused(plain: Path) -> None:
         read_labelled(plain)
 
 
-def test_what_is_not_there_is_said(tmp_path: Path, nab: Path) -> None:
+def test_missing_files_and_labels_are_reported(tmp_path: Path, nab: Path) -> None:
     with pytest.raises(NotFoundError, match="no such file or folder"):
         read_labelled(tmp_path / "none.csv")
     empty = tmp_path / "empty"

@@ -218,7 +218,7 @@ def test_times_of_every_form_fall_into_the_windows_that_each_falls_into_alone(bo
     assert_as_one_by_one(bodies)
 
 
-def test_an_impossible_time_between_two_possible_ones_is_noticed() -> None:
+def test_an_invalid_time_between_two_valid_ones_is_noticed() -> None:
     times = [b"08:59.9999999", b"08:60.5000000", b"09:00.0000000"]
     bodies = [PLAIN.replace(b"59:58.1234567", time) for time in times] * 20
     result = decode_batch(bodies, sensors_in([PLAIN]), enqueued_ticks=NOW, rules=RULES, window_seconds=3600)
@@ -246,7 +246,7 @@ def test_a_body_over_the_limit_is_left_out_however_many_there_are() -> None:
     assert joined(bodies, ReadingRules(max_body_bytes=len(PLAIN))).left == [7]
 
 
-def test_bodies_whose_own_time_does_not_count_are_left_out() -> None:
+def test_bodies_are_left_out_where_the_time_of_arrival_counts() -> None:
     assert joined([PLAIN] * 3, ReadingRules(window_time="arrival")).left == [0, 1, 2]
 
 

@@ -85,7 +85,7 @@ def test_a_data_file_is_named_as_scoring_takes_it() -> None:
         ([{"blob_account": "a"}, {"blob_account": "b"}], "expected `a` as in file0.json, got `b`"),
     ],
 )
-def test_what_can_not_be_used_is_said_with_what_was_expected(contents: list[object], message: str) -> None:
+def test_unusable_configuration_files_are_refused_with_what_was_expected(contents: list[object], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         parse_configuration_files(files(*contents))
 
@@ -151,7 +151,7 @@ def test_the_original_table_is_read_in_order_and_bad_rows_are_counted(tmp_path: 
     assert unusable == 3
 
 
-def test_a_table_that_is_another_is_said(tmp_path: Path) -> None:
+def test_a_missing_table_or_column_is_named(tmp_path: Path) -> None:
     url = original_table(tmp_path / "old.db", [], "TS, Device, Tag, Reading")
     with pytest.raises(InvalidInputError, match="missing: Value"):
         read_original_table(url)

@@ -156,7 +156,7 @@ def test_a_commit_that_another_consumer_overtook_is_judged_again() -> None:
 
 
 @pytest.mark.parametrize("hook", ["before_last_windows", "after_last_windows"])
-def test_a_reading_that_another_consumer_accepts_meanwhile_is_no_dead_letter(hook: str) -> None:
+def test_a_reading_that_another_consumer_accepts_meanwhile_becomes_no_dead_letter(hook: str) -> None:
     store, letters = FakeIngestStore(), FakeDeadLetters()
     events = [event(0, body(0)), event(1, body(1000))]
     setattr(store, hook, once(lambda: Ingest(store, letters, RULES)(PARTITION, events)))
@@ -164,7 +164,7 @@ def test_a_reading_that_another_consumer_accepts_meanwhile_is_no_dead_letter(hoo
     assert letters.letters == {}
 
 
-def test_a_mark_that_never_holds_still_ends_in_a_transient_error() -> None:
+def test_a_checkpoint_that_never_holds_still_ends_in_a_transient_error() -> None:
     store = FakeIngestStore()
     numbers = iter(range(100, 200))
 
@@ -176,7 +176,7 @@ def test_a_mark_that_never_holds_still_ends_in_a_transient_error() -> None:
         run([event(1000, body(1))], store)
 
 
-def test_a_hub_created_anew_is_ingested_from_its_start(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hub_that_was_created_again_is_ingested_from_its_start(caplog: pytest.LogCaptureFixture) -> None:
     store = FakeIngestStore()
     step = Ingest(store, FakeDeadLetters(), RULES)
     step(PARTITION, [event(number, body(1), at=100 + number) for number in range(50)])

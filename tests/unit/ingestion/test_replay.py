@@ -72,7 +72,7 @@ def test_a_letter_is_taken_in_once_however_often_it_is_asked_for(system: System)
     assert system.states() == ["replayed"]
 
 
-def test_the_accepted_neighbours_of_a_letter_are_not_counted_again(system: System) -> None:
+def test_accepted_readings_of_the_same_event_as_a_letter_are_not_counted_again(system: System) -> None:
     array = b"[" + b",".join([reading(1, 1.0), reading(1000, 2.0), b"7", reading(11, 3.0)]) + b"]"
     lines = reading(21, 4.0) + b"\n" + reading(2000, 5.0) + b"\n"
     assert system.ingest(event(0, array), event(1, lines)) == IngestCounts(6, 3, 0, 0, 3)
@@ -80,7 +80,7 @@ def test_the_accepted_neighbours_of_a_letter_are_not_counted_again(system: Syste
     assert system.accepted() == {1.0: 1, 2.0: 1, 3.0: 1, 4.0: 1, 5.0: 1}
 
 
-def test_what_is_rejected_again_becomes_a_letter_of_the_replay(system: System) -> None:
+def test_readings_rejected_again_become_letters_of_the_replay(system: System) -> None:
     system.ingest(event(0, b"?"), event(1, reading(1000)))
     replayed = system.replay()
     assert replayed == ReplayOutcome(2, 0, 0, IngestCounts(2, 1, 0, 0, 1))
@@ -90,7 +90,7 @@ def test_what_is_rejected_again_becomes_a_letter_of_the_replay(system: System) -
     assert system.states() == ["replayed", "replayed", "new"]
 
 
-def test_what_a_replay_left_is_only_taken_when_it_is_asked_for(system: System) -> None:
+def test_letters_that_a_replay_left_are_taken_on_request_only(system: System) -> None:
     system.ingest(event(0, reading(1000)))
     assert system.replay(rules=STRICT).counts.invalid == 1
     assert system.replay() == ReplayOutcome(0, 1, 0, NOTHING)
@@ -153,7 +153,7 @@ def test_the_letters_of_a_batch_that_was_not_committed_wait(system: System) -> N
     assert system.accepted()[5.0] == 1
 
 
-def test_the_letters_of_a_hub_created_anew_wait_for_its_events_and_those_of_the_old_one_do_not(system: System) -> None:
+def test_letters_of_a_hub_created_again_wait_for_its_events_and_those_of_the_old_one_do_not(system: System) -> None:
     later = NOON + timedelta(hours=1)
     system.ingest(event(50, b"old"))
     system.ingest(event(3, b"new", later))

@@ -59,7 +59,7 @@ def test_without_the_setting_everything_is_kept() -> None:
     store.dispose()
 
 
-def test_what_training_needs_can_not_be_asked_to_go() -> None:
+def test_a_retention_shorter_than_the_training_is_refused() -> None:
     values = {
         "DATABASE_URL": "sqlite:///:memory:",
         "TRAINING_SECONDS": str(3 * 86_400),

@@ -112,7 +112,7 @@ def test_speed_is_a_multiple_of_the_readings_own_time(speed: float, duration: fl
     assert clock.seconds - 50.0 == pytest.approx(duration, abs=0.2)
 
 
-def test_what_is_due_is_sent_before_waiting() -> None:
+def test_readings_that_are_due_are_sent_before_waiting() -> None:
     clock = FakeSeconds(50.0)
     times: list[float] = []
     client = MemoryClient(on_send=lambda number: times.append(clock.seconds))
@@ -146,7 +146,7 @@ def test_refused_access_is_a_matter_of_settings() -> None:
 
 
 @pytest.mark.parametrize("speed", [0.0, -1.0, float("nan")])
-def test_a_speed_that_is_none_is_refused(speed: float) -> None:
+def test_an_invalid_speed_is_refused(speed: float) -> None:
     with pytest.raises(InvalidInputError, match="speed must be above 0"):
         sender_to(MemoryClient()).send([reading(0)], speed=speed)
 

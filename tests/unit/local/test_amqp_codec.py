@@ -86,7 +86,7 @@ def _types(value: Any) -> Any:
 
 
 @given(_VALUES)
-def test_what_is_written_reads_back_with_its_type(value: Any) -> None:
+def test_written_values_are_read_back_with_their_types(value: Any) -> None:
     data = encode(value)
     assert decode(data) == (value, len(data))
     assert _types(decode(data)[0]) == _types(value)
@@ -144,7 +144,7 @@ def test_the_sdk_reads_what_is_written(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [None, True, 5, -1, 1 << 20, 2.5, "text", b"data", UUID(int=9), [1, "x"], {"k": "v"}])
-def test_what_the_sdk_writes_is_read(value: Any) -> None:
+def test_values_written_by_the_sdk_are_read(value: Any) -> None:
     data = bytearray()
     encode_value(data, value)
     assert decode(bytes(data)) == (value, len(data))
@@ -170,7 +170,7 @@ def test_a_performative_is_never_written_as_the_empty_list() -> None:
         pytest.param(b"\x00" * 5000, id="descriptors of descriptors"),
     ],
 )
-def test_what_is_no_amqp_is_refused(data: bytes) -> None:
+def test_bytes_that_are_not_amqp_are_refused(data: bytes) -> None:
     with pytest.raises(CodecError):
         decode(data)
 

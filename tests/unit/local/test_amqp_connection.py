@@ -43,7 +43,7 @@ _DATA = b"\x00\x53\x75"
 
 
 class _Socket:
-    """What a transport does, as far as a connection sees it."""
+    """Transport as a connection sees it."""
 
     def __init__(self) -> None:
         self.sent = bytearray()
@@ -210,7 +210,7 @@ def test_no_more_events_are_sent_than_there_is_credit_for(hubs: Hubs) -> None:
     _play(scene())
 
 
-def test_what_a_drained_link_has_no_events_for_is_given_back(hubs: Hubs) -> None:
+def test_a_drained_link_gives_back_unused_credit(hubs: Hubs) -> None:
     async def scene() -> None:
         _fill(hubs, b"a")
         peer = Peer(hubs)
@@ -426,7 +426,7 @@ def test_an_idle_peer_hears_from_the_broker(hubs: Hubs) -> None:
     _play(scene())
 
 
-def test_what_comes_for_an_ended_session_is_ignored(hubs: Hubs) -> None:
+def test_frames_for_an_ended_session_are_ignored(hubs: Hubs) -> None:
     async def scene() -> None:
         peer = Peer(hubs)
         await peer.open()

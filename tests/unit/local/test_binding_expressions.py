@@ -1,4 +1,4 @@
-"""What bindings may say: settings, blob paths, routes, time spans, host.json and retry policies."""
+"""Syntax of bindings: settings, blob paths, routes, time spans, host.json and retry policies."""
 
 from __future__ import annotations
 

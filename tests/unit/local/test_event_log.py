@@ -89,7 +89,7 @@ def test_a_tail_cut_at_any_byte_is_removed_and_the_rest_kept(tmp_path: Path, clo
         again.close()
 
 
-def test_a_head_cut_short_is_written_anew(tmp_path: Path, clock: _Clock) -> None:
+def test_a_head_cut_short_is_written_again(tmp_path: Path, clock: _Clock) -> None:
     path = tmp_path / "cut.log"
     path.write_bytes(b"SWEH")
     log = PartitionLog(path, clock)
@@ -152,7 +152,9 @@ def test_enqueued_times_never_run_backwards(log: PartitionLog, clock: _Clock) ->
     assert [record.enqueued_ms for record in _all(log)] == [_START_MS, _START_MS, _START_MS + 1000]
 
 
-def test_a_log_made_anew_has_offsets_beyond_the_old_ones_and_newer_times(tmp_path: Path, clock: _Clock) -> None:
+def test_a_log_that_was_created_again_has_offsets_beyond_the_old_ones_and_newer_times(
+    tmp_path: Path, clock: _Clock
+) -> None:
     path = tmp_path / "partition-0.log"
     old = PartitionLog(path, clock)
     old.append([b"x" * 1000] * 500)

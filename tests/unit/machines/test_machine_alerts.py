@@ -50,7 +50,7 @@ def watch(store: SqlStore, half_day: int, given: AlertPolicy | None = None) -> t
     return watch_machines(0, 9, NOW + half_day * HALF_DAY, fewest=2, store=store, policy=given or policy())
 
 
-def test_one_warning_is_no_alert_two_are_and_a_quiet_day_clears_it(store: SqlStore) -> None:
+def test_two_warnings_open_an_alert_and_a_quiet_day_clears_it(store: SqlStore) -> None:
     store.put_risks([risk(0), risk(1, warns=False)])
     assert watch(store, 1) == (0, 0)
     assert store.sensors() == []
@@ -72,7 +72,7 @@ def test_one_warning_is_no_alert_two_are_and_a_quiet_day_clears_it(store: SqlSto
     assert sorted(each.key.rpartition(":")[2] for each in store.pending_notifications()) == ["cleared", "opened"]
 
 
-def test_a_past_that_is_scored_for_the_first_time_alerts_nobody(store: SqlStore) -> None:
+def test_scoring_past_windows_for_the_first_time_opens_no_alert(store: SqlStore) -> None:
     store.put_risks([risk(half_day) for half_day in range(6)])
     assert watch(store, 20) == (0, 0)
     assert store.alerts() == []
@@ -143,6 +143,6 @@ def test_local_times_follow_the_clocks_of_their_zone(now: str, due: str) -> None
 
 
 @pytest.mark.parametrize("text", ["", "6 o'clock", "06:00Z", "25:00"])
-def test_what_is_no_time_of_day_is_refused(text: str) -> None:
+def test_an_invalid_time_of_day_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="06:00 18:00"):
         parse_times(text)

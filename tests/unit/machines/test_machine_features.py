@@ -1,4 +1,4 @@
-"""What models are told of machines: held against pandas, and against the future."""
+"""Features of machines, compared with pandas, and independent of the future."""
 
 from __future__ import annotations
 

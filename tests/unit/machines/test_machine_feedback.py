@@ -91,7 +91,7 @@ def test_alerts_given_twice_and_in_any_order_change_nothing() -> None:
         np.testing.assert_array_equal(before, after)
 
 
-def test_what_is_confirmed_later_is_not_known_and_changes_no_label_of_the_time_before() -> None:
+def test_a_later_confirmation_changes_no_label_of_the_time_before() -> None:
     given = told(NOTHING, fault(20, known=40))
     before, after = START + 40 * DAY - 1, START + 40 * DAY
     assert given.until(before).confirmed == ()

@@ -133,7 +133,7 @@ def test_the_card_shows_every_figure_and_escapes_what_it_is_given() -> None:
 
 
 @pytest.mark.parametrize("change", ["specification", "threshold", "model", "rows"])
-def test_what_is_no_model_is_refused(change: str) -> None:
+def test_bytes_that_are_no_model_are_refused(change: str) -> None:
     table = model_to_table(trained("tree").model)
     rows = table.to_pylist()
     if change == "specification":

@@ -89,7 +89,7 @@ def test_each_local_time_is_due_once_a_day_though_the_timer_fires_twice_an_hour(
         assert {task.end - (task.start or task.end) for task in run.tasks} == {timedelta(days=3)}
 
 
-def test_a_model_is_trained_anew_when_it_is_old_and_once_for_the_same_data(machines: Machines) -> None:
+def test_a_model_is_trained_again_when_it_is_old_and_once_for_the_same_data(machines: Machines) -> None:
     machines.now += timedelta(days=7)
     assert machines.tick()[0] == "nothing is due"
     machines.now += timedelta(hours=1)
@@ -98,7 +98,7 @@ def test_a_model_is_trained_anew_when_it_is_old_and_once_for_the_same_data(machi
     assert again == "machines-train-20260404T202000Z was already submitted"
 
 
-def test_a_pool_that_is_away_gets_the_run_later_and_once(machines: Machines) -> None:
+def test_a_pool_that_is_unreachable_gets_the_run_later_and_once(machines: Machines) -> None:
     machines.pool.away = True
     with pytest.raises(TransientError):
         machines.tick()

@@ -115,7 +115,7 @@ def test_a_run_behind_a_gap_reads_what_was_missed_but_does_not_predict_it(scene:
     assert min(end for _, end in rest) == int((NOON + 37 * WINDOW).timestamp())
 
 
-def test_only_so_much_is_made_up_for(scene: Scene) -> None:
+def test_at_most_a_limited_history_is_read_again(scene: Scene) -> None:
     late = NOON + timedelta(days=3)
     scene.store.add(1, [10.0] * 12, end=late)
     scene.score(late, late - 12 * WINDOW, scene.checkpoints)
@@ -163,7 +163,7 @@ def test_a_detector_without_state_stores_no_checkpoints() -> None:
     assert scene.checkpoints.shards == {}
 
 
-def test_what_was_expected_differs_from_window_to_window() -> None:
+def test_the_expected_value_differs_from_window_to_window() -> None:
     scene, files = Scene("ar_season"), FakePredictionFiles()
     score(task("score", scene.end, NOON), store=scene.store, registry=scene.registry, predictions=files)
     rows = [row for row in files.read(next(iter(files.files))).to_pylist() if row["sensor_id"] == 1]

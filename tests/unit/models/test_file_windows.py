@@ -49,7 +49,7 @@ def test_windows_are_read_by_shard_and_time() -> None:
     assert data.read_rescore_windows(0, data.end).value.tolist() == []
 
 
-def test_what_can_not_be_used_is_counted_and_named() -> None:
+def test_unusable_rows_are_counted_and_named() -> None:
     data = parse(
         "TS,Device,Tag,Value\nsoon,1,1,1\n2018-08-29T00:00:05Z,1,1,high\n2018-08-29T00:00:05Z,1,1,\n"
         "2018-08-29T00:00:05Z,9,9,1\n2018-08-29T00:00:05Z,1,1,7\n2018-08-29T00:00:05Z,1,1,inf\n"
@@ -82,7 +82,7 @@ def test_another_file_is_refused(name: str, content: bytes, message: str) -> Non
         parse_data(name, content, SENSORS, 5)
 
 
-def test_a_place_that_is_no_file_and_no_blobs_name_is_refused() -> None:
+def test_a_place_that_is_neither_a_file_nor_a_blob_is_refused() -> None:
     with pytest.raises(NotFoundError, match="CONTAINER/NAME"):
         read_data("nowhere.csv", lambda: pytest.fail("there is no blob to ask for"))
 

@@ -99,7 +99,7 @@ def test_a_stand_in_gives_way_and_never_takes_the_place_of_a_sensors_own_model()
     assert (kept["state"], kept["reason"], kept["training_end"]) == ("stale", "63 of 100 windows", 1000)
 
 
-def test_a_stale_model_is_ready_again_when_trained_anew() -> None:
+def test_a_stale_model_is_ready_again_when_trained_again() -> None:
     stale = merge(with_version(table(row(1)), "v1"), table(row(1, None)))
     (fresh,) = merge(stale, table(row(1, 2000))).to_pylist()
     assert (fresh["state"], fresh["reason"], fresh["version"]) == ("ready", "", "")
@@ -110,7 +110,7 @@ def test_training_the_same_again_changes_nothing() -> None:
     assert merge(current, table(row(1), row(2, None))).equals(current)
 
 
-def test_another_detector_gets_a_column_of_its_own_and_an_unused_one_goes() -> None:
+def test_another_detector_gets_its_own_column_and_an_unused_column_is_dropped() -> None:
     current = with_version(table(row(1), row(2)), "v1")
     other = row(1, 2000, detector="range", params_range={"mean": 1.0, "weights": []})
     del other["params_ocsvm"]

@@ -46,7 +46,7 @@ def test_windows_before_the_trend_are_not_trained_on(windows_since: int, state: 
 
 
 @pytest.mark.parametrize("told", [True, False])
-def test_a_new_level_is_normal_to_auto_at_once_when_somebody_says_so(told: bool) -> None:
+def test_a_new_level_is_normal_to_auto_as_soon_as_a_person_confirms_it(told: bool) -> None:
     store, registry = FakeStore(), FakeRegistry()
     files, checkpoints = FakePredictionFiles(), FakeCheckpoints()
 

@@ -1,4 +1,4 @@
-"""What is broken stays with itself: late windows, damaged models, bad sensors; the real steps over a real store."""
+"""Faults that stay where they are: late windows, damaged models, bad sensors; the real steps over a real store."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_windows_that_scoring_passed_before_the_first_model_are_scored_once_it_i
     assert plant.run("score", after(12)) is None
 
 
-def test_damaged_models_are_passed_over_for_the_ones_before_and_it_is_said(plant: Plant) -> None:
+def test_damaged_models_are_replaced_by_the_previous_ones_and_reported(plant: Plant) -> None:
     plant.ingest({0: noise(720)}, NOON)
     plant.run("train", NOON)
     first = plant.models.pointers[0]
@@ -175,7 +175,7 @@ def test_damaged_models_are_passed_over_for_the_ones_before_and_it_is_said(plant
     assert again.num_rows == 1
 
 
-def test_a_task_done_again_after_its_marks_are_gone_keeps_its_file(plant: Plant) -> None:
+def test_a_task_that_runs_again_after_its_marks_are_gone_keeps_its_file(plant: Plant) -> None:
     """A node may die between the end of a task's work and the report of it."""
     plant.ingest({0: noise(720)}, NOON)
     plant.run("train", NOON)

@@ -201,7 +201,7 @@ def test_retraining_carries_the_end_of_the_first_training(store: FakeStore, regi
     assert row["training_end"] == later.timestamp()
 
 
-def test_a_model_is_kept_as_stale_when_there_is_too_little_to_train_it_anew(
+def test_a_model_is_kept_as_stale_when_there_is_too_little_to_train_it_again(
     store: FakeStore, registry: FakeRegistry
 ) -> None:
     store.add(1, noise(300))

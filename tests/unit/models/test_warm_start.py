@@ -130,7 +130,7 @@ def test_a_rule_says_better_than_the_settings_when_a_change_is_normal(
     assert params["new_normal_seconds"] == seconds
 
 
-def test_a_change_is_normal_after_its_time() -> None:
+def test_a_change_counts_as_normal_after_its_set_time() -> None:
     values = np.random.default_rng(3).normal(20, 1, 3000)
     values[1000:] += 15
     times = 1_700_000_100 + 60 * np.arange(1, 3001, dtype=np.int64)

@@ -111,7 +111,7 @@ def test_a_fallback_model_does_not_score_in_real_time(make_fleet: Callable[..., 
     assert serve(GROUP, fleet.events(ALL, after=2)) == ServingCounts(received=SENSORS, without_model=SENSORS)
 
 
-def test_more_readings_withdraw_what_the_first_ones_said_and_both_stay_in_history(fleet: Fleet) -> None:
+def test_more_readings_withdraw_an_anomaly_and_both_answers_stay_in_the_history(fleet: Fleet) -> None:
     serve, _ = fleet.serving()
     serve(GROUP, fleet.events({0: LEVEL + 4}, after=1))
     assert list(fleet.anomalies()) == [(0, 5)]
@@ -223,7 +223,7 @@ def test_a_partition_that_moves_goes_on_with_the_same_means(make_fleet: Callable
     assert moved.store.alerts() == kept.store.alerts()
 
 
-def test_what_was_found_before_a_move_is_withdrawn_after_it(fleet: Fleet) -> None:
+def test_anomalies_found_before_a_move_are_withdrawn_after_it(fleet: Fleet) -> None:
     first = fleet.events({0: LEVEL + 4}, after=1)
     fleet.serving()[0](GROUP, first)
     assert len(fleet.anomalies()) == 1
@@ -322,7 +322,7 @@ def test_after_a_start_a_damaged_version_gives_way_to_the_one_before(fleet: Flee
     assert [each.model_version for each in fleet.anomalies().values()] == [old]
 
 
-def test_the_models_of_a_rule_vote_and_it_is_recorded_what_each_said(make_fleet: Callable[..., Fleet]) -> None:
+def test_the_models_of_a_rule_vote_and_each_answer_is_recorded(make_fleet: Callable[..., Fleet]) -> None:
     fleet = make_fleet(SPECULATIVE)
     for name, detector in (("own", "ocsvm"), ("coarse", "ocsvm_sklearn"), ("twin", "ocsvm")):
         fleet.train(name, detector)

@@ -1,4 +1,4 @@
-"""What a run will take follows from what such runs took."""
+"""Estimates of a run, from the durations of earlier ones."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_windows_are_counted_by_the_range_that_a_task_reads() -> None:
     assert sensor_windows(task(kind="score"), 10, FLEET) == 7200
 
 
-def test_the_median_of_what_such_tasks_took_is_reckoned_with() -> None:
+def test_estimates_use_the_median_duration_of_similar_tasks() -> None:
     history = [took(seconds) for seconds in (2 + 0.72, 2 + 7.2, 2 + 720)]
     found = estimate("train", [task()], [activity(0)], history, FLEET)
     assert found.task_seconds == pytest.approx(2 + 7.2)
@@ -58,7 +58,7 @@ def test_node_minutes_and_cost_follow_from_nodes_and_wall_time() -> None:
     assert found.currency == "EUR"
 
 
-def test_nothing_costs_nothing_and_no_price_is_no_cost() -> None:
+def test_no_tasks_cost_nothing_and_without_a_price_there_is_no_cost() -> None:
     assert estimate("score", [], [activity(0)], [], FLEET).cost == 0
     free = Fleet(window_seconds=5, training_seconds=3600, max_nodes=3, slots_per_node=2)
     assert estimate("train", [task()], [activity(0)], [], free).cost is None

@@ -1,4 +1,4 @@
-"""What is due becomes a run: the same moment planned twice is the same run."""
+"""Plans of runs: the same moment planned twice gives the same run."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def test_a_timer_that_fires_twice_submits_one_run(store: SqlStore) -> None:
     assert pool.submissions == ["train-20261120T101500Z"]
 
 
-def test_what_becomes_due_within_the_interval_of_a_run_waits_for_the_next_one(store: SqlStore) -> None:
+def test_shards_that_become_due_within_the_interval_of_a_run_wait_for_the_next_one(store: SqlStore) -> None:
     pool = FakePool(lambda: ENDED)
     run_id = str(submit(store, pool).run_id)
     pool.finish(run_id, well("train-000000"), well("train-000001"))
@@ -126,7 +126,7 @@ def test_a_sweep_leaves_a_running_job_and_closes_an_ended_one(store: SqlStore) -
     assert sweep(store, pool) == Sweep(0, 0, 0, 0)
 
 
-def test_a_job_that_is_gone_ends_its_run_and_its_shards_are_planned_anew(store: SqlStore) -> None:
+def test_a_job_that_is_gone_ends_its_run_and_its_shards_are_planned_again(store: SqlStore) -> None:
     pool = FakePool(lambda: ENDED)
     run_id = str(submit(store, pool).run_id)
     pool.delete(run_id)

@@ -62,7 +62,7 @@ def test_an_empty_value_counts_as_missing() -> None:
         ("SHARD_SIZE", "0", "greater than or equal to 1"),
     ],
 )
-def test_a_wrong_setting_is_told_with_key_expected_got_and_meaning(key: str, value: str, expected: str) -> None:
+def test_a_wrong_setting_is_reported_with_key_expected_got_and_meaning(key: str, value: str, expected: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(MINIMAL | {key: value})
     message = str(caught.value)
@@ -72,7 +72,7 @@ def test_a_wrong_setting_is_told_with_key_expected_got_and_meaning(key: str, val
     assert "Meaning: " in message
 
 
-def test_every_wrong_setting_is_told_at_once() -> None:
+def test_every_wrong_setting_is_reported_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings({"WINDOW_SECONDS": "7", "SHARD_SIZE": "0"})
     assert len(str(caught.value).splitlines()) == 3

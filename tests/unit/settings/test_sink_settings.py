@@ -50,7 +50,7 @@ def test_plain_http_is_for_this_machine_only() -> None:
         ({"DASHBOARD_URL": "dash.example"}, "DASHBOARD_URL: "),
     ],
 )
-def test_wrong_settings_are_told_by_name_and_show_no_secret(values: dict[str, str], expected: str) -> None:
+def test_wrong_settings_are_reported_by_name_and_show_no_secret(values: dict[str, str], expected: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(MINIMAL | values)
     assert expected in str(caught.value)

@@ -32,7 +32,7 @@ def test_windows_soon_behind_an_anomaly_are_counted_by_themselves(end: int, behi
     assert report.windows_behind == behind
 
 
-def test_recall_is_told_by_kind_and_precision_over_distinct_windows() -> None:
+def test_recall_is_reported_by_kind_and_precision_over_distinct_windows() -> None:
     injected = [anomaly(), anomaly(at=100), anomaly("stuck", "b")]
     detections = [Detection("a", "t", SECOND + end) for end in (5, 5, 10, 50)] + [Detection("c", "t", SECOND + 5)]
     report = match(injected, detections, window_seconds=5)

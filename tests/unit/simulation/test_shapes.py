@@ -82,7 +82,7 @@ def test_a_range_is_the_same_however_it_is_cut(
 
 
 @pytest.mark.parametrize("signal", [Normal(), Uniform(), RandomPulses(10, 1, 5)], ids=lambda signal: type(signal))
-def test_what_is_random_belongs_to_the_seed_the_sensor_and_the_place_in_the_signal(signal: Shape) -> None:
+def test_randomness_depends_on_the_seed_the_sensor_and_the_place_in_the_signal_only(signal: Shape) -> None:
     values = signal.over(span(0, 500)).values
     np.testing.assert_array_equal(values, signal.over(span(0, 500)).values)
     for other in (span(0, 500, seed=2), span(0, 500, sensor="press-2"), span(0, 500).inside(0)):
@@ -138,9 +138,7 @@ def test_a_ramp_begins_and_ends_at_its_levels_and_is_straight_between(
 
 
 @given(st.integers(0, 50), st.integers(1, 30), st.integers(1, 30), st.booleans())
-def test_pulses_are_as_wide_and_as_far_apart_as_they_are_told(
-    begin: int, seconds: int, pause: int, anomalous: bool
-) -> None:
+def test_pulses_have_their_width_and_their_period(begin: int, seconds: int, pause: int, anomalous: bool) -> None:
     many = Pulse(begin, seconds, seconds + pause, height=2, rest=1, anomalous=anomalous).over(span(0, 500))
     expected = [2 if n >= begin and (n - begin) % (seconds + pause) < seconds else 1 for n in range(500)]
     assert many.values.tolist() == expected
@@ -174,7 +172,7 @@ def test_random_pulses_begin_at_the_rate_and_last_the_time_that_they_should() ->
     assert pauses.std() == pytest.approx(pauses.mean(), rel=0.15)
 
 
-def test_a_sinusoid_repeats_swings_as_far_as_told_and_rises_through_zero_where_it_begins() -> None:
+def test_a_sinusoid_repeats_has_its_amplitude_and_rises_through_zero_where_it_begins() -> None:
     wave = Sinusoid(period_seconds=60, amplitude=2, begin=15)
     quarters = wave.over(ReadingSpan(0, np.array([15.0, 30, 45, 60, 75]), (1,))).values
     np.testing.assert_allclose(quarters, [0, 2, 0, -2, 0], atol=1e-12)
@@ -227,7 +225,7 @@ def test_a_fleet_reads_its_signals_in_order_and_labels_what_they_mark() -> None:
         assert (label.start - NOON, label.end - NOON) == (timedelta(seconds=20), timedelta(seconds=30))
 
 
-def test_a_signal_beyond_all_numbers_is_told_before_anything_is_sent() -> None:
+def test_a_signal_without_finite_values_is_refused_before_anything_is_sent() -> None:
     fleet = ComposedFleet(("press-1",), {"load": Product((Constant(1e200), Constant(1e200)))})
     with pytest.raises(InvalidInputError, match="the signal of `load` exceeds the range of numbers"):
         fleet.labels(NOON, NOON + MINUTE)

@@ -79,18 +79,18 @@ def test_a_date_is_its_midnight(tmp_path: Path) -> None:
         ("tags: {a: &a {sum: [1, *a]}}", "at most 20 nested sums and products"),
     ],
 )
-def test_a_mistake_is_told_with_its_place(tmp_path: Path, text: str, message: str) -> None:
+def test_a_mistake_is_reported_with_its_place(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         read(tmp_path, text)
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError) as caught:
         read(tmp_path, "tags: {a: {sum: [{normal: {deviation: -1}}, {step: {}}]}, b: nonsense}")
     assert len(str(caught.value).splitlines()) == 3
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="can't be read: No such file"):
         read_signals(tmp_path / "none.yaml", NOON)
 

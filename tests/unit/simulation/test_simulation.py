@@ -155,7 +155,7 @@ def averages(fleet: Fleet, start: datetime, anomalies: list[InjectedAnomaly]) ->
     return {key: sum(of) / len(of) for key, of in values.items()}
 
 
-def test_what_the_fleet_says_is_accepted_as_it_was_said() -> None:
+def test_readings_of_the_fleet_are_accepted_unchanged() -> None:
     readings = list(Fleet().readings(START, START + MINUTE, [fault("dropout")]))
     now = ticks_of(START + HOUR)
     assert [decode(encode(x), enqueued_ticks=now, rules=ReadingRules()) for x in readings] == [[x] for x in readings]

@@ -194,7 +194,7 @@ def lines(elements: Sequence[bytes]) -> bytes:
 
 @settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_crashes_rivals_redelivery_and_a_hub_created_anew_change_no_number(
+def test_crashes_rivals_redelivery_and_a_hub_created_again_change_no_number(
     database: Database, data: st.DataObject
 ) -> None:
     database.clear()

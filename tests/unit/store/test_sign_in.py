@@ -77,7 +77,7 @@ def test_a_user_is_a_name_and_a_client_id() -> None:
 @pytest.mark.parametrize(
     "text", ["", "func", "func=", "func=no-guid", f"={CLIENT}", f"a]; DROP TABLE Sensors --={CLIENT}"]
 )
-def test_what_is_no_user_is_refused_with_what_was_expected(text: str) -> None:
+def test_an_invalid_user_is_refused_with_what_was_expected(text: str) -> None:
     with pytest.raises(InvalidInputError, match="NAME=CLIENT_ID"):
         parse_user(text)
 

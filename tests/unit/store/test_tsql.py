@@ -36,7 +36,7 @@ BATCHES = {"merge": MERGE_WINDOWS.replace(":windows", "?"), "lock": TAKE_LOCK.re
 
 @cache
 def sent() -> dict[str, str]:
-    """What the store sends, by the call that sends it."""
+    """Statements of the store, by the call that sends them."""
     texts: dict[str, str] = {}
     for name, work in CALLS.items():
         recorder = Recorder(answers=ANSWERS)
@@ -124,7 +124,7 @@ def test_values_travel_as_question_marks() -> None:
     check_every(sent().items(), check)
 
 
-def test_the_mark_is_moved_before_windows_are_merged_in_one_round_trip() -> None:
+def test_the_checkpoint_is_moved_before_windows_are_merged_in_one_round_trip() -> None:
     recorder = Recorder()
     commit(store_on(recorder))
     mark, merge = recorder.texts
@@ -165,7 +165,7 @@ def test_store_wide_work_takes_its_lock_before_it_reads(name: str) -> None:
     assert all("StoreLocks" not in text for text in in_transaction[1:])
 
 
-def test_a_commit_that_finds_another_mark_writes_no_window() -> None:
+def test_a_commit_that_finds_another_checkpoint_writes_no_window() -> None:
     recorder = Recorder()
     recorder.touched = 0
     with pytest.raises(CheckpointConflictError):

@@ -118,7 +118,7 @@ def test_a_file_of_another_kind_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"\xff\xfe", b"hello"])
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_what_is_no_prediction_file_is_refused_by_name(file_format: Format, content: bytes) -> None:
+def test_a_damaged_prediction_file_is_refused_by_name(file_format: Format, content: bytes) -> None:
     with pytest.raises(InvalidInputError, match=rf"`x\.{file_format}`: expected"):
         parse_predictions(f"x.{file_format}", content)
 
@@ -144,7 +144,7 @@ def test_a_missing_column_is_named() -> None:
 
 @pytest.mark.parametrize("changes", [{"prediction": 0}, {"score": 101.0}, {"score": -1.0}, {"score": float("nan")}])
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_what_no_prediction_can_be_is_refused(file_format: Format, changes: dict[str, Any]) -> None:
+def test_impossible_predictions_are_refused(file_format: Format, changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError, match="expected every"):
         predictions_to_bytes(table(row(**changes)), file_format)
 

@@ -62,7 +62,7 @@ def test_a_context_goes_from_one_process_to_the_next(memory: MemoryTelemetry) ->
 
 
 @pytest.mark.parametrize("text", [None, "", "nonsense", ELSEWHERE[:-1], "00-" + "0" * 32 + "-b7ad6b7169203331-01"])
-def test_what_is_no_traceparent_begins_a_trace_of_its_own(memory: MemoryTelemetry, text: str | None) -> None:
+def test_an_invalid_traceparent_begins_a_new_trace(memory: MemoryTelemetry, text: str | None) -> None:
     with attached(text), span("score", parent=text, links=[text or ""]):
         pass
     (only,) = memory.spans("score")
@@ -106,7 +106,7 @@ def test_readings_are_counted_by_what_became_of_them(memory: MemoryTelemetry) ->
     assert (lag.sum, lag.max, lag.min) == (3.5, 3.5, 0.0)
 
 
-def test_what_is_published_is_counted(memory: MemoryTelemetry) -> None:
+def test_published_anomalies_and_alerts_are_counted(memory: MemoryTelemetry) -> None:
     count_published(PublishOutcome(5, 2, 1, 0))
     count_published(PublishOutcome(0, 0, 0, 3))
     assert memory.totals() == {
@@ -209,7 +209,7 @@ def recorded(
     )
 
 
-def test_a_reading_is_followed_over_links_and_windows_to_what_is_told_of_its_sensor() -> None:
+def test_a_reading_is_traced_over_links_and_windows_to_the_notifications_of_its_sensor() -> None:
     spans = [
         recorded("send", 1, device="press-1", ticks__first=10, ticks__last=49),
         recorded("send", 2, device="press-1", ticks__first=50, ticks__last=90),
