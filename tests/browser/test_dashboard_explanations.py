@@ -109,7 +109,7 @@ def test_an_anomaly_is_explained_by_a_click_on_it_or_in_the_table(dashboard: Sta
         page.mouse.click(box["x"] + box["width"] * 300 / 305, box["y"] + box["height"] * share / 50)
         if why.count():
             break
-    expect(why).to_contain_text("found by")
+    expect(why).to_contain_text("was expected; ")
     page.get_by_role("button", name="Close").click()
     expect(why).to_have_count(0)
     page.get_by_role("button", name=re.compile("^Why .* is anomalous$")).nth(3).click()
