@@ -11,7 +11,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo up test coverage test-browser test-faults test-kills test-serving test-quality check check-infra docs format hooks bench bench-api bench-fleet bench-detectors screenshots bench-maintenance clean
+.PHONY: help setup dev demo up test coverage test-browser test-faults test-kills test-serving test-walk test-quality check check-infra docs format hooks bench bench-api bench-fleet bench-detectors screenshots bench-maintenance clean
 
 help:  ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ test-kills: dev  ## Kill tasks at random moments, and compare the results with u
 
 test-serving: dev  ## Score a thousand readings a second in real time for five minutes.
 	$(PYTEST) -s tests/flow/test_real_time_soak.py
+
+test-walk: dev  ## Run the commands of the page Your first alert, on an idle and on a busy machine.
+	$(PYTEST) -m slow tests/flow/test_readme_walk.py
 
 test-quality: dev  ## Compare the detector auto with all others on the whole synthetic benchmark.
 	$(PYTEST) -m slow tests/unit/detectors/test_detector_quality.py tests/unit/detectors/test_ensemble.py
