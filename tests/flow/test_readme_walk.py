@@ -1,7 +1,7 @@
 """The walk of the page "Your first alert": its commands as printed end with the injected anomalies as alerts.
 
-It has a make target of its own. Scoring in real time may judge a window before batch scoring does, and an alert of batch
-scoring then opens late or not at all: a walk in which they meet fails.
+It has a make target of its own. Scoring in real time may judge a window before batch scoring does, and an alert of
+batch scoring then opens late or not at all: a walk in which they meet fails.
 """
 
 from __future__ import annotations
