@@ -32,7 +32,7 @@ from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store import SqlStore, open_store
 from sensorwatch.tasks.records import Run, TaskSpec
 
-__all__ = ["END", "GROUP", "LEVEL", "SENSORS", "Fleet", "seconds"]
+__all__ = ["END", "GROUP", "LEVEL", "SENSORS", "Fleet", "ingest_newer_windows", "seconds"]
 
 SENSORS = 4
 LEVEL = 80.0
@@ -146,3 +146,14 @@ class Fleet:
 
     def dispose(self) -> None:
         self.store.dispose()
+
+
+def ingest_newer_windows(fleet: Fleet) -> None:
+    windows = [
+        Window(sensor, seconds(END) + 43_200 + 5 * at, 1, LEVEL + at % 3, LEVEL, LEVEL + 3, LEVEL * LEVEL)
+        for sensor in range(SENSORS)
+        for at in range(50)
+    ]
+    mark = OffsetCheckpoint(1, END)
+    other = Partition("readings", "$Default", "9")
+    fleet.store.commit_ingest(other, None, mark, windows, IngestCounts(len(windows), len(windows), 0, 0, 0))

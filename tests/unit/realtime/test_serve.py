@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 from local_stack import wait_until
-from serving_cases import END, GROUP, LEVEL, SENSORS, Fleet, seconds
+from serving_cases import END, GROUP, LEVEL, SENSORS, Fleet, ingest_newer_windows
 
 from sensorwatch.detectors.svm.one_class_svm import OneClassSvm
 from sensorwatch.errors import TransientError
-from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partition, Window
 from sensorwatch.models.training.detector_choice import TrainingWindows
 from sensorwatch.realtime.background import store_statistics
 from sensorwatch.realtime.records import ServingCounts
@@ -284,17 +283,6 @@ def test_a_new_version_is_used_from_the_next_batch_on_and_loses_no_reading(fleet
     versions = [each.model_version for each in reversed(fleet.store.served_windows(limit=10_000))]
     assert set(versions) == {old, new}
     assert versions == sorted(versions)
-
-
-def ingest_newer_windows(fleet: Fleet) -> None:
-    windows = [
-        Window(sensor, seconds(END) + 43_200 + 5 * at, 1, LEVEL + at % 3, LEVEL, LEVEL + 3, LEVEL * LEVEL)
-        for sensor in range(SENSORS)
-        for at in range(50)
-    ]
-    mark = OffsetCheckpoint(1, END)
-    other = Partition("readings", "$Default", "9")
-    fleet.store.commit_ingest(other, None, mark, windows, IngestCounts(len(windows), len(windows), 0, 0, 0))
 
 
 def test_a_damaged_version_is_refused_with_the_reason_and_the_previous_one_stays(fleet: Fleet) -> None:
