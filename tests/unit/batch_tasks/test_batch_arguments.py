@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batch_tasks.arguments import parse_task, run_task
+from batch_tasks.arguments import parse_data, parse_task, run_task
+from batch_tasks.maintenance import main as maintenance
 from sensorwatch.errors import TransientError
 
 if TYPE_CHECKING:
@@ -99,3 +100,17 @@ def test_a_task_keeps_numerical_libraries_to_one_thread() -> None:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=60
     )
     assert ended.stdout == "3 1\n"
+
+
+def test_a_command_line_names_a_data_file() -> None:
+    assert parse_data(["--data=readings/hour.csv", "--run", "r", "--shard", "12"]) == ("readings/hour.csv", "r", 12)
+    assert parse_data(["--data", "hour.csv"]) == ("hour.csv", None, None)
+    assert parse_data(LINE) is None
+    with pytest.raises(SystemExit):
+        parse_data(["--data", "hour.csv", "--end", "2026-11-20T10:00:00Z"])
+
+
+def test_a_maintenance_task_needs_its_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    for given, got in (([], "nothing"), (["learn", *LINE], "learn")):
+        assert maintenance(given) == 2
+        assert capsys.readouterr().err == f"expected train or score as the first argument, got `{got}`\n"

@@ -15,11 +15,12 @@ from sklearn.svm import OneClassSVM
 from sensorwatch.config.detectors import EstimatorPolicy
 from sensorwatch.config.file import Configuration, parse_configuration
 from sensorwatch.detectors.external.stored import estimator_to_bytes
-from sensorwatch.errors import CorruptModelError, InvalidInputError, NotFoundError
+from sensorwatch.errors import ConflictError, CorruptModelError, InvalidInputError, NotFoundError
 from sensorwatch.models.config_diff import configuration_changes
 from sensorwatch.models.diff import describe_model, model_changes
 from sensorwatch.models.export_model import export_model, model_row
 from sensorwatch.models.import_models import ImportedModels, ModelFile, import_models, sensor_of
+from sensorwatch.models.records import ModelRef
 from sensorwatch.models.rollback import roll_back
 from sensorwatch.models.scoring.score import score
 from sensorwatch.models.training.detector_choice import TrainingWindows
@@ -121,6 +122,28 @@ def test_a_version_that_is_missing_or_damaged_is_not_pointed_at(scene: Scene) ->
     with pytest.raises(CorruptModelError):
         roll_back(0, first, store=scene.store, registry=scene.registry)
     assert scene.registry.pointers[0].version == second
+
+
+def test_rolling_back_a_shard_without_models_names_the_option(scene: Scene) -> None:
+    with pytest.raises(NotFoundError, match="name a version with --to"):
+        roll_back(0, None, store=scene.store, registry=scene.registry)
+
+
+def test_rolling_back_while_a_training_publishes_is_a_conflict(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.store.add(1, noise(300))
+    first = scene.train(NOON)
+    scene.store.add(1, noise(300, seed=2), end=LATER)
+    scene.train(LATER)
+    newest, point = scene.registry.pointers[0], scene.registry.point
+
+    def pointed_and_overtaken(ref: ModelRef, previous: ModelRef | None) -> None:
+        point(ref, previous)
+        scene.registry.pointers[0] = newest
+
+    monkeypatch.setattr(scene.registry, "point", pointed_and_overtaken)
+    with pytest.raises(ConflictError, match="a training task moved the pointer at the same time"):
+        roll_back(0, first, store=scene.store, registry=scene.registry)
+    assert scene.store.statuses[1].model_version == newest.version
 
 
 # ---- import ----------------------------------------------------------------------------------------------------------
