@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import pytest
 from azure.batch import models
@@ -17,7 +18,7 @@ from azure.core.exceptions import (
 )
 
 from sensorwatch.errors import ConflictError, NotFoundError, SensorwatchError, SettingsError, TransientError
-from sensorwatch.scheduling.batch_client import batch_client, translate_batch_errors
+from sensorwatch.scheduling.batch_client import batch_client, ensure_pool, translate_batch_errors
 from sensorwatch.scheduling.pool import BatchPool, command_line
 from sensorwatch.tasks.records import Run, TaskSpec
 
@@ -33,13 +34,45 @@ class _Account:
         self.jobs: list[models.BatchJobCreateOptions] = []
         self.tasks: list[list[models.BatchTaskCreateOptions]] = []
         self.updates: list[models.BatchJobUpdateOptions] = []
+        self.raised: dict[str, Exception] = {}
+        self.job_state = models.BatchJobState.ACTIVE
+        self.counts = models.BatchTaskCounts(active=0, running=0, completed=0, succeeded=0, failed=0)
+        self.listed: list[models.BatchTask] = []
+        self.resize_errors: list[models.ResizeError] = []
         self._statuses = statuses or []
 
     def create_job(self, job: models.BatchJobCreateOptions) -> None:
         self.jobs.append(job)
 
     def update_job(self, _job_id: str, update: models.BatchJobUpdateOptions) -> None:
+        self._fail("update_job")
         self.updates.append(update)
+
+    def begin_delete_job(self, _job_id: str) -> None:
+        self._fail("begin_delete_job")
+
+    def create_pool(self, _pool: models.BatchPoolCreateOptions) -> None:
+        self._fail("create_pool")
+
+    def get_pool(self, pool_id: str, **_: object) -> models.BatchPool:
+        self._fail("get_pool")
+        return models.BatchPool({"id": pool_id, "resizeErrors": [dict(error) for error in self.resize_errors]})
+
+    def get_job(self, job_id: str, select: list[str]) -> models.BatchJob:
+        return models.BatchJob({"id": job_id, "state": self.job_state})
+
+    def get_job_task_counts(self, _job_id: str) -> models.BatchTaskCountsResult:
+        return models.BatchTaskCountsResult({"taskCounts": dict(self.counts)})
+
+    def list_tasks(self, _job_id: str, filter: str, select: list[str]) -> list[models.BatchTask]:  # noqa: A002
+        return self.listed
+
+    def get_task_file_properties(self, *_: str) -> object:
+        raise ResourceNotFoundError("the node is gone")
+
+    def _fail(self, request: str) -> None:
+        if request in self.raised:
+            raise self.raised[request]
 
     def create_task_collection(
         self, _job_id: str, group: models.BatchTaskGroup
@@ -186,3 +219,60 @@ def test_a_client_that_could_not_work_is_refused_with_the_setting(
 ) -> None:
     with pytest.raises(SettingsError, match=f"^{setting}: missing"):
         batch_client(url, name, key)
+
+
+def _exists(code: str) -> ResourceExistsError:
+    error = ResourceExistsError(message="what the service said")
+    error.error = SimpleNamespace(code=code, message="what the service said")  # type: ignore[assignment]
+    return error
+
+
+def test_a_job_that_ends_while_it_is_submitted_is_complete() -> None:
+    account = _Account()
+    account.raised["update_job"] = _exists("JobCompleted")
+    _pool(account).submit(_RUN)
+    account.raised["update_job"] = _exists("JobDisabled")
+    with pytest.raises(SensorwatchError, match="JobDisabled"):
+        _pool(account).submit(_RUN)
+
+
+def test_deleting_a_job_that_is_being_deleted_is_no_error() -> None:
+    account = _Account()
+    for answer in (_exists("JobBeingDeleted"), ResourceNotFoundError("gone")):
+        account.raised["begin_delete_job"] = answer
+        _pool(account).delete(_RUN.run_id)
+    account.raised["begin_delete_job"] = _exists("JobBeingTerminated")
+    with pytest.raises(SensorwatchError, match="JobBeingTerminated"):
+        _pool(account).delete(_RUN.run_id)
+
+
+def test_a_pool_that_another_process_creates_first_is_left_alone() -> None:
+    account = _Account()
+    account.raised["get_pool"] = ResourceNotFoundError("no pool")
+    account.raised["create_pool"] = _exists("PoolExists")
+    assert not ensure_pool(account, "sensorwatch")  # type: ignore[arg-type]
+    account.raised["create_pool"] = _exists("PoolBeingDeleted")
+    with pytest.raises(SensorwatchError, match="PoolBeingDeleted"):
+        ensure_pool(account, "sensorwatch")  # type: ignore[arg-type]
+
+
+def test_a_job_that_waits_for_nodes_is_logged_with_the_problem_of_its_pool(caplog: pytest.LogCaptureFixture) -> None:
+    account = _Account()
+    account.counts.active = 1
+    account.resize_errors = [models.ResizeError({"code": "AccountCoreQuotaReached", "message": "no cores are left"})]
+    status = _pool(account).status(_RUN.run_id)
+    assert (status.active, status.completed) == (1, False)
+    assert "waits for nodes; pool sensorwatch has a problem: AccountCoreQuotaReached: no cores are left" in caplog.text
+
+
+def test_a_failure_without_details_is_reported_as_such() -> None:
+    account = _Account()
+    account.counts.completed = account.counts.failed = 2
+    failed = {"exitCode": 1, "result": "failure", "retryCount": 2, "requeueCount": 0}
+    account.listed = [
+        models.BatchTask({"id": "score-000012", "executionInfo": failed}),
+        models.BatchTask({"id": "score-000013"}),
+    ]
+    (result,) = _pool(account).status(_RUN.run_id).results
+    assert (result.task_id, result.succeeded, result.exit_code) == ("score-000012", False, 1)
+    assert (result.seconds, result.detail) == (0.0, "failed for an unknown reason")
