@@ -234,6 +234,25 @@ def test_a_server_without_encryption_gets_nothing() -> None:
     assert server.mails == []
 
 
+def test_an_e_mail_may_be_encrypted_from_the_first_byte(tls: ssl.SSLContext) -> None:
+    with MailServer(ssl_context=tls) as server:
+        email(server.port, SMTP_SECURITY="tls").send(message())
+    assert server.keys == ["0-1795169700:opened"]
+
+
+def test_a_recipient_that_the_server_refuses_is_logged_and_the_others_get_the_message(
+    tls: ssl.SSLContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    with MailServer(tls_context=tls) as server:
+        server.refused_recipient = "night@example.org"
+        email(server.port).send(message())
+        assert server.recipients == [["ops@example.org"]]
+        assert f"localhost:{server.port} refuses the recipient night@example.org: 550" in caplog.text
+        server.refused_recipient = "ops@example.org"
+        with pytest.raises(TransientError, match=r"ops@example\.org: 550 no such mailbox"):
+            email(server.port, EMAIL_TO="ops@example.org").send(message())
+
+
 def test_a_certificate_that_nobody_trusts_gets_nothing(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     with MailServer(tls_context=tls) as server, pytest.raises(TransientError, match="certificate"):

@@ -141,6 +141,13 @@ def _html(message: AlertMessage) -> str:
 def _reason(error: Exception) -> str:
     """Return the reason of a failure without the content of the message."""
     if isinstance(error, smtplib.SMTPResponseException):
-        answer = error.smtp_error
-        return f"{error.smtp_code} {answer.decode(errors='replace') if isinstance(answer, bytes) else answer}"
+        return f"{error.smtp_code} {_answer_text(error.smtp_error)}"
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return "; ".join(
+            f"{address}: {code} {_answer_text(answer)}" for address, (code, answer) in error.recipients.items()
+        )
     return str(error) or type(error).__name__
+
+
+def _answer_text(answer: bytes | str) -> str:
+    return answer.decode(errors="replace") if isinstance(answer, bytes) else answer

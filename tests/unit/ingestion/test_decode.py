@@ -164,3 +164,8 @@ def assert_elements_mean_the_same(body: bytes) -> None:
     for index, expected in enumerate(result):
         alone = decode(element_at(body, index), enqueued_ticks=NOW, rules=RULES)
         assert [as_expected(one) for one in alone] == [as_expected(expected)]
+
+
+def test_an_integer_beyond_all_floats_is_out_of_range() -> None:
+    body = b'{"Device":1,"Tag":1,"Value":1' + b"0" * 400 + b"}"
+    assert reasons(body) == ["not-finite"]

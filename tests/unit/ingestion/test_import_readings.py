@@ -190,3 +190,12 @@ def test_the_command_brings_sensors_and_history_and_says_what_it_left_out(tmp_pa
     store = open_store(environment["DATABASE_URL"], shard_size=1000)
     assert (len(store.sensors()), store.window_count()) == (6, 13)
     store.dispose()
+
+
+@pytest.mark.parametrize("most", [1, 2, 5, 7])
+def test_readings_of_an_instant_stay_in_one_event(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    store = open_store("sqlite:///:memory:", shard_size=10)
+    monkeypatch.setattr("sensorwatch.ingestion.import_readings._READINGS_PER_EVENT", most)
+    rows = readings([1.0, 2.0, 3.0, 4.0], sensors=2)
+    assert take_in(store, rows) == (0, 8)
+    assert take_in(store, rows) == (8, 0)

@@ -322,3 +322,15 @@ def nothing() -> None:
 
 def crash() -> None:
     raise TransientError("the connection broke")
+
+
+def test_a_process_that_has_seen_too_many_sensors_forgets_them_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sensorwatch.ingestion.ingest._REMEMBERED_SENSORS", 3)
+    store = FakeIngestStore()
+    step = Ingest(store, FakeDeadLetters(), RULES)
+    for number in range(8):
+        content = [body(5 * number, float(number), device=f"d{each}") for each in range(number % 3 + 1, number % 3 + 4)]
+        step(PARTITION, [event(10 * number + i, each) for i, each in enumerate(content)])
+    assert len(store.ids) > 3
+    assert sum(counts_of(store.windows.values())) == 8 * 3
+    assert step(PARTITION, [event(0, body(0))]) == IngestCounts(1, 0, 0, 1, 0)

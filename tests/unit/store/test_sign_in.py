@@ -8,9 +8,10 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from azure.core.exceptions import ClientAuthenticationError
 from sqlalchemy.dialects import mssql
 
-from sensorwatch.errors import InvalidInputError
+from sensorwatch.errors import InvalidInputError, SettingsError
 from sensorwatch.store import open_store
 from sensorwatch.store.connection.engine import mssql_url
 from sensorwatch.store.connection.sign_in import (
@@ -26,16 +27,8 @@ URL = sa.make_url("mssql+pyodbc://@host/db?driver=ODBC+Driver+18+for+SQL+Server&
 CLIENT = UUID("11111111-2222-3333-4444-555555555555")
 
 
-def test_only_the_default_sign_in_needs_a_token() -> None:
-    assert uses_token(URL)
-    assert uses_token(sa.make_url("mssql+pyodbc://@host/db?authentication=activedirectorydefault"))
-    assert not uses_token(sa.make_url("mssql+pyodbc://@host/db?Authentication=ActiveDirectoryMsi"))
-    assert not uses_token(sa.make_url("mssql+pyodbc://u:p@host/db"))
-
-
-def test_every_new_connection_gets_a_token_of_its_own_time_and_no_other_authentication() -> None:
-    seen: list[tuple[str, dict[str, Any]]] = []
-    tokens = iter(["first", "second"])
+def driver(seen: list[tuple[str, dict[str, Any]]]) -> object:
+    """Return a driver that notes how it is called, and finds no server."""
 
     class Driver:
         paramstyle = "qmark"
@@ -53,7 +46,20 @@ def test_every_new_connection_gets_a_token_of_its_own_time_and_no_other_authenti
             seen.append((text, options))
             raise self.Error("there is no server")
 
-    engine = sa.create_engine(mssql_url(without_token(URL), ["x"], None), module=Driver())
+    return Driver()
+
+
+def test_only_the_default_sign_in_needs_a_token() -> None:
+    assert uses_token(URL)
+    assert uses_token(sa.make_url("mssql+pyodbc://@host/db?authentication=activedirectorydefault"))
+    assert not uses_token(sa.make_url("mssql+pyodbc://@host/db?Authentication=ActiveDirectoryMsi"))
+    assert not uses_token(sa.make_url("mssql+pyodbc://u:p@host/db"))
+
+
+def test_every_new_connection_gets_a_token_of_its_own_time_and_no_other_authentication() -> None:
+    seen: list[tuple[str, dict[str, Any]]] = []
+    tokens = iter(["first", "second"])
+    engine = sa.create_engine(mssql_url(without_token(URL), ["x"], None), module=driver(seen))
     with_tokens(engine, lambda scope: f"{next(tokens)} for {scope}")
     for _ in range(2):
         with pytest.raises(sa.exc.DBAPIError, match="there is no server"):
@@ -95,3 +101,15 @@ def test_names_and_ids_reach_sql_server_as_parameters_only() -> None:
     text = str(sa.text(sign_in._ADD_USER).compile(dialect=mssql.dialect()))  # type: ignore[no-untyped-call]
     assert text.count("QUOTENAME(@name)") == 3
     assert "func" not in text
+
+
+def test_a_sign_in_that_is_missing_names_the_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    class NobodySignedIn:
+        def get_token(self, scope: str) -> None:
+            raise ClientAuthenticationError(f"no token for {scope}")
+
+    monkeypatch.setattr("azure.identity.DefaultAzureCredential", NobodySignedIn)
+    engine = sa.create_engine(mssql_url(without_token(URL), ["x"], None), module=driver([]))
+    with_tokens(engine)
+    with pytest.raises(SettingsError, match="nobody is signed in to Azure: run `az login` or `azd auth login`"):
+        engine.connect()

@@ -57,6 +57,12 @@ def test_errors_that_may_pass_are_tried_again(state: str, text: str) -> None:
     assert is_transient(odbc(state, text))
 
 
+def test_a_connection_that_broke_or_was_not_free_is_tried_again() -> None:
+    broken = OperationalError("SELECT 1", {}, OdbcError("HY000", "unknown"), connection_invalidated=True)
+    assert is_transient(broken)
+    assert is_transient(sa.exc.TimeoutError("QueuePool limit reached"))
+
+
 @pytest.mark.parametrize(
     ("state", "text"),
     [
@@ -228,3 +234,50 @@ def test_importing_the_store_loads_no_numerical_stack() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "set()"
+
+
+class LockServer:
+    """Stands in for SQL Server's engine during a migration: gives or refuses the lock, and notes the statements."""
+
+    def __init__(self, outcome: int) -> None:
+        self.dialect = MSSQL
+        self.outcome = outcome
+        self.statements: list[str] = []
+
+    def connect(self) -> LockServer:
+        return self
+
+    begin = connect
+
+    def execution_options(self, **_: object) -> LockServer:
+        return self
+
+    def __enter__(self) -> LockServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def execute(self, statement: object, _parameters: object = None) -> LockServer:
+        self.statements.append(str(statement))
+        return self
+
+    def scalar_one(self) -> int:
+        return self.outcome
+
+
+def test_a_migration_on_sql_server_gives_its_lock_back_even_when_it_fails() -> None:
+    server = LockServer(0)
+    with pytest.raises(ValueError, match="half way"), migrate._migrating(server):  # type: ignore[arg-type]
+        raise ValueError("half way")
+    assert server.statements == [migrate.TAKE_LOCK, migrate.RELEASE_LOCK]
+
+
+def test_a_migration_that_waits_for_another_process_in_vain_can_be_tried_again() -> None:
+    server = LockServer(-1)
+    with (
+        pytest.raises(TransientError, match="another process is migrating the database"),
+        migrate._migrating(server),  # type: ignore[arg-type]
+    ):
+        raise AssertionError("the lock was not given")
+    assert server.statements == [migrate.TAKE_LOCK]

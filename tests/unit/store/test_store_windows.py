@@ -5,10 +5,11 @@ from __future__ import annotations
 import struct
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 import sqlalchemy as sa
@@ -19,15 +20,17 @@ from sensorwatch.ingestion.records import IngestCounts, OffsetCheckpoint, Partit
 from sensorwatch.sensors.records import SensorKey
 from sensorwatch.store import open_store
 from sensorwatch.store.connection.engine import open_engine
+from sensorwatch.store.connection.retry import Retry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sensorwatch.store import SqlStore
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 HUB = Partition("readings", "$Default", "0")
 SENSORS = 5
+T = TypeVar("T")
 Row = tuple[int, float, float, float, float]
 
 whole = st.integers(-1000, 1000).map(float)
@@ -155,3 +158,24 @@ def test_reading_marked_windows_does_not_go_through_the_shards_history() -> None
         assert store.read_rescore_windows(0, NOW).end.tolist() == [50]
         engine.dispose()
         assert steps * 100 < len(rows)
+
+
+class AnswersLost(Retry):
+    """Repeats a transaction that succeeded, as when the connection breaks before the answer to its commit."""
+
+    def __call__(self, work: Callable[[], T]) -> T:
+        work()
+        return super().__call__(work)
+
+
+def test_a_commit_whose_answer_is_lost_counts_once(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/store.db", shard_size=2)
+    (sensor_id,) = store.sensor_ids([SensorKey("press", "t")]).values()
+    store._database = replace(store._database, retry=AnswersLost())
+    for number, before in ((1, None), (2, OffsetCheckpoint(1, NOW))):
+        window = Window(sensor_id, 5, 1, 2.0, 2.0, 2.0, 4.0)
+        store.commit_ingest(HUB, before, OffsetCheckpoint(number, NOW), [window], IngestCounts(1, 1, 0, 0, 0))
+    (status,) = store.ingest_status()
+    assert (status.checkpoint, status.counts) == (OffsetCheckpoint(2, NOW), IngestCounts(2, 2, 0, 0, 0))
+    assert store.read_windows(0, None, NOW).count.tolist() == [2]
+    store.dispose()
