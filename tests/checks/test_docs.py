@@ -42,6 +42,7 @@ MADE_LATER = (
     "local.settings.json",
     "stream.py",
     ".venv/",
+    "build/",
     ".local/",
     ".azurite/",
     "local/azurite/node_modules",
