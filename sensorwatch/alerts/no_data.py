@@ -101,7 +101,7 @@ def no_data_changes(
     sensors
         Sensors of the open alerts by id, with their current last window.
     policy
-        Limits of each sensor, and the age at which it is retired.
+        Limits of each sensor, and its age of retirement.
     now
         Seconds since 1970-01-01T00:00:00Z.
     """

@@ -153,7 +153,7 @@ def delete_old_jobs(*, pool: Pool, clock: Clock, retention_days: int) -> list[st
     clock
         Current time.
     retention_days
-        Age of an ended job at which it is deleted, in days.
+        Number of days after its end until a job is deleted.
     """
     old = pool.ended_jobs(clock() - timedelta(days=retention_days))
     for run_id in old:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
 from fakes.models import FakeCheckpoints, FakeRegistry
+from model_tables import models
 
 from sensorwatch.errors import ConflictError, InvalidInputError, NotFoundError
 from sensorwatch.models.checkpoint_files import BlobCheckpoints
 from sensorwatch.models.records import ModelRef
 from sensorwatch.models.registry import BlobModelRegistry
-from sensorwatch.models.table import MODEL_SCHEMA, merge
+from sensorwatch.models.table import merge
 
 if TYPE_CHECKING:
     from sensorwatch.models.ports import CheckpointFiles, WatchedRegistry
@@ -36,30 +37,6 @@ def kept(request: pytest.FixtureRequest) -> CheckpointFiles:
 
 
 # ---- models ----------------------------------------------------------------------------------------------------------
-
-
-def models(*sensor_ids: int, end: int = 1000) -> pa.Table:
-    rows: list[dict[str, Any]] = [
-        {
-            "sensor_id": sensor_id,
-            "detector": "ocsvm",
-            "state": "ready",
-            "reason": "",
-            "windows": 720,
-            "training_start": end - 900,
-            "training_end": end,
-            "first_training_end": end,
-            "version": "",
-            "center": -1.0,
-            "level": -0.2,
-            "tail_share": 0.02,
-            "scale": 0.5,
-            "shape": 0.1,
-            "threshold": 0.0,
-        }
-        for sensor_id in sensor_ids
-    ]
-    return pa.Table.from_pylist(rows, schema=MODEL_SCHEMA)
 
 
 def test_a_published_version_is_current_and_loads_as_it_was(registry: WatchedRegistry) -> None:

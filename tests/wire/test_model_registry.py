@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
 import pytest
+from model_tables import models
 
 from sensorwatch.errors import ConflictError, CorruptModelError
 from sensorwatch.models.registry import BlobModelRegistry
-from sensorwatch.models.table import MODEL_SCHEMA
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -22,30 +21,6 @@ LATER = {"window_end": "2026-11-20T11:00:00+00:00"}
 @pytest.fixture
 def registry(container: ContainerClient) -> BlobModelRegistry:
     return BlobModelRegistry(container)
-
-
-def models(*sensor_ids: int, end: int = 1000) -> pa.Table:
-    rows: list[dict[str, Any]] = [
-        {
-            "sensor_id": sensor_id,
-            "detector": "ocsvm",
-            "state": "ready",
-            "reason": "",
-            "windows": 720,
-            "training_start": end - 900,
-            "training_end": end,
-            "first_training_end": end,
-            "version": "",
-            "center": -1.0,
-            "level": -0.2,
-            "tail_share": 0.02,
-            "scale": 0.5,
-            "shape": 0.1,
-            "threshold": 0.0,
-        }
-        for sensor_id in sensor_ids
-    ]
-    return pa.Table.from_pylist(rows, schema=MODEL_SCHEMA)
 
 
 def test_the_blobs_are_called_as_documented(registry: BlobModelRegistry, container: ContainerClient) -> None:
